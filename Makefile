@@ -1,0 +1,39 @@
+# make demo   install into .venv, then show one editor that holds and one that is caught
+# make test   install into .venv, then lint, type-check and test
+PYTHON ?= python3
+BIN := .venv/bin
+SMOKE := suites/smoke.stability.yaml
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_OFFLINE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo check test clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install
+	@echo
+	@echo '$$ stability run $(SMOKE) --editor rome'
+	@$(BIN)/stability run $(SMOKE) --editor rome --out reports/demo-rome
+	@echo '$$ stability run $(SMOKE) --editor ft'
+	@$(BIN)/stability run $(SMOKE) --editor ft --out reports/demo-ft; test $$? -eq 1
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache dist

@@ -1,0 +1,5 @@
+"""`python -m stability` is the command line."""
+
+from stability.cli import main
+
+main()

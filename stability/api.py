@@ -1,0 +1,257 @@
+"""The Python door: load a suite, run it on a model, judge a record, write the reports.
+
+The command line and the pytest plugin are made of these and add no logic of their own. What needs torch is
+imported inside the functions that run a model, so that judging a record does not.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stability.errors import RecordError, UsageError
+from stability.judge import Judgement, Verdict
+from stability.judge import judge as judge_record
+from stability.record import Record, read_record
+from stability.record.file import write_atomically
+from stability.report import render_html, render_junit, render_markdown, render_terminal
+from stability.report.wording import assertion, details
+from stability.suite import EditorSpec, SuiteFile, load_suite, parse_suite
+from stability.suite.overrides import Overrides, override
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stability.editors import LoadedEditor
+    from stability.engine import Listener
+
+RECORD_FILE = "run.json"
+
+
+class StabilityFailure(AssertionError):  # noqa: N818  (a suite that fails is no error of the program)
+    """A suite did not hold; the message is the verdict table."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A record and what the suite says of it."""
+
+    record: Record
+    judgement: Judgement
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check held: nothing failed, and nothing could not be measured."""
+        return self.judgement.exit_status() == 0
+
+    def __str__(self) -> str:
+        return render_terminal(self.record, self.judgement)
+
+    def verdict(self, check: str, editor: str | None = None) -> Verdict:
+        """The verdict of a check, such as `edited_weight_norm` or `task_drop[mmlu]`.
+
+        Raises:
+            KeyError: there is none of that name, or several editors have one and none is named.
+        """
+        found = [
+            verdict
+            for verdict in self.judgement.verdicts
+            if verdict.check == check and editor in (None, verdict.editor)
+        ]
+        if len(found) != 1:
+            known = ", ".join(f"{verdict.editor}: {verdict.check}" for verdict in self.judgement.verdicts)
+            raise KeyError(f"{len(found)} verdicts are called {check!r}; there are {known}")
+        return found[0]
+
+    def explain(self, verdict: Verdict) -> str:
+        """What a verdict says, in lines: value and bound, where, since which edit, and what runs it again."""
+        lines = [
+            f"{verdict.check} ({verdict.editor}): {verdict.status}: {assertion(verdict)}",
+            *details(verdict),
+        ]
+        again = [f"again: {self.record.command}"] if self.record.command else []
+        return "\n    ".join([*lines, *again])
+
+    def only(self, editor: str, checks: Sequence[str]) -> Report:
+        """The same, cut down to these checks of one editor."""
+        kept = [
+            replace(one, verdicts=tuple(verdict for verdict in one.verdicts if verdict.check in checks))
+            for one in self.judgement.editors
+            if one.editor == editor
+        ]
+        return Report(self.record, replace(self.judgement, editors=tuple(kept)))
+
+    def raise_for_failures(self) -> None:
+        """Do nothing if the suite held.
+
+        Raises:
+            StabilityFailure: with the verdict table, if it did not.
+        """
+        if not self.passed:
+            raise StabilityFailure(str(self))
+
+    def write(self, folder: str | Path) -> Path:
+        """Write report.md, report.html and junit.xml, each atomically; returns the folder."""
+        folder = Path(folder)
+        write_atomically(folder / "report.md", render_markdown(self.record, self.judgement))
+        write_atomically(folder / "report.html", render_html(self.record, self.judgement))
+        write_atomically(folder / "junit.xml", render_junit(self.record, self.judgement))
+        return folder
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite file, ready to run or to judge by."""
+
+    file: SuiteFile
+    changes: Overrides = field(default_factory=Overrides)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Suite:
+        """Read a suite file.
+
+        Raises:
+            SuiteError: with one `file:line: path: message` for each mistake.
+        """
+        return cls(load_suite(path))
+
+    @classmethod
+    def parse(cls, text: str) -> Suite:
+        """Read a suite from a string."""
+        return cls(parse_suite(text))
+
+    def override(self, changes: Overrides) -> Suite:
+        """The suite with its model, editors, edits, seeds, checkpoints or settings replaced."""
+        return Suite(override(self.file, changes), changes)
+
+    def judge(self, record: Record) -> Report:
+        """What this suite says of a record; needs no model."""
+        return Report(record, judge_record(self.file.spec, record))
+
+    def run(
+        self,
+        editor: str | Callable[..., Any] | object | None = None,
+        *,
+        model: str | nn.Module | None = None,
+        tokenizer: Any = None,
+        out: str | Path | None = None,
+        listener: Listener | None = None,
+        trust_remote_code: bool = False,
+    ) -> Report:
+        """Edit and measure, then judge.
+
+        `editor` is a name, a function, or an object with an `edit` method; without it the suite's own editors
+        run. `model` is a name, a folder, or a loaded model, which then needs its `tokenizer`; it is left as
+        it was found. With `out`, run.json is written there after every checkpoint and the reports at the end.
+
+        Raises:
+            UsageError: the suite, an editor's name or a setting is wrong.
+            MeasurementError: nothing could be measured. What fails later is in the record and the verdicts.
+        """
+        from stability.editors import find_editor, wrap_editor
+        from stability.engine import Experiment, Silent, run_suite
+
+        suite = self
+        if isinstance(model, str):
+            suite = suite.override(replace(self.changes, model=model))
+        if isinstance(editor, str):
+            suite = suite.override(replace(suite.changes, editors=(editor,)))
+        spec = suite.file.spec
+        name = spec.model.name if model is None or isinstance(model, str) else "given"
+        editors: Sequence[LoadedEditor]
+        if editor is None or isinstance(editor, str):
+            editors = [find_editor(entry.name, entry.settings, name) for entry in suite._editors()]
+        else:
+            editors = [wrap_editor(editor)]
+        loaded = _load(spec, model, tokenizer, trust_remote_code)
+        folder = None if out is None else Path(out)
+        experiment = Experiment(
+            suite.file,
+            loaded,
+            path=None if folder is None else folder / RECORD_FILE,
+            command=suite.command(),
+            listener=listener or Silent(),
+            keep_going=suite._holds if spec.run.stop_on == "first_failure" else lambda record: True,
+        )
+        report = suite.judge(run_suite(experiment, editors))
+        if folder is not None:
+            report.write(folder)
+        return report
+
+    def command(self) -> str:
+        """The shell command that runs this again; empty for a suite that is in no file."""
+        if self.file.path is None:
+            return ""
+        return shlex.join(["stability", "run", str(self.file.path), *self.changes.arguments()])
+
+    def folder(self, root: str | Path = "reports") -> Path:
+        """Where a run is written when nobody says: ROOT/SUITE-EDITOR-SEED."""
+        spec = self.file.spec
+        words = [spec.name, *(_word(entry.name) for entry in spec.editors), *map(str, spec.run.seeds)]
+        return Path(root, "-".join(words))
+
+    def reuse(self, path: Path) -> Report | None:
+        """Judge the record at `path`, if a run of this suite now would only measure the same again.
+
+        That is so when it is complete, and harness, model, editors with their settings, and all of the suite
+        but its bounds are the same. The model is loaded to be compared, but not edited.
+        """
+        from stability.editors import find_editor
+        from stability.models import load_model, model_fingerprint
+
+        try:
+            record = read_record(path)
+        except RecordError:
+            return None
+        spec = self.file.spec
+        found = [find_editor(entry.name, entry.settings, spec.model.name).info for entry in self._editors()]
+        wanted = {(editor.name, editor.fingerprint, seed) for editor in found for seed in spec.run.seeds}
+        complete = {
+            (run.editor.name, run.editor.fingerprint, run.seed)
+            for run in record.runs
+            if run.status != "failed"
+        }
+        same = (
+            wanted == complete
+            and record.measured_fingerprint == self.file.measured_fingerprint
+            and record.harness_version == metadata.version("stability-harness")
+            and record.model.fingerprint == model_fingerprint(load_model(spec.model).model)
+        )
+        return self.judge(record) if same else None
+
+    def _editors(self) -> tuple[EditorSpec, ...]:
+        if not self.file.spec.editors:
+            raise UsageError("the suite names no editors; give one with --editor, such as --editor rome")
+        return self.file.spec.editors
+
+    def _holds(self, record: Record) -> bool:
+        return all(verdict.status != "fail" for verdict in judge_record(self.file.spec, record).verdicts)
+
+
+def judge(record: Record | str | Path, suite: Suite | str | Path) -> Report:
+    """Judge a record, or the run.json at a path, by a suite, or the suite file at a path."""
+    loaded = record if isinstance(record, Record) else read_record(Path(record))
+    return (suite if isinstance(suite, Suite) else Suite.load(suite)).judge(loaded)
+
+
+def _word(name: str) -> str:
+    """An editor's name as part of a folder's: `./my_editor.py:edit` is my_editor."""
+    file = Path(name.split(":")[0])
+    return file.stem if file.suffix == ".py" else name.replace(":", ".")
+
+
+def _load(spec: Any, model: Any, tokenizer: Any, trust_remote_code: bool) -> Any:
+    from stability.models import LoadedModel, load_model
+
+    if model is None or isinstance(model, str):
+        return load_model(spec.model, trust_remote_code=trust_remote_code)
+    if tokenizer is None:
+        raise UsageError(
+            "a model that is given as an object needs its tokenizer: run(model=..., tokenizer=...)"
+        )
+    name = getattr(model, "name_or_path", "") or type(model).__name__
+    return LoadedModel(model=model, tokenizer=tokenizer, name=name)

@@ -1,0 +1,90 @@
+"""A cache on disk for what is slow to compute: covariances and the like, by what they were computed from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from stability.errors import EditorError
+from stability.models import tensors_fingerprint
+
+log = logging.getLogger(__name__)
+
+
+def default_folder() -> Path:
+    """STABILITY_CACHE if it is set, else ~/.cache/stability."""
+    return Path(os.environ.get("STABILITY_CACHE") or "~/.cache/stability").expanduser()
+
+
+class Store:
+    """Tensors by what they were computed from. Two processes may use one folder.
+
+    A key is a dict of JSON values that says all that the tensors depend on. An entry is a safetensors file
+    named by the SHA-256 of its key; it holds the key and a checksum, and one that does not agree with them
+    counts as missing.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = default_folder() if folder is None else Path(folder)
+
+    def path(self, key: Mapping[str, Any]) -> Path:
+        """Where the entry of this key stands, if it is there."""
+        return self.folder / f"{hashlib.sha256(_text(key).encode()).hexdigest()}.safetensors"
+
+    def load(self, key: Mapping[str, Any]) -> dict[str, Tensor] | None:
+        """The entry of this key; None if there is none, or a damaged one."""
+        path = self.path(key)
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            log.warning("%s cannot be read (%s) and is computed anew", path, error)
+            return None
+        if metadata.get("key") != _text(key) or metadata.get("checksum") != tensors_fingerprint(
+            tensors.items()
+        ):
+            log.warning("%s is damaged and is computed anew", path)
+            return None
+        return tensors
+
+    def save(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Write the entry of this key, whole or not at all.
+
+        Raises:
+            EditorError: the folder cannot be written to.
+        """
+        held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        content = save(held, metadata={"key": _text(key), "checksum": tensors_fingerprint(held.items())})
+        path = self.path(key)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            part = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise EditorError(
+                f"cannot write to the cache {self.folder}: {error.strerror}; "
+                "set STABILITY_CACHE to a folder that can be written"
+            ) from error
+
+
+def _text(key: Mapping[str, Any]) -> str:
+    return json.dumps(dict(key), sort_keys=True)

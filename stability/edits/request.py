@@ -1,0 +1,41 @@
+"""One edit request: what the model shall say about a subject from now on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stability.errors import DataError
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One fact to be rewritten.
+
+    `prompt` holds exactly one `{}`, where `subject` goes. `target` and `target_true` are written without a
+    leading space; whoever tokenises puts one between prompt and target. The paraphrase and neighborhood
+    prompts are complete (their subject is filled in) and are scored as CounterFact scores them: on a
+    paraphrase the new target should win, on a neighborhood prompt (another subject that shares `target_true`)
+    the true one.
+    """
+
+    id: str
+    prompt: str
+    subject: str
+    target: str
+    target_true: str | None = None
+    paraphrase_prompts: tuple[str, ...] = ()
+    neighborhood_prompts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.prompt.count("{}") != 1:
+            raise DataError(
+                f"edit {self.id}: prompt must hold exactly one '{{}}' for the subject, got {self.prompt!r}"
+            )
+        for name in ("subject", "target"):
+            if not getattr(self, name).strip():
+                raise DataError(f"edit {self.id}: {name} is empty")
+
+    @property
+    def filled(self) -> str:
+        """The prompt with the subject filled in."""
+        return self.prompt.replace("{}", self.subject)

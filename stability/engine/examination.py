@@ -1,0 +1,155 @@
+"""Measuring one model: everything that is fitted on the unedited model, then one checkpoint after another."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import Any
+
+import torch
+from torch import nn
+
+from stability.edits import Edit
+from stability.engine.isolation import measuring
+from stability.engine.progress import Listener, Silent
+from stability.errors import MeasurementError
+from stability.metrics import METRICS, Context, Metric, Skipped, edit_outcomes
+from stability.models import Snapshot, TokenizedText, map_model
+from stability.record import Checkpoint, EditOutcome, Reading
+from stability.suite import SuiteSpec
+
+WEIGHT_METRICS = ("matrix", "parameter")
+
+
+class Examination:
+    """The measuring side of a run. Built on the unedited model, which it keeps a pristine copy of."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        suite: SuiteSpec,
+        text: TokenizedText,
+        listener: Listener | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.suite = suite
+        self.text = text
+        self.snapshot = Snapshot(model)
+        self._listener = listener or Silent()
+        self._metrics: list[Metric] = [kind() for kind in METRICS.values() if kind().wanted(suite)]
+        self._unfit: dict[str, str] = {}
+        self._base = Context(model, tokenizer, map_model(model), self.snapshot, suite, text)
+        self.base = self._measure_base()
+
+    def _measure_base(self) -> Checkpoint:
+        started = time.perf_counter()
+        context = self._base
+        with measuring(context.model):
+            context.base = context.observation
+            for metric in self._metrics:
+                self._listener.stage(f"unedited model: {metric.name}")
+                try:
+                    metric.fit(context)
+                except MeasurementError as error:
+                    self._unfit[metric.name] = str(error)
+        return self._checkpoint(context, started)
+
+    def outcomes(self, model: nn.Module, edits: tuple[Edit, ...]) -> list[EditOutcome]:
+        """How the model answers each edit now, right after it was made."""
+        with measuring(model):
+            return edit_outcomes(model, self.tokenizer, edits)
+
+    def checkpoint(
+        self, model: nn.Module, edits: tuple[Edit, ...], outcomes: tuple[EditOutcome, ...], seed: int
+    ) -> Checkpoint:
+        """Every reading of the model as it is now, after these edits.
+
+        Raises:
+            MeasurementError: measuring has altered the model.
+        """
+        started = time.perf_counter()
+        context = Context(
+            model=model,
+            tokenizer=self.tokenizer,
+            map=self._base.map if model is self._base.model else map_model(model),
+            snapshot=self.snapshot,
+            suite=self.suite,
+            text=self.text,
+            seed=seed,
+            edits=edits,
+            outcomes=outcomes,
+            changed=self.snapshot.changed(model),
+            base=self._base.base,
+        )
+        return self._checkpoint(context, started)
+
+    def _checkpoint(self, context: Context, started: float) -> Checkpoint:
+        values = dict(context.model.named_parameters())
+        kept = {name: values[name].detach().clone() for name in context.changed if name in values}
+        readings: dict[str, Reading] = {}
+        errors = dict(self._unfit)
+        skipped: dict[str, str] = {}
+        with measuring(context.model):
+            for metric in sorted(self._metrics, key=lambda metric: metric.name != "nonfinite"):
+                if metric.name in errors:
+                    continue
+                broken = _broken(readings)
+                if broken and metric.over not in WEIGHT_METRICS:
+                    errors[metric.name] = broken
+                    continue
+                try:
+                    readings[metric.name] = metric.measure(context)
+                except Skipped as reason:
+                    skipped[metric.name] = str(reason)
+                except MeasurementError as error:
+                    errors[metric.name] = str(error)
+                except RuntimeError as error:  # torch's own: out of memory, a shape that an editor changed
+                    errors[metric.name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        self._check_untouched(context, kept)
+        return Checkpoint(
+            edits=len(context.edits),
+            changed=context.changed,
+            readings=dict(sorted(readings.items())),
+            errors=dict(sorted(errors.items())),
+            skipped=dict(sorted(skipped.items())),
+            costs={
+                "measure_seconds": scalar(time.perf_counter() - started, "s"),
+                "peak_memory": scalar(peak_memory(), "MiB"),
+            },
+        )
+
+    def _check_untouched(self, context: Context, kept: dict[str, torch.Tensor]) -> None:
+        values = dict(context.model.named_parameters())
+        altered = set(self.snapshot.changed(context.model)) ^ set(context.changed)
+        altered |= {name for name, value in kept.items() if not _same(values[name].detach(), value)}
+        if altered:
+            raise MeasurementError(f"measuring altered the model: {', '.join(sorted(altered)[:3])}")
+
+
+def _same(left: torch.Tensor, right: torch.Tensor) -> bool:
+    """Equal, a NaN being equal to a NaN."""
+    return torch.equal(torch.nan_to_num(left), torch.nan_to_num(right)) and torch.equal(
+        left.isnan(), right.isnan()
+    )
+
+
+def _broken(readings: dict[str, Reading]) -> str | None:
+    """Why nothing but the weights can be measured, once a weight or a logit is not finite."""
+    reading = readings.get("nonfinite")
+    count = sum(reading.values.values()) if reading else 0
+    return f"not scored: {count:.0f} weights or logits are not finite" if count else None
+
+
+def scalar(value: float, unit: str) -> Reading:
+    """A reading of a single value."""
+    return Reading(over="scalar", values={"": value}, unit=unit)
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held so far, in MiB: on the GPU if it uses one, else in RAM."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,206 @@
+"""Running a suite: every editor at every seed, each from the unedited model, recorded as it goes."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from stability.editors import LoadedEditor, Store
+from stability.edits import Edit, load_edits
+from stability.engine.examination import Examination, scalar
+from stability.engine.isolation import Structure, random_state
+from stability.engine.progress import Listener, Silent
+from stability.errors import EditorError, StabilityError
+from stability.models import LoadedModel, describe_model, tokenize_text
+from stability.record import Checkpoint, EditOutcome, Record, Run, write_record
+from stability.suite import SuiteFile
+from stability.text import load_documents
+
+PACKAGES = ("torch", "transformers", "lm-eval", "numpy", "scikit-learn", "tokenizers")
+
+
+@dataclass
+class Experiment:
+    """One suite on one model, under way. `record` grows; `path` receives it after every checkpoint."""
+
+    suite: SuiteFile
+    loaded: LoadedModel
+    path: Path | None = None
+    command: str = ""
+    listener: Listener = field(default_factory=Silent)
+    keep_going: Callable[[Record], bool] = lambda record: True
+    store: Store = field(default_factory=Store)
+
+    def __post_init__(self) -> None:
+        started = time.perf_counter()
+        spec = self.suite.spec
+        model = self.loaded.model
+        self.streams = {seed: load_edits(spec.run.edits, seed) for seed in spec.run.seeds}
+        self.structure = Structure(model)
+        self.text = tokenize_text(
+            self.loaded.tokenizer,
+            load_documents(spec.text.source, spec.text.path),
+            tokens=spec.text.tokens,
+            max_length=context_length(model),
+        )
+        self.listener.stage("unedited model")
+        self.examination = Examination(model, self.loaded.tokenizer, spec, self.text, self.listener)
+        self.record = Record(
+            harness_version=metadata.version("stability-harness"),
+            suite_name=spec.name,
+            suite_text=self.suite.text,
+            suite_path=None if self.suite.path is None else str(self.suite.path),
+            measured_fingerprint=self.suite.measured_fingerprint,
+            command=self.command,
+            model=describe_model(self.loaded),
+            edits_source=spec.run.edits.path or spec.run.edits.source,
+            text_fingerprint=self.text.fingerprint,
+            text_tokens=self.text.tokens,
+            base=self.examination.base,
+            versions={name: metadata.version(name) for name in PACKAGES},
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        self._spent(started, "unedited model")
+
+    def run(self, editor: LoadedEditor, seed: int) -> Run:
+        """Edit the model from its unedited state on, and measure at every checkpoint.
+
+        An editor that raises ends its run, not the experiment: the record says where and why, and holds what
+        was measured before. The model is put back afterwards, bit for bit.
+        """
+        label = f"{editor.info.name} · seed {seed}"
+        self.listener.stage(f"{label}: preparing")
+        run = Run(editor=editor.info, seed=seed)
+        timing: dict[str, float] = {"prepare": 0.0, "edit": 0.0, "measure": 0.0}
+        model: nn.Module = self.loaded.model
+        edits = self.streams[seed]
+        spec = self.suite.spec.run
+        outcomes: list[EditOutcome] = []
+        checkpoints: list[Checkpoint] = []
+
+        def update(**changes: Any) -> None:
+            nonlocal run
+            run = run.model_copy(
+                update={
+                    "edits": tuple(outcomes),
+                    "checkpoints": tuple(checkpoints),
+                    "timing": dict(timing),
+                    **changes,
+                }
+            )
+            self._keep(run)
+
+        try:
+            with timed(timing, "prepare"), random_state(seed):
+                call(
+                    editor.prepare,
+                    model,
+                    self.loaded.tokenizer,
+                    self.store,
+                    doing=f"{editor.info.name}: preparing",
+                )
+            schedule = spec.schedule()
+            for first in range(0, len(edits), spec.edits.batch):
+                batch = edits[first : first + spec.edits.batch]
+                with timed(timing, "edit"), random_state(seed * 1_000_003 + first):
+                    model = self._edit(editor, model, batch, first)
+                with timed(timing, "measure"):
+                    outcomes += self.examination.outcomes(model, batch)
+                done = first + len(batch)
+                self.listener.edits(label, done, len(edits))
+                if done not in schedule:
+                    continue
+                self.listener.stage(f"{label}: measuring after {done} edits")
+                with timed(timing, "measure"):
+                    checkpoint = self.examination.checkpoint(model, edits[:done], tuple(outcomes), seed)
+                costs = {**checkpoint.costs, "edit_seconds": scalar(timing["edit"] / done, "s")}
+                checkpoints.append(checkpoint.model_copy(update={"costs": costs}))
+                update()
+                if done < len(edits) and not self.keep_going(self.record):
+                    update(status="truncated")
+                    break
+            else:
+                update()
+        except StabilityError as error:
+            update(status="failed", error=str(error), failed_at=len(outcomes))
+        except KeyboardInterrupt:
+            update(status="failed", error="interrupted", failed_at=len(outcomes))
+            raise
+        finally:
+            self.structure.restore()
+            self.examination.snapshot.restore(self.loaded.model)
+        return run
+
+    def _edit(self, editor: LoadedEditor, model: nn.Module, batch: Sequence[Edit], first: int) -> nn.Module:
+        number = f"edit {first + 1}" if len(batch) == 1 else f"edits {first + 1}-{first + len(batch)}"
+        edited = call(
+            editor.edit,
+            model,
+            self.loaded.tokenizer,
+            batch,
+            doing=f"{editor.info.name}: {number} ({batch[0].id})",
+        )
+        if not isinstance(edited, nn.Module):
+            raise EditorError(
+                f"{editor.info.name}: {number}: returned a {type(edited).__name__}; "
+                "an editor returns the edited model, or None when it edits in place"
+            )
+        return edited
+
+    def _keep(self, run: Run) -> None:
+        """Put the run into the record, in place of its earlier state, and the record on the disk."""
+        others = [kept for kept in self.record.runs if (kept.editor, kept.seed) != (run.editor, run.seed)]
+        self.record = self.record.model_copy(update={"runs": (*others, run)})
+        if self.path is not None:
+            write_record(self.record, self.path)
+
+    def _spent(self, started: float, stage: str) -> None:
+        timing = {**self.record.timing, stage: time.perf_counter() - started}
+        self.record = self.record.model_copy(update={"timing": timing})
+
+
+@contextmanager
+def timed(table: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the seconds spent inside to one entry of a table."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        table[stage] += time.perf_counter() - started
+
+
+def call(function: Callable[..., Any], *arguments: Any, doing: str) -> Any:
+    """Call an editor's code; whatever it raises becomes an `EditorError` that says where."""
+    try:
+        return function(*arguments)
+    except StabilityError:
+        raise
+    except Exception as error:  # an editor is a stranger's code: anything may come out of it
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        message = str(error).splitlines()[0] if str(error) else ""
+        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        raise EditorError(f"{doing}: {type(error).__name__}: {message} ({where})") from error
+
+
+def context_length(model: nn.Module) -> int:
+    """The most tokens that the model takes at once; 1,024 where its configuration does not say."""
+    return int(getattr(getattr(model, "config", None), "max_position_embeddings", None) or 1024)
+
+
+def run_suite(experiment: Experiment, editors: Sequence[LoadedEditor]) -> Record:
+    """Run every editor at every seed; the record holds them in that order."""
+    for editor in editors:
+        for seed in experiment.suite.spec.run.seeds:
+            experiment.run(editor, seed)
+            if not experiment.keep_going(experiment.record):
+                break
+    return experiment.record

@@ -1,0 +1,177 @@
+"""What the judge says: a verdict for each check, editor by editor."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Status = Literal["pass", "fail", "warn", "inconclusive", "error", "skip"]
+WORST_FIRST: tuple[Status, ...] = ("fail", "error", "warn", "inconclusive", "pass", "skip")
+
+
+@dataclass(frozen=True)
+class Point:
+    """The worst value of a check at one checkpoint of one seed, with its limits where it is noisy."""
+
+    edits: int
+    value: float
+    where: str = ""
+    outcome: Literal["held", "failed", "inconclusive"] = "held"
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class SeedVerdict:
+    """A check at one seed: its bracket (held_to, failed_at], and its worst value at each checkpoint.
+
+    `held_to` is the last checkpoint that held before the first that failed; None if the first one judged was
+    the unedited model and it failed.
+    """
+
+    seed: int
+    status: Status
+    held_to: int | None
+    failed_at: int | None
+    points: tuple[Point, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check of one editor, over all checkpoints and seeds.
+
+    `value`, `where`, `key`, `checkpoint` and `seed` are those of the worst value; `where` is for people,
+    `key` is the record's. The bracket (`held_to`, `failed_at`] is that of the seed that failed first.
+    `margin` is the distance to the bound as a share of it, negative outside. `interval` holds one-sided
+    limits of the value, each at the stated confidence (see `judge.noise`); `detects` is the smallest drop
+    that the documents could have shown; `coverage` says how many values the check looked at, and how many
+    were left out and why.
+    """
+
+    editor: str
+    check: str  # with the task, as shown: task_drop[mmlu]
+    name: str  # as the suite calls it: task_drop
+    metric: str
+    status: Status
+    bound: str
+    severity: Literal["fail", "warn"] = "fail"
+    relative_to: Literal["base", "unedited", "previous"] | None = None
+    change: Literal["ratio", "absolute", "relative"] | None = None  # None where nothing is compared
+    value: float | None = None
+    where: str = ""
+    key: str = ""
+    checkpoint: int | None = None
+    seed: int | None = None
+    held_to: int | None = None
+    failed_at: int | None = None
+    margin: float | None = None
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    detects: float | None = None
+    flip_rate: float | None = None
+    message: str = ""
+    coverage: str = ""
+    seeds: tuple[SeedVerdict, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run: what was done, and how far it came."""
+
+    seed: int
+    status: Literal["complete", "truncated", "failed"]
+    edits: int
+    seconds: float
+    edits_per_key_dimension: float | None = None  # N / d_k of the edited matrices, the smallest d_k
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class EditorJudgement:
+    """Every verdict of one editor, in the order of the suite, and its runs."""
+
+    editor: str
+    verdicts: tuple[Verdict, ...]
+    runs: tuple[RunSummary, ...]
+    notes: tuple[str, ...] = ()  # what a reader should know: fewer seeds or edits than the suite asks for
+
+    @property
+    def counts(self) -> dict[Status, int]:
+        """How many verdicts there are of each status."""
+        return count(self.verdicts)
+
+    @property
+    def worst_first(self) -> tuple[Verdict, ...]:
+        """The verdicts as they are shown: failed ones on top, then in the order of the suite."""
+        return tuple(sorted(self.verdicts, key=lambda verdict: WORST_FIRST.index(verdict.status)))
+
+    @property
+    def held_to(self) -> int | None:
+        """The largest measured number of edits at which no check had failed; None where one is an error."""
+        if self.counts["error"]:
+            return None
+        failed = [verdict.held_to or 0 for verdict in self.verdicts if verdict.status == "fail"]
+        return min(failed, default=min((run.edits for run in self.runs), default=None))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a suite says of a record."""
+
+    suite: str
+    model: str
+    editors: tuple[EditorJudgement, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Every verdict, editor by editor."""
+        return tuple(verdict for editor in self.editors for verdict in editor.verdicts)
+
+    @property
+    def counts(self) -> dict[Status, int]:
+        """How many verdicts there are of each status."""
+        return count(self.verdicts)
+
+    def exit_status(self, *, strict: bool = False) -> int:
+        """What a pipeline is told.
+
+        1 if any check failed (`strict`: or warned or was inconclusive); else 3 if any is an error, or if an
+        editor has no verdict but skips, or there is no editor, so that nothing was judged; else 0. A failure
+        that was measured outranks what could not be: an editor that destroys the model leaves both.
+        """
+        counts = self.counts
+        if counts["fail"] or (strict and (counts["warn"] or counts["inconclusive"])):
+            return 1
+        judged = all(any(verdict.status != "skip" for verdict in editor.verdicts) for editor in self.editors)
+        return 3 if counts["error"] or not self.editors or not judged else 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check held: none failed, and none could not be measured."""
+        return self.exit_status() == 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON: tuples are lists, and numbers that are not finite are strings."""
+        content = plain(asdict(self))
+        return {**content, "counts": self.counts, "exit_status": self.exit_status()}
+
+
+def count(verdicts: tuple[Verdict, ...]) -> dict[Status, int]:
+    """How many verdicts there are of each status, zeros included."""
+    found = Counter(verdict.status for verdict in verdicts)
+    return {status: found[status] for status in WORST_FIRST}
+
+
+def plain(value: Any) -> Any:
+    """Lists for tuples; NaN, Infinity and -Infinity as strings, which JSON has no numbers for."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

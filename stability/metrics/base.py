@@ -1,0 +1,82 @@
+"""What a metric is, what it is given, and where it is found by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+from torch import nn
+
+from stability.edits import Edit
+from stability.metrics.observation import Observation, observe
+from stability.models import ModelMap, Snapshot, TokenizedText
+from stability.record.schema import EditOutcome, Over, Reading
+from stability.suite import SuiteSpec
+
+
+class Skipped(Exception):
+    """A metric has nothing to measure here; the message says why."""
+
+
+@dataclass
+class Context:
+    """The model as it is at one checkpoint, and what has been done to it. Made anew for every checkpoint.
+
+    `edits` and `outcomes` are those made so far, in order; both are empty on the unedited model. `changed` names
+    the parameters that differ from the snapshot of the unedited model.
+    """
+
+    model: nn.Module
+    tokenizer: Any
+    map: ModelMap
+    snapshot: Snapshot
+    suite: SuiteSpec
+    text: TokenizedText
+    seed: int = 0
+    edits: tuple[Edit, ...] = ()
+    outcomes: tuple[EditOutcome, ...] = ()
+    changed: tuple[str, ...] = ()
+    base: Observation | None = field(default=None, repr=False)
+
+    @cached_property
+    def observation(self) -> Observation:
+        """One pass of the model over the text, shared by every metric that reads activations or logits."""
+        return observe(self.model, self.map, self.text, self.suite.probes)
+
+
+class Metric(ABC):
+    """One kind of figure. An instance lives as long as the model under test, so it may keep what it fits."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    over: ClassVar[Over]
+    unit: ClassVar[str] = ""
+
+    def wanted(self, suite: SuiteSpec) -> bool:
+        """Whether to measure it for this suite. Cheap metrics always are."""
+        return True
+
+    def fit(self, context: Context) -> None:  # noqa: B027  (most metrics need nothing)
+        """Called once, on the unedited model, before the first measurement."""
+
+    @abstractmethod
+    def measure(self, context: Context) -> Reading:
+        """Take one reading.
+
+        Raises:
+            Skipped: there is nothing to measure, and that is no fault.
+            MeasurementError: it should have been measured and could not be.
+        """
+
+
+METRICS: dict[str, type[Metric]] = {}
+
+
+def register(metric: type[Metric]) -> type[Metric]:
+    """Class decorator: the metric is found by its name in suites."""
+    if metric.name in METRICS:
+        raise ValueError(f"two metrics are called {metric.name}")
+    METRICS[metric.name] = metric
+    return metric

@@ -1,0 +1,18 @@
+"""Batched log-probabilities of continuations: what edits and lm-eval's tasks are scored by."""
+
+from stability.metrics.scoring.forward import Scores, best_plan, evaluating, score
+from stability.metrics.scoring.plan import Batch, Plan, Request, make_plan
+from stability.metrics.scoring.targets import TargetScores, score_targets
+
+__all__ = [
+    "Batch",
+    "Plan",
+    "Request",
+    "Scores",
+    "TargetScores",
+    "best_plan",
+    "evaluating",
+    "make_plan",
+    "score",
+    "score_targets",
+]

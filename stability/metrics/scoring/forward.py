@@ -1,0 +1,168 @@
+"""Running a plan: the model's own forward pass, with the head applied at the needed places only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stability.errors import MeasurementError, ModelError
+from stability.metrics.scoring.plan import CONTEXT, Batch, Plan, Request, make_plan
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The answers to a plan's requests, on the CPU.
+
+    `log_probs` [n] float64: the sum over the continuation's tokens, each rounded as the model's dtype rounds.
+    `greedy` [n] bool: whether every one of these tokens was the argmax.
+    """
+
+    log_probs: Tensor
+    greedy: Tensor
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every module's mode is put back afterwards."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        # Not inference_mode: what a model caches under it could not be used by an editor's gradients later.
+        with torch.no_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def score(plan: Plan, model: nn.Module, head: nn.Module) -> Scores:
+    """Answer every request of the plan.
+
+    Raises:
+        MeasurementError: a log-probability is NaN or infinite.
+        ModelError: the model does not compute its logits by calling `head` on the residual stream.
+    """
+    log_probs = torch.zeros(plan.n, dtype=torch.float64)
+    misses = torch.zeros(plan.n, dtype=torch.int64)
+    dtype = torch.float64
+    with evaluating(model), _Places(head) as places:
+        for batch in plan.batches:
+            logits = places.logits(model, batch)  # [places, vocabulary]
+            dtype = logits.dtype
+            place, token = batch.place.to(logits.device), batch.token.to(logits.device)
+            norms, best = reduce_vocabulary(logits)
+            picked = logits[place, token].to(norms.dtype) - norms[place]  # [scored]
+            log_probs.index_add_(0, batch.request, picked.to(dtype).double().cpu())
+            misses.index_add_(0, batch.request, (best[place] != token).long().cpu())
+    if not torch.isfinite(log_probs).all():
+        broken = int((~torch.isfinite(log_probs)).sum())
+        raise MeasurementError(
+            f"{broken} of {plan.n} log-probabilities are NaN or infinite: the model's weights or activations "
+            "are not finite, so nothing can be scored"
+        )
+    return Scores(log_probs.to(dtype).double(), misses == 0)
+
+
+class _Places:
+    """Hooks the head so that it sees only the hidden states at a batch's places; unhooked on exit."""
+
+    def __init__(self, head: nn.Module) -> None:
+        self._head = head
+        self._at: tuple[Tensor, Tensor] | None = None
+
+    def __enter__(self) -> _Places:
+        self._handle = self._head.register_forward_pre_hook(self._select)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.remove()
+
+    def _select(self, _module: nn.Module, args: tuple[Any, ...]) -> tuple[Tensor, ...] | None:
+        if self._at is None or not args:
+            return None
+        hidden = args[0]  # [rows, tokens, d]
+        rows, columns = (index.to(hidden.device) for index in self._at)
+        self._at = None
+        return (hidden[rows, columns][None], *args[1:])  # [1, places, d]
+
+    def logits(self, model: nn.Module, batch: Batch) -> Tensor:
+        """One forward pass; logits [places, vocabulary]."""
+        parameter = next(model.parameters())
+        device, dtype = parameter.device, parameter.dtype
+        extra: dict[str, Tensor] = {}
+        if batch.branches is not None and batch.positions is not None:
+            extra["attention_mask"] = branch_mask(batch.branches.to(device), dtype)
+            extra["position_ids"] = batch.positions.to(device)
+        self._at = (batch.rows, batch.columns)
+        output: Tensor = model(input_ids=batch.input_ids.to(device), use_cache=False, **extra).logits
+        if self._at is not None or output.shape[:2] != (1, len(batch.rows)):
+            raise ModelError(
+                f"{type(model).__name__} does not compute its logits by one call of its output embedding "
+                f"({type(self._head).__name__}); the scorer needs that"
+            )
+        return output[0]
+
+
+def reduce_vocabulary(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The logarithm of the sum of exponentials, and the argmax, of each row of logits [places, vocabulary].
+
+    In float32 at least. A few rows at a time on the CPU, so that they are still in its cache when read again.
+    """
+    rows = 16 if logits.device.type == "cpu" else max(1, 2**27 // logits.shape[1])
+    parts = [part if part.dtype == torch.float64 else part.float() for part in logits.split(rows)]
+    norms = [part.logsumexp(dim=-1) for part in parts]
+    return torch.cat(norms), torch.cat([part.argmax(dim=-1) for part in logits.split(rows)])
+
+
+def branch_mask(branches: Tensor, dtype: torch.dtype) -> Tensor:
+    """The additive attention mask of rows with branches: [rows, 1, tokens, tokens], 0 where one may look.
+
+    A token sees those of the context and of its own branch that stand before it, and itself.
+    """
+    tokens = branches.shape[1]
+    causal = torch.ones(tokens, tokens, dtype=torch.bool, device=branches.device).tril()
+    same = branches[:, :, None] == branches[:, None, :]
+    allowed = causal & (same | (branches[:, None, :] == CONTEXT))  # [rows, tokens, tokens]
+    mask = torch.zeros(allowed.shape, dtype=dtype, device=branches.device)
+    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]
+
+
+def _agree(shared: Tensor, apart: Tensor, dtype: torch.dtype) -> bool:
+    """Whether log-probabilities differ by rounding only, which half precision does 200 times as coarsely."""
+    scale = 200 if dtype in (torch.bfloat16, torch.float16) else 1
+    return torch.allclose(shared, apart, atol=scale * 1e-3, rtol=scale * 1e-4)
+
+
+def best_plan(
+    requests: Sequence[Request], model: nn.Module, head: nn.Module, max_length: int, batch_size: int
+) -> Plan:
+    """A plan that shares contexts, if this model scores its longest shared row as it does the rows apart.
+
+    Not every attention takes a mask of one's own; the model decides, not a list of names.
+    """
+    shared = make_plan(requests, max_length, batch_size, share=True)
+    longest = next((batch for batch in shared.batches if batch.branches is not None), None)
+    if longest is None:
+        return shared
+    in_row = longest.request[longest.rows[longest.place] == 0]
+    sample = [requests[i] for i in sorted(set(in_row.tolist()))]
+    reason = "its scores differ"
+    try:
+        together, apart = (
+            score(make_plan(sample, max_length, batch_size, share=share), model, head).log_probs
+            for share in (True, False)
+        )
+        if _agree(together, apart, next(model.parameters()).dtype):
+            return shared
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    log.info("%s cannot share contexts (%s); each choice is run apart", type(model).__name__, reason)
+    return make_plan(requests, max_length, batch_size, share=False)

@@ -1,0 +1,52 @@
+"""How a model answers prompts: the log-probability of each target, and whether it would be the argmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from stability.metrics.scoring.forward import score
+from stability.metrics.scoring.plan import Request, make_plan
+from stability.models import encode, map_model
+
+BATCH_ROWS = 64
+DEFAULT_LENGTH = 1024
+
+
+@dataclass(frozen=True)
+class TargetScores:
+    """One entry for each (prompt, target) pair.
+
+    `mean_log_prob` [n]: the mean over the target's tokens, as CounterFact compares targets of unequal length.
+    `accurate` [n] bool: every target token is the argmax, given the true ones before it (teacher-forced).
+    """
+
+    mean_log_prob: Tensor
+    accurate: Tensor
+
+
+def score_targets(model: nn.Module, tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> TargetScores:
+    """Score targets after prompts; a single space stands between the two.
+
+    Raises:
+        DataError: a target has no token of its own.
+        MeasurementError: a log-probability is NaN or infinite.
+        ModelError: the model cannot be mapped, or the tokenizer knows no offsets.
+    """
+    encoded = [encode(tokenizer, prompt, target) for prompt, target in pairs]
+    requests = [
+        Request(tuple(one.input_ids[: one.target_start]), tuple(one.input_ids[one.target_start :]))
+        for one in encoded
+    ]
+    # Prompts of edits are short: one row for each sequence costs less than masks would.
+    plan = make_plan(requests, context_length(model), BATCH_ROWS, share=False)
+    scores = score(plan, model, map_model(model).head)
+    return TargetScores(scores.log_probs / plan.lengths, scores.greedy)
+
+
+def context_length(model: nn.Module) -> int:
+    """The most tokens that the model takes at once; 1,024 where its configuration does not say."""
+    return int(getattr(getattr(model, "config", None), "max_position_embeddings", None) or DEFAULT_LENGTH)

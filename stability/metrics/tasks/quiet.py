@@ -1,0 +1,52 @@
+"""Keeping lm-eval and datasets from talking over the harness: log lines, progress bars, random numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import datasets
+import numpy as np
+import torch
+
+CHATTY = ("lm_eval", "datasets", "huggingface_hub")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No log line of theirs below an error, and no progress bar."""
+    loggers = [logging.getLogger(name) for name in CHATTY]
+    levels = [logger.level for logger in loggers]
+    bars = datasets.is_progress_bar_enabled()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    datasets.disable_progress_bars()
+    try:
+        # lm-eval's bar over the documents cannot be turned off by an argument, and tqdm writes to stderr.
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if bars:
+            datasets.enable_progress_bars()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed Python's, numpy's and torch's global random states, and put back afterwards what they were."""
+    python, numbers = random.getstate(), np.random.get_state()
+    devices = list(range(torch.cuda.device_count()))
+    with torch.random.fork_rng(devices=devices):
+        try:
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numbers)

@@ -1,0 +1,27 @@
+"""What the record says about the unedited model."""
+
+from __future__ import annotations
+
+from stability.models.fingerprint import model_fingerprint, tokenizer_fingerprint
+from stability.models.load import LoadedModel
+from stability.models.map import map_model
+from stability.record import ModelInfo
+
+
+def describe_model(loaded: LoadedModel) -> ModelInfo:
+    """The model's description for the record; `ModelError` if its architecture is not supported."""
+    parameters = list(loaded.model.parameters())
+    found = map_model(loaded.model)
+    dtypes = sorted({str(parameter.dtype).removeprefix("torch.") for parameter in parameters})
+    devices = sorted({str(parameter.device) for parameter in parameters})
+    return ModelInfo(
+        name=loaded.name,
+        architecture=found.architecture,
+        fingerprint=model_fingerprint(loaded.model),
+        tokenizer_fingerprint=tokenizer_fingerprint(loaded.tokenizer),
+        dtype="+".join(dtypes),
+        device="+".join(devices),
+        layers=found.n_layers,
+        parameters=sum(parameter.numel() for parameter in parameters),
+        matrices=found.matrices,
+    )

@@ -1,0 +1,65 @@
+"""Text as token ids, document by document: what activations, perplexity and covariances are measured on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stability.errors import DataError
+
+
+@dataclass(frozen=True)
+class TokenizedText:
+    """Documents as int64 ids, each [tokens of the document]; the fingerprint is SHA-256 over the ids."""
+
+    documents: tuple[Tensor, ...] = field(repr=False)
+    fingerprint: str
+
+    @property
+    def tokens(self) -> int:
+        """The number of tokens in all documents."""
+        return sum(len(document) for document in self.documents)
+
+
+def tokenize_text(
+    tokenizer: Any, documents: Sequence[str], tokens: int, max_length: int, *, windows: bool = False
+) -> TokenizedText:
+    """The first `tokens` tokens of the documents, each cut to `max_length`, the last to what is still needed.
+
+    With `windows`, what is longer than `max_length` goes on as a further document instead of being cut. A
+    document of a single token is left out: it has no next token to predict.
+
+    Raises:
+        DataError: the documents are too short for that many tokens.
+    """
+    taken: list[Tensor] = []
+    missing = tokens
+    for document in documents:
+        if missing < 2:
+            break
+        longest = missing if windows else min(max_length, missing)
+        ids = torch.tensor(
+            tokenizer(document, truncation=True, max_length=longest)["input_ids"], dtype=torch.int64
+        )
+        pieces = [piece for piece in ids.split(max_length) if len(piece) >= 2]
+        taken += pieces
+        missing -= sum(len(piece) for piece in pieces)
+    if missing > 1 or not taken:
+        raise DataError(
+            f"the text gives {tokens - missing} tokens in {len(documents)} documents of at most {max_length} "
+            f"each, {tokens} were asked for; give more text or ask for fewer tokens"
+        )
+    return TokenizedText(tuple(taken), _fingerprint(taken))
+
+
+def _fingerprint(documents: Sequence[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update(len(document).to_bytes(8, "little"))
+        digest.update(document.numpy().astype("<i8").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,30 @@
+"""run.json: what was measured, and on what."""
+
+from stability.record.file import read_record, write_record
+from stability.record.schema import (
+    SCHEMA_VERSION,
+    Checkpoint,
+    EditorInfo,
+    EditOutcome,
+    Matrix,
+    ModelInfo,
+    Reading,
+    Record,
+    Run,
+    TaskResult,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Checkpoint",
+    "EditOutcome",
+    "EditorInfo",
+    "Matrix",
+    "ModelInfo",
+    "Reading",
+    "Record",
+    "Run",
+    "TaskResult",
+    "read_record",
+    "write_record",
+]

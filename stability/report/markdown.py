@@ -1,0 +1,137 @@
+"""Markdown for a job's summary: the verdicts in a table, the rest folded below."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+from stability.judge import EditorJudgement, Judgement, Status, Verdict, runs_by_editor
+from stability.record import Record
+from stability.report import wording
+
+SIGNS: dict[Status, str] = {
+    "fail": "❌ **fail**",
+    "error": "💥 **error**",
+    "warn": "⚠️ warn",
+    "inconclusive": "❔ inconclusive",
+    "pass": "✅ pass",
+    "skip": "⏭️ skip",
+}
+MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$@])")
+
+
+def render_markdown(record: Record, judgement: Judgement) -> str:
+    """The judgement in GitHub's Markdown; names are text, whatever is in them."""
+    parts = [
+        f"## {escape(judgement.suite)}: {verdict_word(judgement)}",
+        escape(wording.tally(judgement.counts)),
+    ]
+    parts += [escape(note) for note in judgement.notes]
+    for editor in judgement.editors:
+        parts += [f"### {escape(wording.headline(judgement, editor))}", _table(editor)]
+        parts += [f"> {escape(note)}" for note in editor.notes]
+        parts.append(_folded(f"{editor.editor}: settings, seeds and checkpoints", _runs(record, editor)))
+    parts.append(_folded("Model, versions and how to run it again", _provenance(record)))
+    return "\n\n".join(parts) + "\n"
+
+
+def verdict_word(judgement: Judgement) -> str:
+    """The outcome in a word or two."""
+    return {0: "held", 1: "failed"}.get(judgement.exit_status(), "could not be measured")
+
+
+def escape(text: str) -> str:
+    """The text as it is: no markup, no HTML, no cell or line breaks, no mentions."""
+    return MARKS.sub(r"\\\1", html.escape(wording.clean(text), quote=False))
+
+
+def code(text: str) -> str:
+    """A code span or, over several lines, a block that the text cannot end."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def row(cells: Iterable[str]) -> str:
+    """A row of a table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def _table(editor: EditorJudgement) -> str:
+    lines = [row(["", "check", "value", "where", "from which edit on", "more"]), row(["---"] * 6)]
+    lines += [_verdict_row(verdict) for verdict in editor.worst_first]
+    return "\n".join(lines)
+
+
+def _verdict_row(verdict: Verdict) -> str:
+    shown = (wording.place(verdict), wording.bracket(verdict))
+    rest = [part for part in wording.details(verdict) if part not in shown]
+    value = "" if verdict.status == "skip" else escape(wording.assertion(verdict))
+    cells = [
+        SIGNS[verdict.status],
+        escape(verdict.check),
+        value,
+        escape(shown[0]),
+        escape(shown[1]),
+        escape("; ".join(rest)),
+    ]
+    return row(cells)
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details><summary>{html.escape(wording.clean(title))}</summary>\n\n{body}\n\n</details>"
+
+
+def _runs(record: Record, editor: EditorJudgement) -> str:
+    info = runs_by_editor(record)[editor.editor][0].editor
+    lines = [row(["seed", "status", "edits", "N/d_k", "seconds", ""]), row(["---"] * 6)]
+    for run in editor.runs:
+        share = "" if run.edits_per_key_dimension is None else f"{run.edits_per_key_dimension:.3g}"
+        cells = [str(run.seed), run.status, str(run.edits), share, f"{run.seconds:.1f}", escape(run.error)]
+        lines.append(row(cells))
+    settings = json.dumps(info.settings, indent=1, sort_keys=True, default=str)
+    return "\n\n".join(
+        ["\n".join(lines), code(wording.clean_lines(settings)), _seed_table(editor.worst_first)]
+    )
+
+
+def _seed_table(verdicts: Sequence[Verdict]) -> str:
+    lines = [row(["check", "seed", "edits", "worst value", "interval", "where"]), row(["---"] * 6)]
+    for verdict in verdicts:
+        for seed in verdict.seeds:
+            for point in seed.points:
+                interval = (
+                    wording.span(point.low, point.high)
+                    if point.low is not None and point.high is not None
+                    else ""
+                )
+                cells = [
+                    verdict.check,
+                    str(seed.seed),
+                    str(point.edits),
+                    wording.number(point.value),
+                    interval,
+                    point.where,
+                ]
+                lines.append(row(escape(cell) for cell in cells))
+    return "\n".join(lines)
+
+
+def _provenance(record: Record) -> str:
+    facts = {
+        "model": f"{record.model.name} ({record.model.architecture}, {record.model.dtype})",
+        "model fingerprint": record.model.fingerprint,
+        "edits": record.edits_source,
+        "text": f"{record.text_tokens} tokens, {record.text_fingerprint}",
+        "harness": record.harness_version,
+        "started": record.started,
+        **record.versions,
+    }
+    lines = [row(["", ""]), row(["---"] * 2)]
+    lines += [row([escape(name), escape(value)]) for name, value in facts.items() if value]
+    blocks = ["\n".join(lines)]
+    if record.command:
+        blocks.append(code(wording.clean(record.command)))
+    return "\n\n".join([*blocks, code(wording.clean_lines(record.suite_text.rstrip()))])

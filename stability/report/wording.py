@@ -1,0 +1,164 @@
+"""How figures and verdicts are put into words; every renderer says the same thing the same way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from stability.judge import EditorJudgement, Judgement, Status, Verdict
+from stability.suite import Bound, parse_bound
+
+CALLED: dict[Status, str] = {
+    "fail": "failed",
+    "error": "could not be measured",
+    "pass": "passed",
+    "warn": "warned",
+    "inconclusive": "inconclusive",
+    "skip": "skipped",
+}
+DIGITS = 3
+
+
+def clean(text: str) -> str:
+    """The text in one line without control characters, so that no name can move a cursor or break XML.
+
+    White space becomes spaces, anything else the replacement character: it is seen that something was there.
+    """
+    return "".join(
+        " " if letter.isspace() else letter if is_printed(letter) else "\N{REPLACEMENT CHARACTER}"
+        for letter in text
+    )
+
+
+def clean_lines(text: str) -> str:
+    """The same for a text of several lines, which stay."""
+    return "\n".join(clean(line) for line in text.splitlines())
+
+
+def is_printed(letter: str) -> bool:
+    """Whether a character may stand in XML 1.0 and moves nothing on a terminal."""
+    code = ord(letter)
+    if code < 0x20 or 0x7F <= code < 0xA0 or code in (0xFFFE, 0xFFFF):
+        return False
+    turns_text = 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069  # bidirectional overrides
+    return not (turns_text or 0xD800 <= code <= 0xDFFF)
+
+
+def number(value: float, bound: Bound | None = None, digits: int = DIGITS) -> str:
+    """So many significant digits, and as many more as it takes to see on which side of the bound it lies."""
+    if not math.isfinite(value):
+        return "not finite" if math.isnan(value) else f"{value:+}"
+    if value == int(value) and abs(value) < 1e6:
+        return f"{value:.0f}"
+    whole = len(str(int(abs(value)))) if abs(value) < 1e6 else 0  # no exponent below a million
+    for shown in range(digits, 18):
+        text = f"{value:.{max(shown, whole)}g}"
+        if bound is None or bound.holds(float(text)) == bound.holds(value):
+            return text
+    return repr(value)
+
+
+def percent(share: float) -> str:
+    """`+63 %`."""
+    return f"{100 * share:+,.0f} %" if abs(share) < 1000 else f"{100 * share:+.1e} %"
+
+
+def assertion(verdict: Verdict) -> str:
+    """`2.96 <= 2.0`, or the bound alone where there is no value."""
+    if verdict.value is None:
+        return verdict.bound
+    return f"{number(verdict.value, parse_bound(verdict.bound))} {verdict.bound}"
+
+
+def interval(verdict: Verdict) -> str:
+    """`[-0.15, -0.09]`."""
+    if verdict.interval is None:
+        return ""
+    return span(*verdict.interval, parse_bound(verdict.bound))
+
+
+def span(low: float, high: float, bound: Bound | None = None) -> str:
+    """Both ends with the same decimals: two digits of the larger one, and what keeps both on their side."""
+    ends = (low, high)
+    if not all(map(math.isfinite, ends)):
+        return f"[{number(low)}, {number(high)}]"
+    largest = max(map(abs, ends))
+    decimals = max(0, 1 - math.floor(math.log10(largest))) if largest else 0
+    while (
+        decimals < 17 and bound and any(bound.holds(round(end, decimals)) != bound.holds(end) for end in ends)
+    ):
+        decimals += 1
+    return f"[{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def bracket(verdict: Verdict) -> str:
+    """`held to 20, failed at 60`."""
+    if verdict.failed_at is not None:
+        if verdict.held_to is None:
+            return f"failed at {verdict.failed_at}"
+        return f"held to {verdict.held_to}, failed at {verdict.failed_at}"
+    if verdict.status == "inconclusive" and verdict.checkpoint is not None:
+        return f"at {verdict.checkpoint}"
+    return ""
+
+
+def reach(verdict: Verdict) -> str:
+    """`margin -48 %`, or for a noisy metric `detects 0.08`."""
+    if verdict.detects is not None:
+        return f"detects {number(verdict.detects, digits=2)}"
+    return f"margin {percent(verdict.margin)}" if verdict.margin is not None else ""
+
+
+def place(verdict: Verdict) -> str:
+    """Where the worst value is, and at which seed if there are several."""
+    words = [verdict.where] if verdict.where else []
+    if len(verdict.seeds) > 1 and verdict.seed is not None:
+        words.append(f"seed {verdict.seed}")
+    return ", ".join(words)
+
+
+def duration(seconds: float) -> str:
+    """`38 s`, `12 min` or `3.4 h`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 180:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def headline(judgement: Judgement, editor: EditorJudgement) -> str:
+    """`norm-growth · memit on world · 120 edits (N/d_k 0.12) · seed 0 · 38 s`."""
+    edits = sorted({run.edits for run in editor.runs})
+    count = f"{edits[0]}" if len(edits) == 1 else f"{edits[0]}-{edits[-1]}"
+    noun = "edit" if edits[-1] == 1 else "edits"
+    shares = [run.edits_per_key_dimension for run in editor.runs if run.edits_per_key_dimension is not None]
+    relative = f" (N/d_k {number(max(shares), digits=2)})" if shares else ""
+    seeds = ", ".join(str(run.seed) for run in editor.runs)
+    words = [
+        judgement.suite,
+        f"{editor.editor} on {judgement.model}",
+        f"{count} {noun}{relative}",
+        f"{'seed' if len(editor.runs) == 1 else 'seeds'} {seeds}",
+        duration(sum(run.seconds for run in editor.runs)),
+    ]
+    return clean(" · ".join(words))
+
+
+def tally(counts: dict[Status, int]) -> str:
+    """`2 failed, 3 passed, 1 inconclusive, 1 skipped`; what did not occur is left out."""
+    words = [f"{counts[status]} {called}" for status, called in CALLED.items() if counts[status]]
+    return ", ".join(words) or "nothing was judged"
+
+
+def details(verdict: Verdict) -> list[str]:
+    """What there is to say beside value and bound, most telling first; empty parts are left out."""
+    parts: Iterable[str] = (
+        place(verdict),
+        interval(verdict),
+        bracket(verdict),
+        reach(verdict),
+        verdict.coverage,
+        f"{100 * verdict.flip_rate:.0f} % of answers changed" if verdict.flip_rate else "",
+        verdict.message,
+    )
+    return [clean(part) for part in parts if part]

@@ -1,0 +1,221 @@
+"""Reading a suite file: every mistake at once, each as `file:line: path: message`."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from stability.errors import SuiteError
+from stability.suite.schema import SuiteSpec
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class SuiteFile:
+    """A suite as it was read: what it says, its text, and the line that each key stands on."""
+
+    spec: SuiteSpec
+    text: str
+    path: Path | None = None
+    lines: dict[Location, int] = field(default_factory=dict, repr=False)
+
+    def line(self, *location: str | int) -> int:
+        """The line of a key, or of the nearest one above it that is in the file."""
+        return nearest_line(self.lines, location)
+
+    def problem(self, location: Location, message: str) -> str:
+        """`file:line: path: message`."""
+        return describe(self.path, self.lines, location, message)
+
+    @property
+    def measured_fingerprint(self) -> str:
+        """SHA-256 of what is measured: two suites that differ in bounds and editors only share it."""
+        content = self.spec.model_dump(
+            mode="json", exclude={"checks", "editors", "name", "description", "may_change"}
+        )
+        content["tasks_measured"] = sorted(self.spec.task_names)
+        content["metrics"] = sorted({check.metric for check in self.spec.checks.values()})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key written twice instead of keeping the last."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    seen: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        line = key_node.start_mark.line
+        try:
+            first = seen.get(key)
+        except TypeError:
+            raise yaml.MarkedYAMLError(
+                problem="a key must be a plain word", problem_mark=key_node.start_mark
+            ) from None
+        if first is not None:
+            raise yaml.MarkedYAMLError(
+                problem=f"{key!r} is written twice (first on line {first + 1}); keep one",
+                problem_mark=key_node.start_mark,
+            )
+        seen[key] = line
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load_suite(path: str | Path) -> SuiteFile:
+    """Read and check a suite file.
+
+    Raises:
+        SuiteError: with one line for each mistake in it.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SuiteError(
+            [f"{path}: no such file; a suite is a YAML file such as suites/smoke.stability.yaml"]
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError([f"{path}: cannot read it as UTF-8 text: {error}"]) from error
+    return parse_suite(text, path)
+
+
+def parse_suite(text: str, path: Path | None = None) -> SuiteFile:
+    """Check the text of a suite; `path` is where it came from, for messages."""
+    content, lines = read_yaml(text, path)
+    if not isinstance(content, dict):
+        raise SuiteError(
+            [describe(path, lines, (), "a suite is a mapping with 'schema: 1', 'name' and 'checks'")]
+        )
+    try:
+        spec = SuiteSpec.model_validate(content)
+    except ValidationError as error:
+        found = [_problem(path, lines, content, detail) for detail in error.errors()]
+        raise SuiteError([text for _, text in sorted(set(found))]) from error
+    return SuiteFile(spec, text, path, lines)
+
+
+def read_yaml(text: str, path: Path | None) -> tuple[Any, dict[Location, int]]:
+    """The content, and the line of every key and list entry."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        content = loader.construct_document(node) if node is not None else None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise SuiteError([f"{path or 'suite'}{line}: not valid YAML: {problem}"]) from error
+    except RecursionError:
+        raise SuiteError([f"{path or 'suite'}: not valid YAML: nested too deep"]) from None
+    lines: dict[Location, int] = {}
+    if node is not None:
+        _collect_lines(node, (), lines)
+    return content, lines
+
+
+def _collect_lines(node: yaml.Node, location: Location, lines: dict[Location, int]) -> None:
+    lines.setdefault(location, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*location, key.value)
+            lines[inner] = key.start_mark.line + 1
+            _collect_lines(value, inner, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            inner = (*location, index)
+            lines[inner] = value.start_mark.line + 1
+            _collect_lines(value, inner, lines)
+
+
+def nearest_line(lines: dict[Location, int], location: Location) -> int:
+    """The line of this key, or of the nearest key above it."""
+    for length in range(len(location), -1, -1):
+        if location[:length] in lines:
+            return lines[location[:length]]
+    return 1
+
+
+def describe(path: Path | None, lines: dict[Location, int], location: Location, message: str) -> str:
+    """`file:line: path: message`."""
+    dotted = ".".join(str(part) for part in location)
+    return f"{path or 'suite'}:{nearest_line(lines, location)}: {dotted + ': ' if dotted else ''}{message}"
+
+
+def _problem(path: Path | None, lines: dict[Location, int], content: Any, detail: Any) -> tuple[int, str]:
+    """One line for one of pydantic's findings, with its line number to sort by."""
+    location = _known_part(tuple(detail["loc"]), content)
+    message = str(detail["msg"])
+    if detail["type"] == "extra_forbidden":
+        message = _unknown_key(location)
+    elif detail["type"] == "missing":
+        message = "this key is required"
+    elif detail["type"].startswith("literal_error"):
+        message = f"{detail['input']!r} is not one of {detail['ctx']['expected']}"
+    else:
+        message = message.removeprefix("Value error, ")
+        message = message[0].lower() + message[1:] if message.startswith("Input") else message
+        if detail["type"] == "model_type":
+            message = "a mapping of keys and values belongs here"
+        if detail["type"] != "value_error":
+            message += f", got {detail['input']!r}"
+    return nearest_line(lines, location), describe(path, lines, location, message)
+
+
+def _known_part(location: Location, content: Any) -> Location:
+    """The location without the steps that pydantic adds for unions: only what the file itself holds."""
+    known: list[str | int] = []
+    here = content
+    for position, part in enumerate(location):
+        inside_list = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        if inside_list or (isinstance(here, dict) and part in here):
+            here = here[part]
+        elif position == len(location) - 1 and isinstance(here, dict):
+            known.append(part)  # a missing key
+            break
+        else:
+            continue
+        known.append(part)
+    return tuple(known)
+
+
+def _unknown_key(location: Location) -> str:
+    """Says which keys may stand there, and which was probably meant."""
+    keys = _keys_at(location[:-1])
+    meant = difflib.get_close_matches(str(location[-1]), keys, n=1)
+    return (
+        f"unknown key; did you mean {meant[0]!r}?" if meant else f"unknown key; known here: {', '.join(keys)}"
+    )
+
+
+def _keys_at(location: Location) -> list[str]:
+    """The keys that the schema knows at a place in the file."""
+    model: type[BaseModel] = SuiteSpec
+    for part in location:
+        fields = {item.alias or name: item for name, item in model.model_fields.items()}
+        if part in fields:  # anything else is a key of a mapping or a place in a list
+            model = _model_in(fields[str(part)].annotation) or model
+    return sorted(item.alias or name for name, item in model.model_fields.items())
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The schema class inside an annotation such as `dict[str, CheckSpec]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in typing.get_args(annotation):
+        if found := _model_in(inner):
+            return found
+    return None

@@ -1,0 +1,307 @@
+"""The suite language, schema 1: what to run, and the assertions that the run is judged by."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from stability.suite.bounds import Bound, parse_bound
+
+LAYER_WORDS = ("edited", "unedited", "before_edited", "after_edited", "late", "all")
+MATRIX_WORDS = ("edited", "mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_out", "all")
+LAYER_RANGE = re.compile(r"(\d+)-(\d+)|(\d+)")
+
+
+class SuiteModel(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
+
+
+def parse_layers(value: object) -> str | tuple[int, ...]:
+    """`late`, `[13, 14]`, `13`, `"13-17"` or `[13-15, 17]`: a word stays, numbers become a sorted tuple."""
+    if isinstance(value, str) and value in LAYER_WORDS:
+        return value
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    layers: set[int] = set()
+    for part in parts:
+        match = None if isinstance(part, bool) else LAYER_RANGE.fullmatch(str(part).strip())
+        if not match:
+            raise ValueError(
+                f"cannot read layers {value!r}; write one of {', '.join(LAYER_WORDS)}, "
+                "a list such as [13, 14] or a range such as '13-17'"
+            )
+        first = int(match[1] or match[3])
+        last = int(match[2] or match[3])
+        if first > last:
+            raise ValueError(f"layers {part!r} count down; write '{last}-{first}'")
+        layers.update(range(first, last + 1))
+    if not layers:
+        raise ValueError("layers is an empty list; leave the key out to select every layer")
+    return tuple(sorted(layers))
+
+
+def parse_matrices(value: object) -> tuple[str, ...]:
+    """One word or a list of them."""
+    words = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    for word in words:
+        if word not in MATRIX_WORDS:
+            raise ValueError(f"no matrices are called {word!r}; write one of {', '.join(MATRIX_WORDS)}")
+    if not words:
+        raise ValueError("matrices is an empty list; leave the key out to select every matrix")
+    return tuple(str(word) for word in words)
+
+
+def as_tuple(value: object) -> object:
+    """A single word where a list may stand."""
+    return (value,) if isinstance(value, (str, int)) else value
+
+
+Layers = Annotated[str | tuple[int, ...], BeforeValidator(parse_layers)]
+Matrices = Annotated[tuple[str, ...], BeforeValidator(parse_matrices)]
+Words = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class ModelSpec(SuiteModel):
+    """Which model: `world`, a hub name or a folder."""
+
+    name: str = "world"
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16", "float64", "auto"] = "float32"
+    device: str | None = None
+    device_map: str | dict[str, int | str] | None = None
+
+
+class EditorSpec(SuiteModel):
+    """Which editor, with the settings that differ from its presets."""
+
+    name: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+def parse_editor(value: object) -> object:
+    """`rome` or `{rome: {layers: [17]}}`."""
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, dict) and len(value) == 1 and "name" not in value:
+        ((name, settings),) = value.items()
+        if settings is None or isinstance(settings, dict):
+            return {"name": name, "settings": settings or {}}
+    if isinstance(value, (EditorSpec, dict)) and (not isinstance(value, dict) or "name" in value):
+        return value
+    raise ValueError("an editor is a name, or one name with its settings, such as {rome: {layers: [17]}}")
+
+
+Editor = Annotated[EditorSpec, BeforeValidator(parse_editor)]
+
+
+class EditsSpec(SuiteModel):
+    """Where the edit requests come from, how many are made, and how many go into one call of the editor."""
+
+    source: str = "world"
+    path: str | None = None
+    count: Count = 20
+    batch: Count = 1
+
+
+class RunSpec(SuiteModel):
+    """The sequential run."""
+
+    edits: EditsSpec = EditsSpec()
+    checkpoints: tuple[int, ...] = ()
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    stop_on: Literal["never", "first_failure"] = "never"
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _counts(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(count < 0 for count in value):
+            raise ValueError("a checkpoint is a number of edits, 0 or more")
+        return tuple(sorted(set(value)))
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("seeds must be a list of different numbers, at least one")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> RunSpec:
+        wrong = [count for count in self.checkpoints if count % self.edits.batch and count < self.edits.count]
+        if wrong:
+            raise ValueError(f"checkpoint {wrong[0]} falls inside a batch of {self.edits.batch} edits")
+        return self
+
+    def schedule(self) -> tuple[int, ...]:
+        """The checkpoints after 0, in order; the last edit is always one."""
+        inside = [count for count in self.checkpoints if 0 < count < self.edits.count]
+        return (*inside, self.edits.count)
+
+
+class TextSpec(SuiteModel):
+    """The text that activations, probes, perplexity and KL are measured on."""
+
+    source: str = "world"
+    path: str | None = None
+    tokens: Count = 10_000
+    skip_tokens: Annotated[int, Field(ge=0)] = 1
+
+
+class ProbesSpec(SuiteModel):
+    """How the layer-pair probes are fitted."""
+
+    C: Annotated[float, Field(gt=0)] = 0.01
+    tokens: Count = 2_000
+    train_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    minimum_base_accuracy: Annotated[float, Field(ge=0.5, le=1)] = 0.95
+
+
+class TasksSpec(SuiteModel):
+    """How lm-eval's tasks are run; the names are lm-eval's."""
+
+    include_path: str | None = None
+    data: str | None = None
+    limit: Count | None = None
+    num_fewshot: Annotated[int, Field(ge=0)] | None = None
+    batch_size: Count = 32
+    require_data: bool = False
+
+
+class MayChange(SuiteModel):
+    """What an editor is allowed to touch; anything else is a frozen weight."""
+
+    layers: Layers = "all"
+    matrices: Matrices = ("all",)
+
+
+class Where(SuiteModel):
+    """Which of a metric's values a check looks at."""
+
+    layers: Layers | None = None
+    matrices: Matrices | None = None
+    pairs: Literal["affected", "all"] | None = None
+    task: str | None = None
+
+
+class Noise(SuiteModel):
+    """How a measured drop is told from chance."""
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    max_detectable: Annotated[float, Field(gt=0)] | None = None
+    on_inconclusive: Literal["warn", "fail"] = "warn"
+
+
+def parse_aggregate(value: str) -> str:
+    """max, min, mean, median or qNN."""
+    if value in ("max", "min", "mean", "median") or re.fullmatch(r"q\d\d?", value):
+        return value
+    raise ValueError(f"cannot aggregate by {value!r}; write max, min, mean, median or a quantile such as q05")
+
+
+class CheckSpec(SuiteModel):
+    """One declarative assertion."""
+
+    metric: str
+    assertion: str = Field(alias="assert")
+    where: Where = Where()
+    for_each: dict[Literal["task"], Words] = Field(default_factory=dict)
+    relative_to: Literal["base", "unedited", "previous"] | None = None
+    change: Literal["ratio", "absolute", "relative"] = "ratio"
+    aggregate: Annotated[str, BeforeValidator(parse_aggregate)] | None = None
+    noise: Noise | None = None
+    severity: Literal["fail", "warn"] = "fail"
+    require: bool = False
+    at: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+
+    @field_validator("assertion")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        parse_bound(value)
+        return value
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return as_tuple(value)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> CheckSpec:
+        if self.noise and (self.relative_to != "base" or self.change != "absolute"):
+            raise ValueError("noise is judged on drops: it needs 'relative_to: base' and 'change: absolute'")
+        if self.noise and not self.assertion.lstrip().startswith(">"):
+            raise ValueError("noise is judged on drops: write the bound as '>= -TOLERANCE'")
+        if self.where.task and self.for_each:
+            raise ValueError("name the task in 'where' or in 'for_each', not in both")
+        if self.change != "ratio" and self.relative_to is None:
+            raise ValueError(f"'change: {self.change}' needs 'relative_to'")
+        return self
+
+    @property
+    def bound(self) -> Bound:
+        """The assertion, read."""
+        return parse_bound(self.assertion)
+
+    def verdict_ids(self, name: str) -> tuple[str, ...]:
+        """The ids of its verdicts: the check's name, with a task in brackets where it goes over tasks."""
+        tasks = self.for_each.get("task", ())
+        return tuple(f"{name}[{task}]" for task in tasks) or (name,)
+
+
+class SuiteSpec(SuiteModel):
+    """A whole suite file."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: str
+    description: str = ""
+    model: ModelSpec = ModelSpec()
+    editors: tuple[Editor, ...] = ()
+    run: RunSpec = RunSpec()
+    text: TextSpec = TextSpec()
+    probes: ProbesSpec = ProbesSpec()
+    tasks: TasksSpec = TasksSpec()
+    may_change: MayChange | None = None
+    checks: dict[str, CheckSpec]
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _model_by_name(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _file_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
+            raise ValueError(f"{value!r} names the report's folder: letters, digits, '.', '_' and '-' only")
+        return value
+
+    @field_validator("checks")
+    @classmethod
+    def _some_checks(cls, value: dict[str, CheckSpec]) -> dict[str, CheckSpec]:
+        if not value:
+            raise ValueError("a suite without checks would pass anything; write at least one")
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
+                raise ValueError(
+                    f"check {name!r}: a name is letters, digits, '_' and '-', and starts with a letter"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _frozen_needs_may_change(self) -> SuiteSpec:
+        for name, check in self.checks.items():
+            if check.metric == "frozen_weights" and self.may_change is None:
+                raise ValueError(f"check {name}: frozen_weights needs 'may_change' to say what is not frozen")
+        return self
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Every task that a check asks for, in the order of the file."""
+        names: dict[str, None] = {}
+        for check in self.checks.values():
+            for task in (*check.for_each.get("task", ()), *([check.where.task] if check.where.task else [])):
+                names[task] = None
+        return tuple(names)

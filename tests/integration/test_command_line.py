@@ -1,0 +1,194 @@
+"""The command line, run for real on the built-in model."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from stability.record import read_record
+
+
+def test_an_editor_that_holds_exits_0_and_leaves_every_report(shell, folder):
+    done = shell("stability", "run", "small.stability.yaml", "--out", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.name for path in (folder / "out").iterdir()) == [
+        "junit.xml",
+        "report.html",
+        "report.md",
+        "run.json",
+    ]
+    record = read_record(folder / "out" / "run.json")
+    assert [checkpoint.edits for checkpoint in record.runs[0].checkpoints] == [1, 3]
+    assert "stability run small.stability.yaml" in done.stdout
+    assert "edited_weight_norm" in done.stdout
+
+
+def test_an_editor_that_destroys_the_model_exits_1_and_names_the_checks(shell):
+    done = shell("stability", "run", "small.stability.yaml", "--editor", "./mine.py:destroy", "--out", "out")
+    assert done.returncode == 1, done.stdout + done.stderr
+    failed = [line.split()[1] for line in done.stdout.splitlines() if line.split()[:1] == ["FAIL"]]
+    assert {"edited_weight_norm", "fluent", "edits_took"} <= set(failed)
+    assert "h.0.mlp.c_proj" in done.stdout
+
+
+def test_an_editor_that_touches_a_frozen_weight_is_caught(shell):
+    done = shell("stability", "run", "small.stability.yaml", "--editor", "./mine.py:meddle", "--out", "out")
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if " frozen_weights " in line]
+    assert line.split()[0] == "FAIL"
+    assert "ln_f" in line
+
+
+def test_nan_in_the_weights_fails_and_nothing_is_scored_on_it(shell, folder):
+    done = shell("stability", "run", "small.stability.yaml", "--editor", "./mine.py:poison", "--out", "out")
+    assert done.returncode == 1, done.stdout + done.stderr
+    checkpoint = read_record(folder / "out" / "run.json").runs[0].checkpoints[-1]
+    assert checkpoint.readings["nonfinite"].values[""] == 1
+    assert "perplexity" not in checkpoint.readings
+    assert "not scored" in checkpoint.errors["perplexity"]
+
+
+def test_the_editor_that_does_nothing_fails_only_because_its_edits_did_not_take(shell, folder):
+    done = shell("stability", "run", "small.stability.yaml", "--editor", "none", "--out", "out")
+    assert done.returncode == 1
+    status = {line.split()[1]: line.split()[0] for line in done.stdout.splitlines() if len(line.split()) > 3}
+    assert status["edits_took"] == "FAIL"
+    assert "FAIL" not in {status[name] for name in ("finite", "frozen_weights", "activation_norm", "fluent")}
+    record = read_record(folder / "out" / "run.json")
+    for checkpoint in record.runs[0].checkpoints:
+        assert checkpoint.changed == ()
+        for name, reading in record.base.readings.items():
+            assert checkpoint.readings[name].values == reading.values, name
+
+
+def test_an_editor_that_raises_exits_3_and_what_was_measured_is_kept(shell, folder):
+    done = shell(
+        "stability", "run", "small.stability.yaml", "--editor", "./mine.py:raises", "--edits", 9,
+        "--checkpoint", 3, "--checkpoint", 6, "--set", "run.seeds=[4]", "--out", "out",
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert "edit 7" in done.stdout
+    assert "the seventh is too many" in done.stdout
+    run = read_record(folder / "out" / "run.json").runs[0]
+    assert (run.status, run.failed_at) == ("failed", 6)
+    assert [checkpoint.edits for checkpoint in run.checkpoints] == [3, 6]
+    assert done.returncode == 1  # edits_took was measured, and failed: a failure outranks an error
+
+    without = (folder / "small.stability.yaml").read_text().replace('assert: ">= 0.60"', 'assert: ">= 0"')
+    (folder / "lenient.stability.yaml").write_text(without)
+    judged = shell("stability", "judge", "out", "--suite", "lenient.stability.yaml")
+    assert judged.returncode == 3, judged.stdout
+
+
+def test_an_interrupt_keeps_what_was_measured(shell, folder):
+    done = shell(
+        "stability", "run", "small.stability.yaml", "--editor", "./mine.py:interrupted", "--out", "out"
+    )
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert "what was measured is in out/run.json" in done.stderr
+    run = read_record(folder / "out" / "run.json").runs[0]
+    assert [checkpoint.edits for checkpoint in run.checkpoints] == [1]
+    assert run.error == "interrupted"
+
+
+def test_a_suite_with_three_mistakes_exits_2_with_three_lines(shell, folder):
+    text = (folder / "small.stability.yaml").read_text()
+    text = (
+        text.replace("name: small", "nmae: small")
+        .replace("count: 3", "count: many")
+        .replace("<= 2.0", "at most 2")
+    )
+    (folder / "bad.stability.yaml").write_text(text.replace("nmae: small", "name: small\nnmae: small"))
+    done = shell("stability", "run", "bad.stability.yaml")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert [line.split(" ")[0] for line in lines] == [
+        "bad.stability.yaml:3:",
+        "bad.stability.yaml:7:",
+        "bad.stability.yaml:16:",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--editor", "rom"], 3, "did you mean"),
+        (["--editor", "./none.py:edit"], 3, "none.py"),
+        (["--editor", "./mine.py:nobody"], 3, "nobody"),
+        (["--set", "rome.layrs=[1]"], 2, "layrs"),
+        (["--set", "rome.layers=many"], 2, "layers"),
+        (["--model", "./nowhere"], 3, "nowhere"),
+        (["--edits", "5000"], 3, "lower run.edits.count"),
+        (["--edits", "0"], 2, "--edits"),
+    ],
+)
+def test_what_cannot_be_run_is_one_clear_line(shell, folder, arguments, status, message):
+    done = shell("stability", "run", "small.stability.yaml", "--out", "out", *arguments)
+    assert done.returncode == status, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "out").exists()
+
+
+def test_a_record_is_judged_again_without_torch(shell, folder):
+    done = shell("stability", "run", "small.stability.yaml", "--editor", "none", "--out", "out")
+    strict = (
+        (folder / "small.stability.yaml").read_text().replace("<= 1.5", "<= 0.5").replace(">= 0.60", ">= 0")
+    )
+    (folder / "strict.stability.yaml").write_text(strict)
+    assert shell("stability", "judge", "out/run.json").returncode == done.returncode
+    judged = shell("stability", "judge", "out/run.json", "--suite", "strict.stability.yaml", "--out", "again")
+    assert judged.returncode == 3
+    assert "base is past this bound" in judged.stdout
+    assert sorted(path.name for path in (folder / "again").iterdir()) == [
+        "junit.xml",
+        "report.html",
+        "report.md",
+    ]
+
+    code = (
+        "import sys; sys.argv = ['stability', 'judge', 'out/run.json']\n"
+        "from stability.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "assert not {'torch', 'transformers', 'lm_eval'} & sys.modules.keys()\n"
+    )
+    (folder / "judge.py").write_text(code)
+    subprocess.run([sys.executable, "judge.py"], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_record_cut_short_is_one_line_and_exits_3(shell, folder):
+    (folder / "run.json").write_text('{"schema_version": 1, "har')
+    done = shell("stability", "judge", "run.json")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "was the file cut short?" in done.stderr
+
+
+def test_two_runs_of_one_seed_give_one_record_apart_from_times(shell, folder):
+    for name in ("one", "two"):
+        shell("stability", "run", "small.stability.yaml", "--out", name)
+
+    def timeless(content):
+        if isinstance(content, dict):
+            return {
+                key: timeless(value)
+                for key, value in content.items()
+                if key not in ("timing", "costs", "started")
+            }
+        return [timeless(value) for value in content] if isinstance(content, list) else content
+
+    one, two = (timeless(json.loads((folder / name / "run.json").read_text())) for name in ("one", "two"))
+    assert one == two
+
+
+def test_the_schema_is_json(shell):
+    assert "checks" in json.loads(shell("stability", "schema").stdout)["properties"]
+    assert "runs" in json.loads(shell("stability", "schema", "--record").stdout)["properties"]
+
+
+def test_editors_and_metrics_are_listed(shell):
+    assert "rome" in shell("stability", "editors").stdout
+    listed = shell("stability", "metrics").stdout
+    assert all(name in listed for name in ("weight_norm", "probe_accuracy", "task_score", "peak_memory"))

@@ -1,0 +1,191 @@
+"""The pytest door, run for real: pytest in a process of its own on a suite file."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+CHECKS = ["edits_took", "finite", "frozen_weights", "edited_weight_norm", "activation_norm", "fluent"]
+QUIET = ("-p", "no:cacheprovider")
+
+
+def outcomes(done):
+    """What the last line of pytest's output counts."""
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_one_item_a_check_is_collected_under_each_editor(shell):
+    done = shell(
+        "pytest", "small.stability.yaml", "--collect-only", "-q", *QUIET,
+        "--stability-editor", "rome", "--stability-editor", "none",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    ids = [line for line in done.stdout.splitlines() if "::" in line]
+    assert ids == [
+        f"small.stability.yaml::{editor}::{check}" for editor in ("rome", "none") for check in CHECKS
+    ]
+
+
+def test_a_run_passes_and_writes_its_reports(shell, folder):
+    done = shell("pytest", "small.stability.yaml", *QUIET)
+    assert done.returncode == 0, done.stdout
+    assert "6 passed" in outcomes(done)
+    assert (folder / "reports" / "small-rome-0" / "run.json").exists()
+    assert (folder / "reports" / "small-rome-0" / "report.html").exists()
+
+
+def test_a_failing_check_says_value_bound_where_since_when_and_how_to_repeat(shell):
+    done = shell(
+        "pytest", "small.stability.yaml", *QUIET, "--stability-editor", "./mine.py:destroy", "-k", "norm"
+    )
+    assert done.returncode == 1, done.stdout
+    assert "1 failed, 1 passed, 4 deselected" in outcomes(done) or "2 failed, 4 deselected" in outcomes(done)
+    for words in (
+        "edited_weight_norm",
+        "<= 2.0",
+        "h.0.mlp.c_proj",
+        "failed at 1",
+        "stability run small.stability.yaml --editor ./mine.py:destroy",
+    ):
+        assert words in done.stdout, words
+    assert "Traceback" not in done.stdout
+
+
+def test_checks_are_chosen_by_metric_marker_and_by_keyword(shell):
+    done = shell("pytest", "small.stability.yaml", "--collect-only", "-q", *QUIET, "-m", "weight_norm")
+    assert "small.stability.yaml::rome::edited_weight_norm" in done.stdout
+    assert "1/6 tests collected" in done.stdout
+    done = shell("pytest", "small.stability.yaml", "--collect-only", "-q", *QUIET, "-k", "fluent or finite")
+    assert "2/6 tests collected" in done.stdout
+    markers = shell("pytest", "--markers", *QUIET).stdout
+    assert all(f"@pytest.mark.{name}" in markers for name in ("stability", "stability_slow", "weight_norm"))
+
+
+def test_the_last_failures_run_again_on_the_last_record(shell, folder):
+    first = shell("pytest", "small.stability.yaml", "--stability-editor", "none")
+    assert "1 failed, 4 passed, 1 skipped" in outcomes(first)
+    record = folder / "reports" / "small-none-0" / "run.json"
+    written = record.read_bytes()
+
+    again = shell("pytest", "small.stability.yaml", "--stability-editor", "none", "--lf")
+    assert "1 failed" in outcomes(again)
+    assert record.read_bytes() == written
+
+    suite = folder / "small.stability.yaml"
+    suite.write_text(suite.read_text().replace(">= 0.60", ">= 0"))
+    mended = shell("pytest", "small.stability.yaml", "--stability-editor", "none", "--lf")
+    assert "1 passed" in outcomes(mended)
+    assert record.read_bytes() == written
+
+    suite.write_text(suite.read_text().replace("count: 3", "count: 4"))
+    shell("pytest", "small.stability.yaml", "--stability-editor", "none", "--lf")
+    assert record.read_bytes() != written
+
+
+def test_a_record_is_judged_without_a_model(shell, folder):
+    shell("pytest", "small.stability.yaml", "--stability-editor", "none", *QUIET)
+    record = folder / "reports" / "small-none-0" / "run.json"
+    done = shell("pytest", "small.stability.yaml", *QUIET, "--stability-from", record)
+    assert "1 failed, 4 passed, 1 skipped" in outcomes(done)
+    (folder / "conftest.py").write_text(
+        "import sys\ndef pytest_sessionfinish():\n    assert 'torch' not in sys.modules, 'torch was imported'\n"
+    )
+    done = shell("pytest", "small.stability.yaml", *QUIET, "--stability-from", record)
+    assert "torch was imported" not in done.stdout + done.stderr
+
+
+def test_junit_holds_one_case_a_check_with_its_figures(shell, folder):
+    shell("pytest", "small.stability.yaml", *QUIET, "--junitxml", "junit.xml", "--stability-editor", "none")
+    (suite,) = ET.parse(folder / "junit.xml").getroot().iter("testsuite")
+    cases = list(suite.iter("testcase"))
+    assert [case.get("name") for case in cases] == CHECKS
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "1", "0")
+    properties = {item.get("name"): item.get("value") for item in cases[-1].iter("property")}
+    assert properties["status"] == "pass"
+    assert float(properties["value"]) == 1.0
+
+
+def test_the_editors_of_a_suite_are_spread_over_workers(shell):
+    done = shell(
+        "pytest", "small.stability.yaml", *QUIET, "-n", "2", "--dist", "loadgroup",
+        "--stability-editor", "rome", "--stability-editor", "none",
+    )  # fmt: skip
+    assert "1 failed, 10 passed, 1 skipped" in outcomes(done), done.stdout
+    assert done.stdout.count("edits_took") >= 2
+
+
+def test_an_editor_that_raises_fails_its_checks(shell):
+    done = shell(
+        "pytest",
+        "small.stability.yaml",
+        *QUIET,
+        "--stability-editor",
+        "./mine.py:raises",
+        "--stability-edits",
+        "9",
+    )
+    assert done.returncode == 1
+    assert "the seventh is too many" in done.stdout
+    assert "6 failed" in outcomes(done)
+
+
+def test_an_editor_that_cannot_be_found_is_one_line_an_item(shell):
+    done = shell("pytest", "small.stability.yaml", *QUIET, "--stability-editor", "rom", "-k", "finite")
+    assert done.returncode == 1
+    assert "did you mean" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_wrong_suite_is_a_collection_error_with_its_lines(shell, folder):
+    (folder / "bad.stability.yaml").write_text(
+        "schema: 1\nname: bad\nchecks: {a: {metric: weight_norm, asert: 1}}\n"
+    )
+    done = shell("pytest", "bad.stability.yaml", *QUIET)
+    assert done.returncode == 2
+    assert "bad.stability.yaml:3: checks.a.asert: unknown key; did you mean 'assert'?" in done.stdout
+
+
+def test_tests_in_python_share_one_run(shell, folder):
+    (folder / "test_mine.py").write_text(
+        """
+import pytest
+
+calls = []
+
+
+def editor(model, tokenizer, edits):
+    calls.append(len(edits))
+
+
+pytestmark = pytest.mark.stability(suite="small.stability.yaml", editor=editor)
+
+
+def test_nothing_moved(stability_run):
+    assert stability_run.verdict("fluent").value == 1.0
+
+
+def test_it_ran_once(stability_run):
+    assert stability_run.verdict("edits_took").status == "fail"
+    assert calls == [1, 1, 1]
+"""
+    )
+    done = shell("pytest", "test_mine.py", *QUIET)
+    assert "2 passed" in outcomes(done), done.stdout
+
+
+def test_a_test_without_its_marker_says_what_is_missing(shell, folder):
+    (folder / "test_mine.py").write_text("def test_it(stability_run):\n    pass\n")
+    done = shell("pytest", "test_mine.py", *QUIET)
+    assert "stability_run needs @pytest.mark.stability(suite=PATH, editor=NAME_OR_FUNCTION)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "option", ["--stability-editor", "--stability-from", "--stability-strict", "--stability-out"]
+)
+def test_the_options_are_in_the_help(shell, option):
+    assert option in shell("pytest", "--help").stdout
+
+
+def test_the_terminal_shows_only_the_verdicts_that_were_asked_for(shell):
+    done = shell("pytest", "small.stability.yaml", *QUIET, "--stability-editor", "none", "-k", "fluent")
+    assert done.returncode == 0, done.stdout
+    assert "edits_took" not in done.stdout

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from stability.edits import Edit, load_edits
+from stability.metrics import METRICS, Context, edit_outcomes
+from stability.models import LoadedModel, Snapshot, TokenizedText
+from stability.suite import EditsSpec
+
+
+@pytest.fixture(scope="module")
+def held() -> tuple[Edit, ...]:
+    """Requests for what the built-in model says anyway, so that they hold on it as if it had been edited."""
+    edits = load_edits(EditsSpec(source="world", count=16), seed=1)
+    return tuple(replace(edit, target=str(edit.target_true), target_true=edit.target) for edit in edits)
+
+
+@pytest.fixture
+def after(
+    world: LoadedModel, world_text: TokenizedText, context_of: Callable[..., Context]
+) -> Iterator[Callable[..., Context]]:
+    """A context of the built-in model after edits; whatever a test does to the model is undone."""
+    snapshot = Snapshot(world.model)
+    base = context_of(world.model, world_text)
+    base.tokenizer = world.tokenizer
+
+    def make(edits: tuple[Edit, ...]) -> Context:
+        outcomes = edit_outcomes(world.model, world.tokenizer, edits)
+        base.edits, base.outcomes = edits, tuple(outcomes)
+        return base
+
+    yield make
+    snapshot.restore(world.model)
+
+
+def value(name: str, context: Context) -> Any:
+    return METRICS[name]().measure(context).values[""]
+
+
+def shake(world: LoadedModel) -> None:
+    """Damage the model, so that it forgets some of what it knew."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weight = world.model.transformer.h[0].mlp.c_proj.weight
+        weight.data.add_(torch.randn_like(weight) * weight.std() * 20)
+
+
+def test_edits_that_hold_are_retained(after: Callable[..., Context], held: tuple[Edit, ...]):
+    context = after(held)
+    assert value("retention", context) == value("retention_accuracy", context) == 1
+
+
+def test_retention_asks_the_model_as_it_is_now(
+    world: LoadedModel, after: Callable[..., Context], held: tuple[Edit, ...]
+):
+    context = after(held)
+    shake(world)
+    now = edit_outcomes(world.model, world.tokenizer, held)
+    assert value("retention", context) == sum(bool(one.success) for one in now) / len(held) < 1
+    assert value("retention_accuracy", context) == sum(bool(one.accurate) for one in now) / len(held) < 1
+    assert value("edit_success", context) == value("edit_accuracy", context) == 1
+
+
+def test_an_edit_without_a_true_target_is_retained_if_it_is_accurate(
+    world: LoadedModel, after: Callable[..., Context], held: tuple[Edit, ...]
+):
+    bare = tuple(replace(edit, target_true=None) for edit in held)
+    context = after(bare)
+    shake(world)
+    assert value("retention", context) == value("retention_accuracy", context)
+    mixed = replace(held[0], target="nothing", target_true=None)
+    context.edits = (*bare[1:], mixed)
+    assert value("retention", context) < 1
+
+
+def test_a_later_edit_of_the_same_fact_takes_the_place_of_an_earlier_one(
+    after: Callable[..., Context], held: tuple[Edit, ...]
+):
+    first = replace(held[0], id="earlier", target=str(held[0].target_true), target_true=held[0].target)
+    assert value("retention", after((first, *held[1:]))) == 1 - 1 / len(held)
+    assert value("retention", after((first, *held))) == 1
+    assert value("retention", after((*held, first))) == 1 - 1 / len(held)

@@ -1,0 +1,55 @@
+"""A model that is as it was reads, in every figure, exactly as it read before."""
+
+import pytest
+
+from stability.metrics import METRICS
+
+WHOLE_MODEL = (
+    "activation_direction",
+    "activation_norm",
+    "activation_norm_median",
+    "delta_norm",
+    "delta_spectral_norm",
+    "fluency",
+    "frozen_weights",
+    "kl_divergence",
+    "nonfinite",
+    "perplexity",
+    "probe_accuracy",
+    "weight_norm",
+)
+
+
+def test_the_metrics_of_weights_activations_and_text_are_registered():
+    assert set(WHOLE_MODEL) <= set(METRICS)
+    for name in WHOLE_MODEL:
+        assert METRICS[name].name == name
+        assert METRICS[name].summary
+
+
+def test_on_the_built_in_model_no_figure_moves(world, world_text, context_of):
+    base = context_of(world.model, documents=world_text)
+    base.tokenizer = world.tokenizer
+    metrics = {name: METRICS[name]() for name in WHOLE_MODEL}
+    for metric in metrics.values():
+        metric.fit(base)
+    before = {name: metric.measure(base) for name, metric in metrics.items()}
+
+    weight = world.model.transformer.h[0].mlp.c_proj.weight
+    weight.add_(1)
+    base.snapshot.restore(world.model)
+    again = context_of(world.model, base=base)
+    again.tokenizer = world.tokenizer
+    after = {name: metric.measure(again) for name, metric in metrics.items()}
+    for name in WHOLE_MODEL:
+        assert after[name].model_dump_json() == before[name].model_dump_json(), name
+
+
+@pytest.mark.parametrize("name", sorted({*WHOLE_MODEL} - {"fluency"}))
+def test_each_reading_is_over_what_the_metric_says(name, build_model, context_of):
+    context = context_of(build_model(), probes={"minimum_base_accuracy": 0.5})
+    metric = METRICS[name]()
+    metric.fit(context)
+    reading = metric.measure(context)
+    assert reading.over == METRICS[name].over
+    assert reading.values

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import PreTrainedTokenizerFast
+
+from stability.errors import ModelError
+from stability.models import describe_model, load_model, model_fingerprint
+from stability.suite import ModelSpec
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path, gpt2: nn.Module, build_tokenizer: Callable[[str], PreTrainedTokenizerFast]
+) -> Path:
+    gpt2.save_pretrained(tmp_path)
+    build_tokenizer("words").save_pretrained(tmp_path)
+    return tmp_path
+
+
+def load(folder: Path, **spec: object) -> nn.Module:
+    return load_model(ModelSpec(name=str(folder), **spec)).model
+
+
+def test_a_folder_is_loaded_bit_for_bit_and_ready_for_measuring(folder: Path, gpt2: nn.Module) -> None:
+    loaded = load_model(ModelSpec(name=str(folder)))
+    assert model_fingerprint(loaded.model) == model_fingerprint(gpt2)
+    assert not loaded.model.training
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+    assert loaded.tokenizer("Anna plays")["input_ids"]
+    assert loaded.name == str(folder)
+
+
+def test_the_dtype_is_the_one_asked_for(folder: Path) -> None:
+    assert load(folder, dtype="bfloat16").dtype == torch.bfloat16
+    assert load(folder, dtype="auto").dtype == torch.float32
+
+
+def test_the_description_says_what_was_loaded(folder: Path, gpt2: nn.Module) -> None:
+    info = describe_model(load_model(ModelSpec(name=str(folder), device="cpu")))
+    assert (info.architecture, info.layers, info.dtype, info.device) == ("gpt2", 3, "float32", "cpu")
+    assert info.parameters == sum(parameter.numel() for parameter in gpt2.parameters())
+    assert info.fingerprint == model_fingerprint(gpt2)
+    assert len(info.matrices) == 12
+
+
+def test_a_missing_folder_is_named() -> None:
+    with pytest.raises(ModelError, match=r"no model at \./nowhere: there is no such folder"):
+        load_model(ModelSpec(name="./nowhere"))
+
+
+def test_a_folder_without_a_configuration_is_no_model(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"config\.json is missing"):
+        load(folder)
+
+
+def test_pickled_weights_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"a pickle \(pytorch_model\.bin\).* save the model as safetensors"):
+        load(folder)
+
+
+def test_no_weights_at_all_are_an_error(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no weights in .* expected model\.safetensors"):
+        load(folder)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 1000, -1])
+def test_truncated_weights_are_an_error_that_names_the_file(folder: Path, kept: int) -> None:
+    file = folder / "model.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:kept])
+    with pytest.raises(ModelError, match=r"model\.safetensors is truncated or damaged"):
+        load(folder)
+
+
+def test_a_missing_shard_is_named(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    index = {"metadata": {}, "weight_map": {"transformer.wte.weight": "model-00001-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match=r"incomplete: model-00001-of-00002\.safetensors is missing"):
+        load(folder)
+
+
+def test_weights_that_do_not_cover_the_model_are_an_error(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["transformer.h.1.mlp.c_proj.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"incomplete: 1 missing keys, first transformer\.h\.1\.mlp\.c_proj"):
+        load(folder)
+
+
+def test_a_broken_configuration_is_one_line(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot load model") as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_device_is_named(folder: Path) -> None:
+    with pytest.raises(ModelError, match="to quantum"):
+        load(folder, device="quantum")

@@ -1,0 +1,75 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stability.suite import parse_bound
+
+finite = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("<= 2.0", [2.0, -5], [2.0001]),
+        (">=0.6", [0.6, 7], [0.5999]),
+        ("< 1e-3", [0], [1e-3]),
+        ("> -.5", [0], [-0.5]),
+        ("== 0", [0, -0.0], [1e-9]),
+        ("within 0.1 of 1", [0.9, 1.1], [0.89, 1.11]),
+        ("between -1 and 2", [-1, 2], [-1.1, 2.1]),
+    ],
+)
+def test_each_form_holds_inside_and_not_outside(text, inside, outside):
+    bound = parse_bound(text)
+    assert all(bound.holds(value) for value in inside)
+    assert not any(bound.holds(value) for value in outside)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["at least 70", "<= ", "2.0", "<= 2 and >= 1", "=< 2", "between 2 and 1", "within -1 of 0", "<= nan", ""],
+)
+def test_anything_else_is_refused(text):
+    with pytest.raises(ValueError, match="write"):
+        parse_bound(text)
+
+
+@pytest.mark.parametrize("text", ["<= 2", ">= 2", "< 2", "> 2", "== 2", "within 1 of 2", "between 1 and 2"])
+def test_nan_never_holds(text):
+    bound = parse_bound(text)
+    assert not bound.holds(math.nan)
+    assert bound.distance(math.nan) == -math.inf
+    assert bound.margin(math.nan) is None
+
+
+@given(finite, finite, finite)
+def test_the_distance_is_negative_exactly_outside(first, second, value):
+    low, high = sorted((first, second))
+    bound = parse_bound(f"between {low!r} and {high!r}")
+    assert (bound.distance(value) >= 0) == bound.holds(value)
+
+
+@given(st.floats(0.1, 1e3), st.floats(0, 1e3))
+def test_the_margin_is_the_distance_as_a_share_of_the_bound(limit, value):
+    bound = parse_bound(f"<= {limit!r}")
+    margin = bound.margin(value)
+    assert margin is not None
+    assert math.isclose(margin, (limit - value) / limit, rel_tol=1e-12, abs_tol=1e-12)
+
+
+def test_there_is_no_margin_against_zero():
+    assert parse_bound("== 0").margin(3) is None
+
+
+@given(st.sampled_from(["<=", ">=", "<", ">", "=="]), finite, finite)
+def test_comparisons_agree_with_python(sign, number, value):
+    expected = {
+        "<=": value <= number,
+        ">=": value >= number,
+        "<": value < number,
+        ">": value > number,
+        "==": value == number,
+    }
+    assert parse_bound(f"{sign} {number!r}").holds(value) == expected[sign]

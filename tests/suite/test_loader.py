@@ -1,0 +1,180 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stability.errors import SuiteError
+from stability.suite import SuiteSpec, load_suite, parse_suite
+
+CHECKS = "checks: {norm: {metric: weight_norm, assert: '<= 2'}}"
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(SuiteError) as caught:
+        parse_suite(text, Path("bad.stability.yaml"))
+    return caught.value.problems
+
+
+def test_every_mistake_is_reported_at_once_with_its_line():
+    found = problems(
+        "schema: 1\n"
+        "name: bad\n"
+        "run:\n"
+        "  edits: {count: none}\n"
+        "checks:\n"
+        "  norm: {metric: weight_norm, asert: '<= 2', severity: bad}\n"
+        "  late: {metric: activation_norm, where: {layers: lat}, assert: at least 70}\n"
+    )
+    assert [line.split(" ")[0] for line in found] == [
+        "bad.stability.yaml:4:",
+        "bad.stability.yaml:6:",
+        "bad.stability.yaml:6:",
+        "bad.stability.yaml:6:",
+        "bad.stability.yaml:7:",
+        "bad.stability.yaml:7:",
+    ]
+    assert "run.edits.count: input should be a valid integer" in found[0]
+    assert "checks.norm.asert: unknown key; did you mean 'assert'?" in found[1]
+    assert "checks.norm.assert: this key is required" in found[2]
+    assert "checks.norm.severity: 'bad' is not one of 'fail' or 'warn'" in found[3]
+    assert "checks.late.assert: cannot read 'at least 70'; write e.g. '<= 2.0'" in found[4]
+    assert "checks.late.where.layers: cannot read layers 'lat'; write one of edited" in found[5]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "bad.stability.yaml:1: not valid YAML"),
+        (
+            "name: a\nname: b\n",
+            "bad.stability.yaml:2: not valid YAML: 'name' is written twice (first on line 1)",
+        ),
+        ("", "a suite is a mapping"),
+        ("- 1", "a suite is a mapping"),
+        ("{[1]: 2}", "a key must be a plain word"),
+        (f"schema: 2\nname: x\n{CHECKS}", "schema: 2 is not one of 1"),
+        ("schema: 1\nname: x\nchecks: {}", "a suite without checks would pass anything"),
+        (f"schema: 1\nname: a/b\n{CHECKS}", "names the report's folder"),
+        (f"schema: 1\nname: x\neditors: [3]\n{CHECKS}", "an editor is a name, or one name with its settings"),
+        (
+            f"schema: 1\nname: x\nrun: {{seeds: [1, 1]}}\n{CHECKS}",
+            "seeds must be a list of different numbers",
+        ),
+        (
+            f"schema: 1\nname: x\nrun: {{edits: {{count: 20, batch: 10}}, checkpoints: [5]}}\n{CHECKS}",
+            "checkpoint 5 falls inside a batch of 10 edits",
+        ),
+        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+    ],
+)
+def test_a_wrong_file_says_what_is_wrong(text, message):
+    assert message in "\n".join(problems(text))
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        ("{metric: frozen_weights, assert: '== 0'}", "frozen_weights needs 'may_change'"),
+        ("{metric: task_score, assert: '>= -0.05', noise: {}}", "noise is judged on drops"),
+        ("{metric: weight_norm, change: absolute, assert: '<= 1'}", "needs 'relative_to'"),
+        ("{metric: weight_norm, aggregate: avg, assert: '<= 1'}", "cannot aggregate by 'avg'"),
+        ("{metric: weight_norm, where: {layers: []}, assert: '<= 1'}", "layers is an empty list"),
+        ("{metric: weight_norm, where: {layers: 7-3}, assert: '<= 1'}", "write '3-7'"),
+        ("{metric: weight_norm, where: {matrices: mlp}, assert: '<= 1'}", "no matrices are called 'mlp'"),
+        ("{metric: task_score, where: {task: a}, for_each: {task: b}, assert: '>= 1'}", "not in both"),
+        (
+            "{metric: weigth_norm, assert: '<= 1'}",
+            "no metric is called 'weigth_norm'; did you mean 'weight_norm'?",
+        ),
+    ],
+)
+def test_a_check_that_makes_no_sense_is_refused(check, message):
+    assert message in "\n".join(problems(f"schema: 1\nname: x\nchecks:\n  c: {check}\n"))
+
+
+def test_a_missing_file_is_one_line():
+    with pytest.raises(SuiteError, match=r"^nowhere.yaml: no such file"):
+        load_suite("nowhere.yaml")
+
+
+def test_layers_may_be_words_numbers_ranges_and_lists():
+    suite = parse_suite(
+        "schema: 1\nname: x\nchecks:\n"
+        "  a: {metric: weight_norm, where: {layers: late}, assert: '<= 1'}\n"
+        "  b: {metric: weight_norm, where: {layers: 3}, assert: '<= 1'}\n"
+        "  c: {metric: weight_norm, where: {layers: '13-15'}, assert: '<= 1'}\n"
+        "  d: {metric: weight_norm, where: {layers: [13-14, 17]}, assert: '<= 1'}\n"
+    )
+    assert [check.where.layers for check in suite.spec.checks.values()] == [
+        "late",
+        (3,),
+        (13, 14, 15),
+        (13, 14, 17),
+    ]
+
+
+def test_the_last_edit_is_always_a_checkpoint():
+    suite = parse_suite(
+        f"schema: 1\nname: x\nrun: {{edits: {{count: 30}}, checkpoints: [50, 10, 0, 20, 10]}}\n{CHECKS}"
+    )
+    assert suite.spec.run.schedule() == (10, 20, 30)
+
+
+def test_the_line_of_a_check_is_known():
+    suite = parse_suite("schema: 1\nname: x\nchecks:\n  a:\n    metric: weight_norm\n    assert: '<= 1'\n")
+    assert suite.line("checks", "a") == 4
+    assert suite.line("checks", "a", "assert") == 6
+    assert suite.line("checks", "a", "where") == 4
+
+
+def test_bounds_and_editors_do_not_change_what_is_measured():
+    text = f"schema: 1\nname: x\n{CHECKS}"
+    base = parse_suite(text).measured_fingerprint
+    assert parse_suite(text.replace("<= 2", "<= 3") + "\neditors: [rome]").measured_fingerprint == base
+    assert parse_suite(text + "\nrun: {seeds: [1]}").measured_fingerprint != base
+    assert parse_suite(text + "\ntext: {tokens: 99}").measured_fingerprint != base
+
+
+def test_the_suites_that_come_with_the_project_load():
+    files = sorted(Path(__file__).parents[2].glob("suites/*.stability.yaml"))
+    assert files
+    for file in files:
+        assert load_suite(file).spec.checks
+
+
+def test_the_schema_describes_what_the_loader_reads():
+    schema = SuiteSpec.model_json_schema(by_alias=True)
+    assert json.dumps(schema)
+    assert {"schema", "name", "checks"} <= set(schema["required"])
+    assert "assert" in schema["$defs"]["CheckSpec"]["properties"]
+
+
+@given(st.text(max_size=200))
+def test_no_text_ends_in_anything_but_a_suite_or_a_suite_error(text):
+    try:
+        parse_suite(text)
+    except SuiteError as error:
+        assert error.problems
+
+
+yaml_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["schema", "name", "model", "editors", "run", "text", "checks", "may_change"]),
+        yaml_values,
+    )
+)
+def test_no_values_end_in_anything_but_a_suite_or_a_suite_error(content):
+    try:
+        parse_suite(yaml.safe_dump(content))
+    except SuiteError as error:
+        assert error.problems

@@ -1,0 +1,42 @@
+import subprocess
+import sys
+
+import pytest
+
+import stability
+
+
+def test_the_public_names_are_sorted_and_all_there():
+    assert stability.__all__ == sorted(stability.__all__)
+    for name in stability.__all__:
+        assert getattr(stability, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = stability.nothing
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "stability",
+        "stability.api",
+        "stability.cli",
+        "stability.edits",
+        "stability.judge",
+        "stability.pytest_plugin",
+        "stability.record",
+        "stability.report",
+        "stability.suite",
+        "stability.world",
+    ],
+)
+def test_what_needs_no_model_imports_no_torch(module):
+    code = f"import sys, {module}; heavy = {{'torch', 'transformers', 'lm_eval'}} & sys.modules.keys(); assert not heavy, heavy"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_plugin_imports_nothing_heavy_before_a_suite_is_collected():
+    code = (
+        "import sys, stability.pytest_plugin as plugin\n"
+        "assert not {'pydantic', 'yaml', 'numpy', 'torch'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

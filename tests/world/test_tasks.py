@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lm_eval.tasks import TaskManager
+from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+
+import stability
+from stability.world import MODEL, TASKS
+from stability.world.evaluate import TASK_NAMES, task_scores
+
+
+def test_the_choice_task_is_a_group_of_one_subtask_a_relation():
+    loaded = TaskManager(include_path=str(TASKS), include_defaults=False).load(["world_choice"])
+    assert set(loaded["tasks"]) == {"world_choice_home", "world_choice_work", "world_choice_music"}
+    assert set(loaded["groups"]) == {"world_choice"}
+
+
+def test_tasks_have_enough_documents_to_show_a_drop():
+    loaded = TaskManager(include_path=str(TASKS), include_defaults=False).load(list(TASK_NAMES))
+    counts = {name: len(list(task.test_docs())) for name, task in loaded["tasks"].items()}
+    choices = sum(count for name, count in counts.items() if name.startswith("world_choice"))
+    assert choices == 480
+    assert [count for name, count in counts.items() if "choice" not in name] == [400, 400, 400]
+
+
+def test_lm_evals_own_command_line_gives_the_same_figures_from_any_directory(
+    model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+):
+    (package,) = stability.__path__
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={MODEL}"),
+            *("--tasks", ",".join(TASK_NAMES), "--include_path", str(TASKS)),
+            *("--batch_size", "64", "--device", "cpu", "--output_path", "results.json"),
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(package).parent), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    (written,) = tmp_path.glob("results*.json")
+    results = json.loads(written.read_text())["results"]
+    told = {name: results[name]["acc,none"] for name in TASK_NAMES}
+    assert told == pytest.approx(task_scores(model, tokenizer))
+    assert results["world_acceptability"]["mcc,none"] > 0.8
