@@ -2,13 +2,14 @@
 
     python -m benchmarks.tasks [--documents 250] [--repeats 3]
 
-Both score the same documents with the same model in one process on one thread, in turn, from the second checkpoint
-on. Seconds are CPU seconds, the median over the repeats. `differ` counts documents whose best choice is another
-one, `max diff` is the largest difference between log-probabilities.
+Both score the same documents with the same model in one process on one thread, in turn, from the second
+checkpoint on. Seconds are CPU seconds, the median over the repeats. `differ` counts documents whose best
+choice is another one, `max diff` is the largest difference between log-probabilities.
 
-Two models bound what to expect. Where the vocabulary outweighs the blocks, as in small models with a large
-tokenizer, most of the work is logits that nobody asks for. Where the blocks outweigh it, as in the built-in
-model, letters cost what their prompts cost, and only phrases gain by sharing their prompt.
+Two random models bound what to expect. Where the vocabulary outweighs the blocks, as in small models with a
+large tokenizer, most of lm-eval's work is logits that nobody asks for. Where the blocks outweigh it, letters
+without examples cost what their prompts cost; phrases gain by sharing their prompt, and documents by sharing
+their examples.
 """
 
 from __future__ import annotations
@@ -54,22 +55,31 @@ def main() -> None:
     asked = arguments.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
-    world = load_model(ModelSpec(name="world", device="cpu"))
-    wide = GPT2LMHeadModel(
-        GPT2Config(vocab_size=50_257, n_embd=64, n_layer=4, n_head=4, n_positions=512, bos_token_id=0)
-    ).eval()
-    print(f"{'choices':18} {'model':22} {'simple_evaluate':>16} {'ours':>8} {'ratio':>7} {'differ':>7} {'max diff':>9}")
+    tokenizer = load_model(ModelSpec(name="world", device="cpu")).tokenizer
+    models = {
+        "vocabulary outweighs": random_model(vocab_size=50_257, n_embd=64, n_layer=4, n_inner=256),
+        "blocks outweigh": random_model(vocab_size=799, n_embd=96, n_layer=8, n_inner=1024),
+    }
+    print(
+        f"{'choices':10} {'shots':>5}  {'model':22} {'simple_evaluate':>16} {'ours':>8} {'ratio':>7}", end=" "
+    )
+    print(f"{'differ':>7} {'max diff':>9}")
     with tempfile.TemporaryDirectory() as folder:
         write_tasks(Path(folder), asked.documents)
-        for name, shots in (("letters", 0), ("phrases", 0)):
-            for label, model in (("wide vocabulary", wide), ("built-in", world.model)):
-                line = compare(Path(folder), name, shots, model, world.tokenizer, asked.repeats)
-                print(f"{name:18} {label:22} {line}", flush=True)
+        for name, shots in (("letters", 0), ("phrases", 0), ("letters", 5)):
+            for label, model in models.items():
+                line = compare(Path(folder), name, shots, model, tokenizer, asked.repeats)
+                print(f"{name:10} {shots:5}  {label:22} {line}", flush=True)
 
 
-def compare(
-    folder: Path, name: str, shots: int, model: torch.nn.Module, tokenizer: Any, repeats: int
-) -> str:
+def random_model(**shape: int) -> torch.nn.Module:
+    """A GPT-2 with random weights."""
+    torch.manual_seed(0)
+    config = GPT2Config(n_head=4, n_positions=1024, bos_token_id=0, eos_token_id=0, **shape)
+    return GPT2LMHeadModel(config).eval().requires_grad_(False)
+
+
+def compare(folder: Path, name: str, shots: int, model: torch.nn.Module, tokenizer: Any, repeats: int) -> str:
     """Score one task both ways, in turn."""
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     with redirect_stderr((folder / "log").open("w")):
@@ -114,13 +124,19 @@ def write_tasks(folder: Path, count: int) -> None:
     for i in range(count):
         question = " ".join(rng.sample(sentences, 8))
         rows.append({"question": question, "choices": phrases[4 * i : 4 * i + 4], "answer": rng.randrange(4)})
-    data = folder / "documents.jsonl"
+    data, examples = folder / "test.jsonl", folder / "dev.jsonl"
     data.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    examples.write_text("\n".join(map(json.dumps, rows[:5])), encoding="utf-8")
     options = "".join(f"{letter}. {{{{choices[{i}]}}}}\n" for i, letter in enumerate(LETTERS))
     common = {
         "dataset_path": "json",
-        "dataset_kwargs": {"data_files": {"test": str(data)}, "cache_dir": str(folder / "cache")},
+        "dataset_kwargs": {
+            "data_files": {"test": str(data), "dev": str(examples)},
+            "cache_dir": str(folder / "cache"),
+        },
         "test_split": "test",
+        "fewshot_split": "dev",
+        "fewshot_config": {"sampler": "first_n"},
         "output_type": "multiple_choice",
         "doc_to_target": "answer",
         "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stability.api import Report, StabilityFailure, Suite, judge
+    from stability.api import Report, StabilityFailure, Suite
     from stability.edits import Edit
     from stability.errors import StabilityError
     from stability.record import Record, read_record
@@ -26,7 +26,6 @@ __all__ = [
     "StabilityError",
     "StabilityFailure",
     "Suite",
-    "judge",
     "read_record",
 ]
 
@@ -37,7 +36,6 @@ _HOMES = {
     "StabilityError": "stability.errors",
     "StabilityFailure": "stability.api",
     "Suite": "stability.api",
-    "judge": "stability.api",
     "read_record": "stability.record",
 }
 

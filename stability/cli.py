@@ -26,6 +26,7 @@ from stability.suite import SuiteSpec
 from stability.suite.overrides import Overrides
 
 INTERRUPTED = 130
+PLAIN_WIDTH = 120  # of a table that goes into a file or a pipe
 
 app = typer.Typer(
     help="Edit a language model N times with any editor, and judge whether it is still whole.",
@@ -186,7 +187,8 @@ class RichListener:
 def show(report: Report, folder: Path | None) -> None:
     """Print the verdict table, and where the page is that says more."""
     console = Console(highlight=False, soft_wrap=True)
-    console.print(terminal_text(report.record, report.judgement, folder=folder))
+    width = console.width if console.is_terminal else PLAIN_WIDTH
+    console.print(terminal_text(report.record, report.judgement, folder=folder, width=width))
 
 
 def main() -> None:

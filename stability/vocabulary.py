@@ -1,11 +1,10 @@
-"""The names that a check may use for its metric, without importing what measures them.
-
-A metric is a file of its name in `stability/metrics`; a file whose name begins with an underscore is not one.
-"""
+"""The names that a check may use for its metric, read off the sources: what measures them is not imported."""
 
 from __future__ import annotations
 
-import pkgutil
+import ast
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 COSTS = {
@@ -15,12 +14,24 @@ COSTS = {
 }
 
 
+@cache
 def metric_names() -> tuple[str, ...]:
-    """Every name that a check's `metric` may have, sorted."""
-    folder = Path(__file__).parent / "metrics"
-    modules = (
-        module.name
-        for module in pkgutil.iter_modules([str(folder)])
-        if not module.ispkg and not module.name.startswith("_")
-    )
-    return tuple(sorted([*modules, *COSTS]))
+    """Every name that a check's `metric` may have, sorted: those registered in `stability/metrics`."""
+    names = set(COSTS)
+    for file in (Path(__file__).parent / "metrics").glob("*.py"):
+        names.update(_registered(ast.parse(file.read_text(encoding="utf-8"))))
+    return tuple(sorted(names))
+
+
+def _registered(module: ast.Module) -> Iterator[str]:
+    """The `name` of every class that is decorated with `@register`."""
+    for item in module.body:
+        if not isinstance(item, ast.ClassDef):
+            continue
+        if not any(isinstance(mark, ast.Name) and mark.id == "register" for mark in item.decorator_list):
+            continue
+        for line in item.body:
+            targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+            called_name = any(isinstance(target, ast.Name) and target.id == "name" for target in targets)
+            if called_name and isinstance(value := getattr(line, "value", None), ast.Constant):
+                yield str(value.value)

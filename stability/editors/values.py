@@ -51,18 +51,18 @@ def optimise_value(prompts: EditPrompts, above: Continuation, v0: Tensor, settin
     every = torch.arange(len(hidden), device=device)
     rows = torch.cat([prompts.rows, every[last:]])  # [targets + 1]
     positions = torch.cat([prompts.positions, prompts.subject_at[last:]])
-    with torch.no_grad():
-        unedited = above.logits(hidden, every[last:], prompts.subject_at[last:])
-    unedited = unedited.to(precise).log_softmax(dim=-1)  # [1, vocabulary]
     size = v0.to(precise).norm()
     delta = torch.zeros(hidden.shape[-1], dtype=precise, device=device, requires_grad=True)
     optimiser = torch.optim.Adam([delta], lr=settings.v_lr)
     losses: list[float] = []
+    unedited: Tensor | None = None  # [1, vocabulary], log-probabilities after the subject alone
     for step in range(settings.v_num_grad_steps):
         with torch.enable_grad():
             shift = delta.to(hidden.dtype).expand(len(hidden), -1)
             shifted = hidden.index_put((every, prompts.subject_at), shift, accumulate=True)
-            log_probs = above.logits(shifted, rows, positions).to(precise).log_softmax(dim=-1)
+            log_probs = above.logits(shifted, rows, positions).to(device, precise).log_softmax(dim=-1)
+            if unedited is None:  # δ is still 0
+                unedited = log_probs[-1:].detach()
             nll = functional.nll_loss(log_probs[:-1], prompts.targets)
             kl = functional.kl_div(unedited, log_probs[-1:], log_target=True, reduction="batchmean")
             decay = settings.v_weight_decay * delta.norm() / size**2

@@ -19,7 +19,7 @@ from stability.edits import Edit, load_edits
 from stability.engine.examination import Examination, scalar
 from stability.engine.isolation import Structure, random_state
 from stability.engine.progress import Listener, Silent
-from stability.errors import EditorError, StabilityError
+from stability.errors import EditorError, MeasurementError, StabilityError
 from stability.models import LoadedModel, describe_model, tokenize_text
 from stability.record import Checkpoint, EditOutcome, Record, Run, write_record
 from stability.suite import SuiteFile
@@ -30,7 +30,10 @@ PACKAGES = ("torch", "transformers", "lm-eval", "numpy", "scikit-learn", "tokeni
 
 @dataclass
 class Experiment:
-    """One suite on one model, under way. `record` grows; `path` receives it after every checkpoint."""
+    """One suite on one model, under way. `record` grows; `path` receives it after every checkpoint.
+
+    `keep_going` is asked after each checkpoint, with a record of that run alone, whether to make more edits.
+    """
 
     suite: SuiteFile
     loaded: LoadedModel
@@ -113,11 +116,16 @@ class Experiment:
                 batch = edits[first : first + spec.edits.batch]
                 with timed(timing, "edit"), random_state(seed * 1_000_003 + first):
                     model = self._edit(editor, model, batch, first)
-                with timed(timing, "measure"):
-                    outcomes += self.examination.outcomes(model, batch)
                 done = first + len(batch)
+                broken = None
+                with timed(timing, "measure"):
+                    try:
+                        outcomes += self.examination.outcomes(model, batch)
+                    except MeasurementError as error:  # the model gives NaN: measure what is left, and end
+                        outcomes += [unmeasured(edit) for edit in batch]
+                        broken = error
                 self.listener.edits(label, done, len(edits))
-                if done not in schedule:
+                if done not in schedule and broken is None:
                     continue
                 self.listener.stage(f"{label}: measuring after {done} edits")
                 with timed(timing, "measure"):
@@ -125,7 +133,9 @@ class Experiment:
                 costs = {**checkpoint.costs, "edit_seconds": scalar(timing["edit"] / done, "s")}
                 checkpoints.append(checkpoint.model_copy(update={"costs": costs}))
                 update()
-                if done < len(edits) and not self.keep_going(self.record):
+                if broken is not None:
+                    raise broken
+                if done < len(edits) and not self.keep_going(self._alone(run)):
                     update(status="truncated")
                     break
             else:
@@ -155,6 +165,10 @@ class Experiment:
                 "an editor returns the edited model, or None when it edits in place"
             )
         return edited
+
+    def _alone(self, run: Run) -> Record:
+        """The record as if this were its only run: what another run has failed does not end this one."""
+        return self.record.model_copy(update={"runs": (run,)})
 
     def _keep(self, run: Run) -> None:
         """Put the run into the record, in place of its earlier state, and the record on the disk."""
@@ -191,6 +205,13 @@ def call(function: Callable[..., Any], *arguments: Any, doing: str) -> Any:
         raise EditorError(f"{doing}: {type(error).__name__}: {message} ({where})") from error
 
 
+def unmeasured(edit: Edit) -> EditOutcome:
+    """The outcome of an edit that left a model which cannot be asked."""
+    return EditOutcome(
+        id=edit.id, prompt=edit.prompt, subject=edit.subject, target=edit.target, target_true=edit.target_true
+    )
+
+
 def context_length(model: nn.Module) -> int:
     """The most tokens that the model takes at once; 1,024 where its configuration does not say."""
     return int(getattr(getattr(model, "config", None), "max_position_embeddings", None) or 1024)
@@ -201,6 +222,4 @@ def run_suite(experiment: Experiment, editors: Sequence[LoadedEditor]) -> Record
     for editor in editors:
         for seed in experiment.suite.spec.run.seeds:
             experiment.run(editor, seed)
-            if not experiment.keep_going(experiment.record):
-                break
     return experiment.record

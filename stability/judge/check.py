@@ -40,7 +40,13 @@ def judge_check(name: str, check: CheckSpec, suite: SuiteSpec, cases: Sequence[C
         summarise(question, cases, [trials[q, c] for c in range(len(cases))], unanswerable(question, cases))
         for q, question in enumerate(questions)
     ]
-    return _none_unjudged(verdicts) if check.for_each or check.where.task else verdicts
+    return _none_unjudged(verdicts) if is_about_tasks(check, cases[0].record) else verdicts
+
+
+def is_about_tasks(check: CheckSpec, record: Record) -> bool:
+    """Whether the metric has a value for each task."""
+    reading = record.base.readings.get(check.metric)
+    return bool(check.for_each or check.where.task) or (reading is not None and reading.over == "task")
 
 
 def _none_unjudged(verdicts: list[Verdict]) -> list[Verdict]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from stability.errors import DataError
 from stability.metrics.activation_norm import by_layer
 from stability.metrics.base import Context, Metric, register
 from stability.record import Reading
@@ -24,6 +25,11 @@ class ActivationDirection(Metric):
     def measure(self, context: Context) -> Reading:
         """One mean cosine a layer, by index; 1 on the unedited model."""
         now = context.observation.features
+        if not now.shape[1]:
+            raise DataError(
+                "activation_direction: text.skip_tokens leaves no token of any document; "
+                "skip fewer or give longer documents"
+            )
         base = (context.base or context.observation).features
         cosines = [mean_cosine(one, other) for one, other in zip(now, base, strict=True)]
         return by_layer(torch.tensor(cosines, dtype=torch.float64))

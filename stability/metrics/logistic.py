@@ -169,4 +169,4 @@ def _line_search(line: _Line, slope: Tensor, first: bool) -> Tensor:
 
 
 def _dot(left: Tensor, right: Tensor) -> Tensor:
-    return torch.linalg.vecdot(left, right)
+    return (left * right).sum(1)

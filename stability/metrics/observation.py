@@ -17,6 +17,7 @@ from stability.suite import ProbesSpec
 
 KEPT_LOG_PROBABILITIES = 2**26  # places x vocabulary, 256 MiB
 LOGITS_AT_ONCE = 2**23
+BATCH_TOKENS = 4_096  # padding included
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def observe(
         nonfinite_logits=0,
     )
     with evaluating(model), _Pass(model, model_map, observation) as forward:
-        nonfinite = sum(forward.run(documents) for documents in places.batches())
+        nonfinite = sum(forward.run(documents) for documents in places.batches(BATCH_TOKENS))
     return replace(observation, nonfinite_logits=nonfinite)
 
 

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from stability.models import TokenizedText
 
-BATCH_TOKENS = 4_096  # in a batch, padding included
-
 
 @dataclass(frozen=True)
 class Places:
@@ -26,13 +24,13 @@ class Places:
     features: Tensor  # [features]: tokens whose residual streams are kept
     distributions: Tensor  # [distributions]: which of the predictions are kept over the whole vocabulary
 
-    def batches(self) -> list[Tensor]:
-        """Documents to run together, each batch [documents]: of similar length, of `BATCH_TOKENS` at most."""
+    def batches(self, tokens: int) -> list[Tensor]:
+        """Documents to run together, [documents] a batch: of like length, `tokens` at most with padding."""
         lengths = torch.bincount(self.document)
         batches: list[list[int]] = [[]]
         for document in torch.argsort(lengths, stable=True).tolist():
             # Sorted by length, so the newest document is the longest of its batch.
-            if batches[-1] and (len(batches[-1]) + 1) * int(lengths[document]) > BATCH_TOKENS:
+            if batches[-1] and (len(batches[-1]) + 1) * int(lengths[document]) > tokens:
                 batches.append([])
             batches[-1].append(document)
         return [torch.tensor(batch) for batch in batches]

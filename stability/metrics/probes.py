@@ -47,15 +47,21 @@ class PairProbes:
         return right.double() / (2 * streams.shape[1])
 
 
-def fit_probes(streams: Tensor, C: float, pairs: Sequence[tuple[int, int]] | None = None) -> PairProbes:
+def fit_probes(
+    streams: Tensor,
+    C: float,
+    pairs: Sequence[tuple[int, int]] | None = None,
+    dtype: torch.dtype | None = None,
+) -> PairProbes:
     """Fit the probes of all pairs of layers, or of these, on training tokens' `streams` [layers, tokens, d].
 
     Features are standardised with mean and deviation pooled over both layers of a pair; C weighs the data
-    against an L2 penalty, as in scikit-learn. The work is done in float64 unless it is too much for that.
+    against an L2 penalty, as in scikit-learn. Unless `dtype` says float32 or float64, the work is done in
+    float64 where that is cheap enough.
     """
     layers, tokens, d = streams.shape
     small = layers * (layers - 1) * tokens * d <= SMALL
-    features = streams.to(torch.float64 if small else torch.float32)
+    features = streams.to(dtype or (torch.float64 if small else torch.float32))
     centre = features.mean(1)  # [layers, d]
     features = features - centre[:, None]
     variance = features.square().mean(1)  # [layers, d]

@@ -38,7 +38,8 @@ class Continuation:
 
     def logits(self, hidden: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """Logits [n, vocabulary] at n (row, position) places only; `hidden` as in `run`."""
-        last = self.run(hidden)[rows, positions]  # [n, d]
+        stream = self.run(hidden)
+        last = stream[rows.to(stream.device), positions.to(stream.device)]  # [n, d]
         logits: Tensor = self.map.head(self.map.final_norm(last))
         return logits
 

@@ -106,13 +106,11 @@ def same_bytes(one: Tensor, other: Tensor) -> bool:
         return True
     # Integers, because NaN is not equal to itself; eight bytes at a time where size and alignment allow.
     size = first.element_size()
-    words = all((flat.numel() * size) % 8 == 0 and flat.data_ptr() % 8 == 0 for flat in (first, second))
-    integer = torch.int64 if words and _sliceable(first) and _sliceable(second) else _INTEGERS[size]
+    words = all(
+        number * size % 8 == 0 for flat in (first, second) for number in (len(flat), flat.storage_offset())
+    )
+    integer = torch.int64 if words else _INTEGERS[size]
     return torch.equal(first.view(integer), second.view(integer))
-
-
-def _sliceable(flat: Tensor) -> bool:
-    return (flat.storage_offset() * flat.element_size()) % 8 == 0
 
 
 def _flat(tensor: Tensor) -> Tensor:

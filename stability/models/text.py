@@ -43,11 +43,10 @@ def tokenize_text(
         if missing < 2:
             break
         longest = missing if windows else min(max_length, missing)
-        ids = torch.tensor(
-            tokenizer(document, truncation=True, max_length=longest)["input_ids"], dtype=torch.int64
-        )
-        pieces = [piece for piece in ids.split(max_length) if len(piece) >= 2]
-        taken += pieces
+        ids = tokenizer(document, truncation=True, max_length=longest)["input_ids"]
+        pieces = [ids[start : start + max_length] for start in range(0, len(ids), max_length)]
+        pieces = [piece for piece in pieces if len(piece) >= 2]
+        taken += [torch.tensor(piece, dtype=torch.int64) for piece in pieces]
         missing -= sum(len(piece) for piece in pieces)
     if missing > 1 or not taken:
         raise DataError(

@@ -51,9 +51,8 @@ def tokenize(tokenizer: Any, text: str) -> Tokens:
         )
     encoded = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True)
     ids, offsets = list(encoded["input_ids"]), [tuple(pair) for pair in encoded["offset_mapping"]]
-    # An unknown word may be a special token too, but it spans characters; one that was added spans none.
-    special = encoded["special_tokens_mask"]
-    while ids and special[len(ids) - 1] and offsets[-1][0] == offsets[-1][1]:
+    added = encoded["special_tokens_mask"]  # not set for special tokens that are written out in the text
+    while ids and added[len(ids) - 1]:
         ids.pop()
         offsets.pop()
     return Tokens(ids, offsets)

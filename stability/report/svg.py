@@ -149,16 +149,16 @@ class Chart:
         below = height < frame.top + 14
         self.text(label, frame.left + 4, height + (13 if below else -4), "tick threshold-label")
 
-    def interval(self, x: float, low: float, high: float, style: str, shift: float = 0.0) -> None:
+    def interval(self, x: float, low: float, high: float, style: str) -> None:
         """A vertical bar from low to high; cut off at the edges of the chart."""
         low, high = max(low, self.y.low), min(high, self.y.high)
-        place = self.across(x) + shift
+        place = self.across(x)
         self.element("line", f"interval {style}", x1=place, x2=place, y1=self.up(low), y2=self.up(high))
 
-    def mark(self, x: float, y: float, style: str, label: str, shift: float = 0.0) -> None:
+    def mark(self, x: float, y: float, style: str, label: str) -> None:
         """A dot."""
         if math.isfinite(y):
-            dot = self.element("circle", f"dot {style}", cx=self.across(x) + shift, cy=self.up(y), r=3)
+            dot = self.element("circle", f"dot {style}", cx=self.across(x), cy=self.up(y), r=3)
             self.hover(dot, label)
 
     def cell(self, x: float, y: float, style: str, label: str) -> None:

@@ -49,7 +49,7 @@ def number(value: float, bound: Bound | None = None, digits: int = DIGITS) -> st
     if not math.isfinite(value):
         return "not finite" if math.isnan(value) else f"{value:+}"
     if value == int(value) and abs(value) < 1e6:
-        return f"{value:.0f}"
+        return f"{value + 0.0:.0f}"  # no negative zero
     whole = len(str(int(abs(value)))) if abs(value) < 1e6 else 0  # no exponent below a million
     for shown in range(digits, 18):
         text = f"{value:.{max(shown, whole)}g}"
@@ -88,7 +88,8 @@ def span(low: float, high: float, bound: Bound | None = None) -> str:
         decimals < 17 and bound and any(bound.holds(round(end, decimals)) != bound.holds(end) for end in ends)
     ):
         decimals += 1
-    return f"[{low:.{decimals}f}, {high:.{decimals}f}]"
+    shown = [f"{round(end, decimals) + 0.0:.{decimals}f}" for end in ends]
+    return f"[{shown[0]}, {shown[1]}]"
 
 
 def bracket(verdict: Verdict) -> str:
@@ -110,9 +111,9 @@ def reach(verdict: Verdict) -> str:
 
 
 def place(verdict: Verdict) -> str:
-    """Where the worst value is, and at which seed if there are several."""
+    """Where the worst value is; and at which of several seeds, unless all held."""
     words = [verdict.where] if verdict.where else []
-    if len(verdict.seeds) > 1 and verdict.seed is not None:
+    if len(verdict.seeds) > 1 and verdict.seed is not None and verdict.status != "pass":
         words.append(f"seed {verdict.seed}")
     return ", ".join(words)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from stability.suite.bounds import Bound, parse_bound
+from stability.vocabulary import metric_names
 
 LAYER_WORDS = ("edited", "unedited", "before_edited", "after_edited", "late", "all")
 MATRIX_WORDS = ("edited", "mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_out", "all")
@@ -216,6 +218,16 @@ class CheckSpec(SuiteModel):
     severity: Literal["fail", "warn"] = "fail"
     require: bool = False
     at: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        known = metric_names()
+        if value not in known:
+            close = difflib.get_close_matches(value, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+            raise ValueError(f"no metric is called {value!r}; {hint}")
+        return value
 
     @field_validator("assertion")
     @classmethod

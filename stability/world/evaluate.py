@@ -47,11 +47,13 @@ def figures(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, world: W
     return {name: round(value, 4) for name, value in measured.items()}
 
 
-def task_scores(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> dict[str, float]:
-    """The accuracy on each task, through lm-eval."""
+def task_scores(
+    model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, limit: int | None = None
+) -> dict[str, float]:
+    """The accuracy on each task, or on the first `limit` documents of each, through lm-eval."""
     tasks = TaskManager(include_path=str(TASKS), include_defaults=False).load(list(TASK_NAMES))
     judge = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=64)
-    results: dict[str, Any] = evaluate(judge, tasks, bootstrap_iters=0)
+    results: dict[str, Any] = evaluate(judge, tasks, limit=limit, bootstrap_iters=0)
     return {name: float(results["results"][name]["acc,none"]) for name in TASK_NAMES}
 
 

@@ -140,7 +140,7 @@ def main(argv: list[str] | None = None) -> None:
     for name, value in measured.items():
         console.print(f"{name:32} {value:.3f}")
     card = {"seed": arguments.seed, "world_seed": WORLD_SEED, "figures": measured, "recipe": asdict(recipe)}
-    write(arguments.out, model, tokenizer, card)
+    write(arguments.out, model, build_tokenizer(recipe.context), card)  # a fresh one: use leaves padding set
     console.print(f"trained in {seconds} s, written to {arguments.out}")
 
 

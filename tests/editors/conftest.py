@@ -70,7 +70,11 @@ def build(architecture: str) -> Tiny:
     config = CONFIG_MAPPING[architecture](**CONFIGS[architecture], **ends, initializer_range=0.2)
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return Tiny(AutoModelForCausalLM.from_config(config).eval().requires_grad_(False), tokenizer)
+        model = AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
+        for parameter in model.parameters():
+            if parameter.ndim == 1:  # norms and biases, which start as ones and zeros
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        return Tiny(model, tokenizer)
 
 
 @pytest.fixture(params=sorted(CONFIGS))

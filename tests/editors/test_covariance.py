@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,16 @@ def test_a_singular_covariance_says_what_to_set() -> None:
     with pytest.raises(EditorError, match="set mom2_n_tokens well above 30, or mom2_ridge"):
         KeyMetric(keys.T @ keys, 0.0)
     KeyMetric(keys.T @ keys, 0.01)
+
+
+def test_a_document_longer_than_the_context_is_used_to_its_end(
+    gpt2: Any, store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "one.txt").write_text(" ".join(DOCUMENTS * 8), encoding="utf-8")
+    settings = CovarianceSettings(mom2_path=str(tmp_path / "one.txt"), mom2_n_tokens=150)
+    found = map_model(gpt2.model)
+    assert gpt2.model.config.max_position_embeddings < 150
+    assert stored_second_moments(gpt2.model, found, gpt2.tokenizer, [1], settings, store)
 
 
 def test_long_documents_go_on_in_windows(gpt2: Any) -> None:

@@ -136,7 +136,14 @@ def test_the_target_becomes_more_probable(
         return float(-log_probs.gather(1, ids[0, start:, None]).mean())
 
     before = nll(near)
-    strong = {**settings, "clamp_norm_factor": 1000, "v_num_grad_steps": 30, "v_lr": 0.5, "v_weight_decay": 0}
+    strong = {
+        **settings,
+        "context_template_length_params": [],
+        "clamp_norm_factor": 1000,
+        "v_num_grad_steps": 30,
+        "v_lr": 0.5,
+        "v_weight_decay": 0,
+    }
     run(tiny, find_editor("rome", strong), [near], store)
     assert nll(near) < before * 0.6
 

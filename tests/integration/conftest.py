@@ -56,17 +56,13 @@ def nothing(model, tokenizer, edits):
     return None
 
 
-class RaisesAtSeven:
-    def __init__(self):
-        self.calls = 0
-
-    def __call__(self, model, tokenizer, edits):
-        self.calls += len(edits)
-        if self.calls >= 7:
-            raise ValueError("the seventh is too many")
+made = []
 
 
-raises = RaisesAtSeven()
+def raises(model, tokenizer, edits):
+    made.extend(edits)
+    if len(made) >= 7:
+        raise ValueError("the seventh is too many")
 
 
 def interrupted(model, tokenizer, edits):

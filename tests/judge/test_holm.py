@@ -23,5 +23,11 @@ def test_each_level_tells_the_decision(p_values: list[float], alpha: float) -> N
         assert alpha / len(p_values) <= decision.level <= alpha
 
 
+def test_a_rejected_hypothesis_makes_room_for_the_next() -> None:
+    decisions = holm([0.03, 0.012, 0.02], 0.05)
+    assert [decision.rejected for decision in decisions] == [True, True, True]
+    assert [decision.level for decision in decisions] == [0.05, 0.05 / 3, 0.025]
+
+
 def test_an_empty_family_has_no_decisions() -> None:
     assert holm([], 0.05) == []

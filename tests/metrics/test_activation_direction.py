@@ -6,7 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stability.errors import DataError
 from stability.metrics.activation_direction import ActivationDirection, mean_cosine
+from stability.models import TokenizedText
 
 
 def test_on_the_unedited_model_it_is_exactly_1(build_model, context_of):
@@ -39,3 +41,9 @@ def test_a_cosine_knows_no_length_and_is_minus_1_for_the_opposite(seed, scale):
     assert mean_cosine(one, -other) == -cosine
     assert mean_cosine(one, one) == 1.0
     assert mean_cosine(one, -one) == -1.0
+
+
+def test_text_that_gives_no_feature_tokens_is_a_data_error(build_model, context_of):
+    text = TokenizedText((torch.tensor([1]), torch.tensor([2])), "single")
+    with pytest.raises(DataError, match="skip_tokens"):
+        ActivationDirection().measure(context_of(build_model(), documents=text))

@@ -52,6 +52,15 @@ def test_the_edited_matrix_reads_its_distance_over_its_former_size(
 
 
 @pytest.mark.parametrize("metric", METRICS)
+def test_what_the_snapshot_found_unchanged_is_not_worked_out(metric, build_model, context_of):
+    model = build_model()
+    context = context_of(model)
+    after = context_of(model, base=context)
+    name = edit(model, context)  # behind the context's back
+    assert metric().measure(after).values[name] == 0
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_an_edit_undone_reads_0_again(metric, build_model, context_of):
     model = build_model()
     context, measured = context_of(model), metric()

@@ -61,7 +61,6 @@ def test_the_built_in_model_writes_varied_text_until_its_head_is_broken(world, w
     whole = Fluency().measure(context)
     assert whole.unit == "bits"
     assert 4 < whole.values[""] < 7
-    assert Fluency().measure(context) == whole
 
     bias = world.model.transformer.ln_f.bias
     bias.mul_(0).add_(world.model.transformer.wte.weight[40] * 1e3)  # always the same word

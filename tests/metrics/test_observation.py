@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from stability.errors import ModelError
-from stability.metrics import Context, Observation, observation, observe, places
+from stability.metrics import Context, Observation, observation, observe
 from stability.suite import ProbesSpec
 
 FINAL_NORMS = {"gpt2": "transformer.ln_f", "gptj": "transformer.ln_f", "llama": "model.norm"}
@@ -83,7 +83,7 @@ def test_distributions_are_kept_at_as_many_positions_as_memory_allows(build_mode
 def test_how_documents_are_batched_does_not_matter(build_model, context_of, monkeypatch):
     model = build_model()
     together = context_of(model).observation
-    monkeypatch.setattr(places, "BATCH_TOKENS", 1)
+    monkeypatch.setattr(observation, "BATCH_TOKENS", 1)
     alone = context_of(model).observation
     for part in PARTS:
         assert torch.allclose(getattr(together, part), getattr(alone, part), rtol=1e-4, atol=1e-4), part

@@ -69,10 +69,9 @@ def test_held_out_labels_are_those_of_scikit_learn(C, step):
 
 
 def test_in_float32_they_are_but_for_decisions_that_are_hardly_any(monkeypatch):
-    monkeypatch.setattr(probes, "SMALL", 0)
     monkeypatch.setattr(probes, "GROUP", 40)
     streams = draw(layers=4, tokens=400, d=16)
-    fitted = fit_probes(streams[:, :200], 0.01)
+    fitted = fit_probes(streams[:, :200], 0.01, dtype=torch.float32)
     assert fitted.weights.dtype == torch.float32
     check(fitted, streams[:, :200], streams[:, 200:], 0.01, near=2e-3)
 
@@ -83,13 +82,13 @@ def test_so_they_are_on_the_residual_streams_of_the_built_in_model(world, world_
     check(fit_probes(train, 0.01), train, test, 0.01)
 
 
-def test_features_that_are_large_and_hardly_vary_cost_no_precision(monkeypatch):
+def test_features_that_are_large_and_hardly_vary_cost_no_precision():
     """As residual streams have them: a mean of thousands in some dimensions, in the late layers."""
-    monkeypatch.setattr(probes, "SMALL", 0)
     streams = draw(layers=3, tokens=400, d=8)
     streams[1:, :, 2] += 3_000
     streams[2, :, 5] -= 20_000
-    check(fit_probes(streams[:, :200], 0.01), streams[:, :200], streams[:, 200:], 0.01, near=2e-3)
+    train, test = streams[:, :200], streams[:, 200:]
+    check(fit_probes(train, 0.01, dtype=torch.float32), train, test, 0.01, near=2e-3)
 
 
 @given(scale=st.floats(1e-3, 1e3), shift=st.floats(-10, 10), seed=st.integers(0, 20))

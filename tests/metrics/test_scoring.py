@@ -142,6 +142,22 @@ def test_a_shared_context_is_run_once():
     assert make_plan(choices, LENGTH, 8, share=False).tokens == 2 * 22
 
 
+def test_documents_share_the_examples_that_stand_before_them(gpt2: nn.Module):
+    examples = tuple(range(12))
+    requests = [Request((*examples, i, i + 1), (i, j)) for i in range(3) for j in (5, 6)]
+    requests.append(Request((30, 31, 32), (1,)))  # has none of it
+    plan = make_plan(requests, LENGTH, 1, share=True)
+    assert plan.tokens == 12 + 3 * 3 + 3
+    log_probs = score(plan, gpt2, head(gpt2)).log_probs.tolist()
+    assert log_probs == pytest.approx(reference(gpt2, requests)[0], abs=2e-5)
+
+
+def test_documents_that_have_little_in_common_stay_apart():
+    requests = [Request((1, 2, *[10 * i + j for j in range(3)]), (1,)) for i in range(1, 4)]
+    plan = make_plan(requests, LENGTH, 8, share=True)
+    assert [batch.input_ids.shape for batch in plan.batches] == [(3, 5)]
+
+
 def test_single_tokens_after_one_context_cost_one_row_even_apart():
     letters = [Request((1, 2, 3, 4), (i,)) for i in range(4)]
     for share in (True, False):
@@ -170,7 +186,7 @@ def test_a_sliding_window_is_not_seen_through_when_contexts_are_shared():
     model = build("mistral", sliding_window=4)
     requests = sample_requests()
     plan = best_plan(requests, model, head(model), LENGTH, 4)
-    assert all(batch.branches is None for batch in plan.batches)
+    assert all(batch.segment is None for batch in plan.batches)
     assert score(plan, model, head(model)).log_probs.tolist() == pytest.approx(
         reference(model, requests)[0], abs=2e-5
     )
@@ -178,7 +194,7 @@ def test_a_sliding_window_is_not_seen_through_when_contexts_are_shared():
 
 def test_contexts_are_shared_where_the_model_can(gpt2: nn.Module):
     plan = best_plan(sample_requests(), gpt2, head(gpt2), LENGTH, 4)
-    assert any(batch.branches is not None for batch in plan.batches)
+    assert any(batch.segment is not None for batch in plan.batches)
 
 
 def test_requests_that_are_cut_are_counted():
@@ -239,15 +255,17 @@ def test_a_model_that_does_not_call_its_head_is_refused(gpt2: nn.Module):
         score(make_plan(sample_requests(), LENGTH, 4, share=True), gpt2, nn.Linear(32, VOCABULARY))
 
 
-def test_half_precision_is_rounded_as_the_models_dtype_rounds():
+def test_half_precision_is_scored_as_coarsely_as_lm_eval_scores_it():
     model = build("gpt2").bfloat16()
-    context, continuation = (3, 1, 4), (1, 5, 9)
-    (total,) = score(
-        make_plan([Request(context, continuation)], LENGTH, 1, share=True), model, head(model)
-    ).log_probs.tolist()
-    with torch.no_grad():
-        rows = model(torch.tensor([[*context, *continuation[:-1]]])).logits[0, -3:].log_softmax(-1)
-    assert total == float(rows.gather(1, torch.tensor(continuation)[:, None]).sum())
+    requests = [Request((3, 1, 4), (first, 5, 9)) for first in range(12)]
+    scores = score(make_plan(requests, LENGTH, 1, share=False), model, head(model))
+    for request, total in zip(requests, scores.log_probs.tolist(), strict=True):
+        with torch.no_grad():
+            whole = torch.tensor([[*request.context, *request.continuation[:-1]]])
+            rows = model(whole).logits[0, -3:].log_softmax(-1)
+        expected = float(rows.gather(1, torch.tensor(request.continuation)[:, None]).sum())
+        assert total == pytest.approx(expected, rel=2**-7)
+        assert total == float(torch.tensor(total).bfloat16())
 
 
 def test_targets_are_scored_by_their_mean_token_log_probability(world: LoadedModel):

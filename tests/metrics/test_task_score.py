@@ -3,11 +3,13 @@ from __future__ import annotations
 import copy
 import logging
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from lm_eval import evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
@@ -57,9 +59,11 @@ def reading(model: nn.Module, tokenizer: Any, *names: str, **tasks: Any) -> Read
     return fitted(context).measure(context)
 
 
-def lm_evals_own(model: nn.Module, tokenizer: Any, *names: str, limit: int | None = LIMIT) -> dict[str, Any]:
+def lm_evals_own(
+    model: nn.Module, tokenizer: Any, *names: str, limit: int | None = LIMIT, folder: Path = TASKS
+) -> dict[str, Any]:
     """lm-eval's own evaluation of a copy of the model."""
-    tasks = TaskManager(include_path=str(TASKS), include_defaults=False).load(list(names))
+    tasks = TaskManager(include_path=str(folder), include_defaults=False).load(list(names))
     lm = HFLM(pretrained=copy.deepcopy(model), tokenizer=copy.deepcopy(tokenizer), batch_size=16)
     results: dict[str, Any] = evaluate(lm, tasks, limit=limit, bootstrap_iters=0)
     return results
@@ -118,18 +122,19 @@ def test_a_reading_has_the_group_its_members_and_what_stands_behind_them(world: 
     assert ours.values["world_choice"] == pytest.approx(weighted, abs=1e-12)
 
 
-def test_a_task_may_be_asked_for_by_another_of_its_metrics(world: LoadedModel):
-    ours = reading(world.model, world.tokenizer, "world_acceptability", "world_acceptability@mcc")
-    theirs = lm_evals_own(world.model, world.tokenizer, "world_acceptability")["results"][
-        "world_acceptability"
-    ]
-    assert ours.values["world_acceptability"] == theirs["acc,none"]
-    assert ours.values["world_acceptability@mcc"] == theirs["mcc,none"]
-    by_mcc = ours.tasks["world_acceptability@mcc"]
+def test_a_task_may_be_asked_for_by_another_of_its_metrics(world: LoadedModel, tmp_path: Path):
+    task = {"include": str(TASKS / "world_acceptability.yaml"), "task": "graded"}
+    metrics = [{"metric": "acc", "aggregation": "mean"}, {"metric": "mcc"}]
+    (tmp_path / "graded.yaml").write_text(yaml.safe_dump(task | {"metric_list": metrics}), encoding="utf-8")
+    own = {"include_path": str(tmp_path)}
+    ours = reading(world.model, world.tokenizer, "graded", "graded@mcc", **own)
+    theirs = lm_evals_own(world.model, world.tokenizer, "graded", folder=tmp_path)["results"]["graded"]
+    assert ours.values == {"graded": theirs["acc,none"], "graded@mcc": theirs["mcc,none"]}
+    by_mcc = ours.tasks["graded@mcc"]
     assert (by_mcc.metric, by_mcc.chance) == ("mcc", 0)
-    assert by_mcc.predicted == ours.tasks["world_acceptability"].predicted
+    assert by_mcc.predicted == ours.tasks["graded"].predicted
     with pytest.raises(MeasurementError, match="no metric 'f2'; it has acc, mcc"):
-        reading(world.model, world.tokenizer, "world_acceptability@f2")
+        reading(world.model, world.tokenizer, "graded@f2", **own)
 
 
 def test_a_model_edited_in_place_and_one_put_in_its_place_are_both_measured_as_they_are(world: LoadedModel):
@@ -176,7 +181,8 @@ def test_measuring_leaves_model_tokenizer_and_random_numbers_alone(world: Loaded
     model = tiny(tie_word_embeddings=True)
     model.lm_head.weight = nn.Parameter(model.lm_head.weight.detach() * 1.5)  # an editor has untied it
     model.config.tie_word_embeddings = True
-    tokenizer = world.tokenizer
+    tokenizer = copy.deepcopy(world.tokenizer)
+    tokenizer.pad_token = None  # lm-eval sets one
     before = (
         model_fingerprint(model),
         tokenizer_fingerprint(tokenizer),

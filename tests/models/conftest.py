@@ -55,7 +55,11 @@ def build_model(architecture: str, **changes: object) -> torch.nn.Module:
     config = CONFIG_MAPPING[architecture](**{**CONFIGS[architecture], **ends, **changes})
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
+        model = AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
+        for parameter in model.parameters():
+            if parameter.ndim == 1:  # norms and biases, which start as ones and zeros
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        return model
 
 
 def build_tokenizer(kind: str) -> PreTrainedTokenizerFast:

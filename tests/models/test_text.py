@@ -48,6 +48,11 @@ def test_the_fingerprint_is_of_the_ids_and_where_they_are_parted(
     def fingerprint(documents: list[str], tokens: int, length: int) -> str:
         return tokenize_text(any_tokenizer, documents, tokens=tokens, max_length=length).fingerprint
 
+    def parted(length: int) -> str:
+        long = " ".join(DOCUMENTS)
+        return tokenize_text(any_tokenizer, [long], tokens=40, max_length=length, windows=True).fingerprint
+
+    assert parted(40) != parted(20)
     prints = [
         fingerprint(DOCUMENTS, 40, 64),
         fingerprint(DOCUMENTS, 39, 64),

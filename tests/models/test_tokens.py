@@ -46,6 +46,11 @@ def test_an_end_that_the_tokenizer_adds_is_no_part_of_the_target(build_tokenizer
     assert encode(tokenizer, "Anna works in", "Lyon") == plain
 
 
+def test_an_end_of_text_that_is_written_out_can_be_a_target(build_tokenizer: Build) -> None:
+    tokenizer = build_tokenizer("bytes")
+    assert encode(tokenizer, "Anna works in", "<eos>").target_ids[-1] == tokenizer.eos_token_id
+
+
 def test_an_unknown_word_can_be_a_target(build_tokenizer: Build) -> None:
     tokenizer = build_tokenizer("words")
     assert encode(tokenizer, "Anna works in", "Atlantis").target_ids == [tokenizer.unk_token_id]

@@ -70,7 +70,7 @@ def test_withheld_templates_are_never_joined_with_their_subject(world: World, tr
         for template in fact.withheld:
             assert fact.prompt(template).lower() not in lowered
         stated += fact.sentence(fact.template) in everything
-    assert stated > 0.9 * len(world.facts)
+    assert stated > 0.8 * len(world.facts)
 
 
 def test_heldout_text_is_long_enough_split_and_not_in_training(

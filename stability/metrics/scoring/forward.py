@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stability.errors import MeasurementError, ModelError
-from stability.metrics.scoring.plan import CONTEXT, Batch, Plan, Request, make_plan
+from stability.metrics.scoring.plan import Batch, Plan, Request, make_plan
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +98,8 @@ class _Places:
         parameter = next(model.parameters())
         device, dtype = parameter.device, parameter.dtype
         extra: dict[str, Tensor] = {}
-        if batch.branches is not None and batch.positions is not None:
-            extra["attention_mask"] = branch_mask(batch.branches.to(device), dtype)
+        if batch.positions is not None and batch.segment is not None and batch.above is not None:
+            extra["attention_mask"] = tree_mask(batch.segment.to(device), batch.above.to(device), dtype)
             extra["position_ids"] = batch.positions.to(device)
         self._at = (batch.rows, batch.columns)
         output: Tensor = model(input_ids=batch.input_ids.to(device), use_cache=False, **extra).logits
@@ -117,21 +117,25 @@ def reduce_vocabulary(logits: Tensor) -> tuple[Tensor, Tensor]:
     In float32 at least. A few rows at a time on the CPU, so that they are still in its cache when read again.
     """
     rows = 16 if logits.device.type == "cpu" else max(1, 2**27 // logits.shape[1])
-    parts = [part if part.dtype == torch.float64 else part.float() for part in logits.split(rows)]
-    norms = [part.logsumexp(dim=-1) for part in parts]
-    return torch.cat(norms), torch.cat([part.argmax(dim=-1) for part in logits.split(rows)])
+    norms, best = [], []
+    for first in range(0, len(logits), rows):
+        part = logits[first : first + rows]
+        norms.append((part if part.dtype == torch.float64 else part.float()).logsumexp(dim=-1))
+        best.append(part.argmax(dim=-1))
+    return torch.cat(norms), torch.cat(best)
 
 
-def branch_mask(branches: Tensor, dtype: torch.dtype) -> Tensor:
-    """The additive attention mask of rows with branches: [rows, 1, tokens, tokens], 0 where one may look.
+def tree_mask(segment: Tensor, above: Tensor, dtype: torch.dtype) -> Tensor:
+    """The additive attention mask of rows that are trees: [rows, 1, tokens, tokens], 0 where one may look.
 
-    A token sees those of the context and of its own branch that stand before it, and itself.
+    A token sees itself and those before it that are of its own segment or of one above; `segment` and `above`
+    are those of a batch.
     """
-    tokens = branches.shape[1]
-    causal = torch.ones(tokens, tokens, dtype=torch.bool, device=branches.device).tril()
-    same = branches[:, :, None] == branches[:, None, :]
-    allowed = causal & (same | (branches[:, None, :] == CONTEXT))  # [rows, tokens, tokens]
-    mask = torch.zeros(allowed.shape, dtype=dtype, device=branches.device)
+    rows, tokens = segment.shape
+    causal = torch.ones(tokens, tokens, dtype=torch.bool, device=segment.device).tril()
+    row = torch.arange(rows, device=segment.device)[:, None, None]
+    allowed = causal & above[row, segment[:, :, None], segment[:, None, :]]  # [rows, tokens, tokens]
+    mask = torch.zeros(allowed.shape, dtype=dtype, device=segment.device)
     return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]
 
 
@@ -149,7 +153,7 @@ def best_plan(
     Not every attention takes a mask of one's own; the model decides, not a list of names.
     """
     shared = make_plan(requests, max_length, batch_size, share=True)
-    longest = next((batch for batch in shared.batches if batch.branches is not None), None)
+    longest = next((batch for batch in shared.batches if batch.segment is not None), None)
     if longest is None:
         return shared
     in_row = longest.request[longest.rows[longest.place] == 0]

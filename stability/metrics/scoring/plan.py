@@ -1,22 +1,28 @@
 """Which tokens to run, and at which places to read logits, so that every request is answered once.
 
-Requests that share a context become one row: the context, then each continuation as a branch that sees the
-context and itself only. Where that is not wanted, each different sequence is a row of its own. Plans depend
-on tokens alone, so one plan serves every checkpoint.
+A row is a tree of tokens: what its sequences have in common is run once, and each token sees those before it
+on its own branch only. Choices share their context, and documents the examples that stand before them. Where
+sharing is not wanted, each different sequence is a row of its own. Plans depend on tokens alone, so one plan
+serves every checkpoint.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from stability.errors import DataError
+from stability.metrics.scoring.tree import Tree
 
-CONTEXT, PADDING = 0, -1
+# Rows are long enough to share and short enough that attention over all of a row costs little.
+ROW_TOKENS = 2048
+MASK_VALUES = 2**25
+# Documents share a row if more than this part of their contexts is common to them.
+COMMON_PART = 0.5
 
 Ids = tuple[int, ...]
 
@@ -33,14 +39,15 @@ class Request:
 class Batch:
     """Rows to run together, and the places whose logits answer requests.
 
-    `branches` tells a row's tokens apart (0 context, 1 and up its branches, -1 padding) where a row has
-    several branches; rows of one branch need no more than the causal mask. The last three tensors have one
-    entry for each token that is scored.
+    Rows that branch have `positions`, and for the attention mask each token's `segment`, the unbranched
+    stretch that it belongs to, and which segments stand `above` which; others need no more than the causal
+    mask. The last three tensors have one entry for each token that is scored.
     """
 
     input_ids: Tensor  # [rows, tokens]
-    branches: Tensor | None  # [rows, tokens]
     positions: Tensor | None  # [rows, tokens]
+    segment: Tensor | None  # [rows, tokens]
+    above: Tensor | None  # [rows, segments, segments] bool: whether the second is the first, or above it
     rows: Tensor  # [places]
     columns: Tensor  # [places]
     place: Tensor  # [scored]  which place predicts the token
@@ -63,29 +70,6 @@ class Plan:
         return sum(batch.input_ids.numel() for batch in self.batches)
 
 
-@dataclass
-class Row:
-    """A context and the branches after it; `wanted` has the (token, request) pairs scored at each column."""
-
-    context: Ids
-    branches: list[Ids] = field(default_factory=list)
-    wanted: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens the row has."""
-        return len(self.context) + sum(len(branch) for branch in self.branches)
-
-    def ask(self, index: int, start: int, continuation: Ids, request: int) -> None:
-        """Score a continuation along branch `index`; `start` is the place of its first token."""
-        offset = len(self.context) + sum(len(branch) for branch in self.branches[:index])
-        for step, token in enumerate(continuation):
-            at = start + step
-            # A branch's first token stands behind the other branches, but is predicted at the context's end.
-            column = at if at < len(self.context) else offset + at - len(self.context)
-            self.wanted[column].append((token, request))
-
-
 def make_plan(requests: Sequence[Request], max_length: int, batch_size: int, *, share: bool) -> Plan:
     """Plan the scoring of requests by a model that takes `max_length` tokens, `batch_size` rows at a time.
 
@@ -96,17 +80,12 @@ def make_plan(requests: Sequence[Request], max_length: int, batch_size: int, *, 
         DataError: a context or continuation is empty, or a continuation alone is longer than the model takes.
     """
     cut = [_cut(request, max_length) for request in requests]
-    rows = list(_shared_rows(cut, max_length) if share else _single_rows(cut))
-    rows.sort(key=lambda row: row.tokens, reverse=True)
-    plain = [row for row in rows if len(row.branches) <= 1]
-    forked = [row for row in rows if len(row.branches) > 1]
+    rows = list(_shared_rows(cut, min(max_length, ROW_TOKENS)) if share else _single_rows(cut))
+    rows.sort(key=len, reverse=True)
+    groups = [row for row in rows if not row.branches], [row for row in rows if row.branches]
     return Plan(
         n=len(requests),
-        batches=tuple(
-            _batch(group[first : first + batch_size])
-            for group in (plain, forked)
-            for first in range(0, len(group), batch_size)
-        ),
+        batches=tuple(_batch(part) for group in groups for part in _parts(group, batch_size)),
         lengths=torch.tensor([len(request.continuation) for request in requests], dtype=torch.int64),
         truncated=frozenset(
             i for i, (short, request) in enumerate(zip(cut, requests, strict=True)) if short is not request
@@ -117,9 +96,7 @@ def make_plan(requests: Sequence[Request], max_length: int, batch_size: int, *, 
 def _cut(request: Request, max_length: int) -> Request:
     """The request itself, or one with a shorter context."""
     if not request.context or not request.continuation:
-        raise DataError(
-            "a request to score must have a context and a continuation of at least one token each"
-        )
+        raise DataError("a context and a continuation need at least one token each to be scored")
     if len(request.continuation) > max_length:
         raise DataError(
             f"a continuation of {len(request.continuation)} tokens cannot be scored by a model that takes "
@@ -129,70 +106,83 @@ def _cut(request: Request, max_length: int) -> Request:
     return request if excess <= 0 else Request(request.context[excess:], request.continuation)
 
 
-def _single_rows(requests: Iterable[Request]) -> Iterator[Row]:
+def _single_rows(requests: Sequence[Request]) -> Iterator[Tree]:
     """A row for each different sequence, which several requests may read from."""
-    rows: dict[Ids, Row] = {}
+    rows: dict[Ids, Tree] = {}
     for number, request in enumerate(requests):
-        run = request.context + request.continuation[:-1]
-        row = rows.setdefault(run, Row(run))
-        row.ask(0, len(request.context) - 1, request.continuation, number)
+        row = rows.setdefault(request.context + request.continuation[:-1], Tree())
+        row.ask(request.context, request.continuation, number)
     yield from rows.values()
 
 
-def _shared_rows(requests: Iterable[Request], max_length: int) -> Iterator[Row]:
-    """A row for each different context, or several, if its branches do not fit into `max_length` tokens."""
-    by_context: dict[Ids, list[tuple[int, Ids]]] = defaultdict(list)
+def _shared_rows(requests: Sequence[Request], most: int) -> Iterator[Tree]:
+    """Rows of at most `most` tokens, unless a single sequence is longer."""
+    by_context: dict[Ids, list[tuple[Ids, int]]] = defaultdict(list)
     for number, request in enumerate(requests):
-        by_context[request.context].append((number, request.continuation))
-    for context, asked in by_context.items():
-        # Longest first, so that a continuation that begins another one finds it there.
-        asked.sort(key=lambda pair: -len(pair[1]))
-        row = Row(context)
-        for number, continuation in asked:
-            branch = continuation[:-1]
-            index = _find(row.branches, branch)
-            if index is None:
-                if row.branches and row.tokens + len(branch) > max_length:
-                    yield row
-                    row = Row(context)
-                row.branches.append(branch)
-                index = len(row.branches) - 1
-            row.ask(index, len(context) - 1, continuation, number)
+        by_context[request.context].append((request.continuation, number))
+    row = Tree()
+    first: Ids = ()
+    for context in sorted(by_context):  # so that contexts which begin alike are neighbors
+        asked = by_context[context]
+        common = _common(first, context)
+        room = most - len(row) - sum(len(continuation) - 1 for continuation, _ in asked)
+        if common <= COMMON_PART * len(context) or len(context) - common > room:
+            if len(row):
+                yield row
+            row, first = Tree(), context
+        for continuation, number in asked:
+            if len(row) > len(context) and len(row) + len(continuation) - 1 > most:
+                yield row
+                row, first = Tree(), context
+            row.ask(context, continuation, number)
+    if len(row):
         yield row
 
 
-def _find(branches: list[Ids], branch: Ids) -> int | None:
-    """The first branch that begins with this one."""
-    return next((i for i, other in enumerate(branches) if other[: len(branch)] == branch), None)
+def _common(one: Ids, other: Ids) -> int:
+    """With how many tokens both begin."""
+    for at, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return at
+    return min(len(one), len(other))
 
 
-def _batch(rows: Sequence[Row]) -> Batch:
-    longest = max(row.tokens for row in rows)
-    input_ids = torch.zeros(len(rows), longest, dtype=torch.int64)
-    branches = torch.full_like(input_ids, PADDING)
-    positions = torch.zeros_like(input_ids)
+def _parts(rows: Sequence[Tree], batch_size: int) -> Iterator[Sequence[Tree]]:
+    """Rows by the batch, longest first; fewer where their masks would be large."""
+    first = 0
+    while first < len(rows):
+        fitting = max(1, MASK_VALUES // len(rows[first]) ** 2) if rows[first].branches else batch_size
+        count = min(batch_size, fitting)
+        yield rows[first : first + count]
+        first += count
+
+
+def _batch(rows: Sequence[Tree]) -> Batch:
+    input_ids = torch.zeros(len(rows), len(rows[0]), dtype=torch.int64)
+    positions, segment = torch.zeros_like(input_ids), torch.zeros_like(input_ids)
+    aboves = [torch.tensor(row.above()) for row in rows]
+    most = max(len(above) for above in aboves) + 1  # padding is a segment by itself, under no other
+    above = torch.eye(most, dtype=torch.bool).repeat(len(rows), 1, 1)
     places: list[tuple[int, int]] = []
     scored: list[tuple[int, int, int]] = []
     for number, row in enumerate(rows):
-        end = len(row.context)
-        ids, labels, steps = list(row.context), [CONTEXT] * end, list(range(end))
-        for label, branch in enumerate(row.branches, start=1):
-            ids += branch
-            labels += [label] * len(branch)
-            steps += range(end, end + len(branch))
-        input_ids[number, : len(ids)] = torch.tensor(ids)
-        branches[number, : len(ids)] = torch.tensor(labels)
-        positions[number, : len(ids)] = torch.tensor(steps)
-        for column, tokens in row.wanted.items():
-            scored += [(len(places), token, request) for token, request in tokens]
+        n = len(row)
+        input_ids[number, :n] = torch.tensor(row.tokens)
+        positions[number, :n] = torch.tensor(row.depths)
+        segment[number, :n] = torch.tensor(row.segments())
+        segment[number, n:] = most - 1
+        above[number, : len(aboves[number]), : len(aboves[number])] = aboves[number]
+        for column, wanted in row.wanted.items():
+            scored += [(len(places), token, request) for token, request in wanted]
             places.append((number, column))
     place, token, request = torch.tensor(scored, dtype=torch.int64).T.contiguous()
     where = torch.tensor(places, dtype=torch.int64).T.contiguous()
-    forked = any(len(row.branches) > 1 for row in rows)
+    branching = rows[0].branches
     return Batch(
         input_ids=input_ids,
-        branches=branches if forked else None,
-        positions=positions if forked else None,
+        positions=positions if branching else None,
+        segment=segment if branching else None,
+        above=above if branching else None,
         rows=where[0],
         columns=where[1],
         place=place,

@@ -107,6 +107,8 @@ class Catalogue:
                 loaded = self._manager.load([name])
             except (ConnectionError, DatasetNotFoundError) as error:
                 raise DataAbsentError(self._remember(name, error)) from error
+            except StopIteration as error:  # what datasets makes of a file without a line
+                raise DataError(f"task {name}: a file of its documents is empty") from error
             except FAULTS as error:
                 raise DataError(f"task {name}: {_one_line(error)}") from error
             for task in loaded["tasks"].values():

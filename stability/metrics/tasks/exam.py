@@ -12,6 +12,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
 from stability.errors import DataError, MeasurementError
+from stability.metrics.tasks.quiet import no_bar
 
 NORMALISED = ("acc_norm", "acc_bytes")  # by the choice's characters, by its bytes
 BY_CHOICE = ("acc", *NORMALISED)
@@ -75,7 +76,8 @@ def build_exam(name: str, task: Task, limit: int | None) -> Exam:
         if getattr(task, flag, False):
             raise MeasurementError(f"task {name} {what}, which the harness does not do; leave it out")
     try:
-        task.build_all_requests(limit=limit, rank=0, world_size=1)
+        with no_bar():
+            task.build_all_requests(limit=limit, rank=0, world_size=1)
         by_document: dict[int, list[Instance]] = defaultdict(list)
         for instance in task.instances:
             by_document[instance.doc_id].append(instance)

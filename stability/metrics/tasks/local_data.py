@@ -70,9 +70,8 @@ def find_local(data: Path, task: str, config: Mapping[str, Any]) -> LocalSet | N
         wanted = [split for split in GLUE[name].splits if split != "train"]
         for split in wanted:
             if split not in files:
-                raise DataError(
-                    f"{folder}: no {' or '.join(GLUE[name].splits[split])}, GLUE's {name} {split}"
-                )
+                expected = " or ".join(GLUE[name].splits[split])
+                raise DataError(f"{folder}: no {expected}, GLUE's {split} split of {name}")
         return LocalSet("glue", name, files)
     lines = {file.stem: (file,) for file in sorted((data / task).glob("*.jsonl"))}
     return LocalSet("jsonl", task, lines) if lines else None

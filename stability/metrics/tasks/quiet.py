@@ -1,4 +1,4 @@
-"""Keeping lm-eval and datasets from talking over the harness: log lines, progress bars, random numbers."""
+"""Keeping lm-eval and datasets from disturbing the harness: log lines, progress bars, random numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHATTY = ("lm_eval", "datasets", "huggingface_hub")
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No log line of theirs below an error, and no progress bar."""
+    """No log line of theirs below an error, and no progress bar of datasets'."""
     loggers = [logging.getLogger(name) for name in CHATTY]
     levels = [logger.level for logger in loggers]
     bars = datasets.is_progress_bar_enabled()
@@ -26,14 +26,19 @@ def quiet() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     datasets.disable_progress_bars()
     try:
-        # lm-eval's bar over the documents cannot be turned off by an argument, and tqdm writes to stderr.
-        with contextlib.redirect_stderr(io.StringIO()):
-            yield
+        yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
         if bars:
             datasets.enable_progress_bars()
+
+
+@contextmanager
+def no_bar() -> Iterator[None]:
+    """No progress bar of lm-eval's over documents: it has no switch, and tqdm writes to what stderr is."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 @contextmanager

@@ -39,7 +39,8 @@ def activations(editor: EditorRuns, name: str) -> Figure | None:
         chart.threshold(limit, f"bound {limit:g}")
     caption = (
         "Norm of the residual stream after each block, mean over tokens, divided by that of the unedited "
-        f"model; one line a checkpoint (edits made), seed {run.seed}. Blocks after the edited ones lose most."
+        f"model; one line a checkpoint (edits made), seed {run.seed}. The paper saw it shrink after the "
+        "edited blocks."
     )
     return Figure("Activation norm by layer", caption, (str(chart),), thinned(legend))
 

@@ -43,7 +43,7 @@ def norms(editor: EditorRuns, name: str) -> Figure | None:
         chart.threshold(limit, f"bound {limit:g}")
     caption = (
         "Frobenius norm of every edited matrix, divided by its norm before editing. "
-        "Sequential localized edits let it grow without end; the frozen rest does not follow."
+        "The paper saw it grow on and on under sequential localized edits, while the frozen rest stayed."
     )
     return Figure("Norm of the edited matrices", caption, (str(chart),), tuple(reversed(legend)))
 

@@ -6,22 +6,20 @@ from stability.judge import Point
 from stability.report import wording
 from stability.report.figures.figure import COLOURS, Entry, Figure, edits_axis
 from stability.report.series import EditorRuns
-from stability.report.svg import Chart, axis_over
+from stability.report.svg import Axis, Chart, axis_over
+
+APART = 0.012  # between the tasks at a checkpoint, as a share of the axis
 
 
 def tasks(editor: EditorRuns, name: str) -> Figure | None:
     """The change of each task's score over the edits, with its interval where the suite tells noise."""
-    verdicts = [
-        verdict
-        for verdict in editor.verdicts("task_score")
-        if verdict.relative_to == "base" and verdict.change == "absolute" and verdict.check != verdict.name
-    ]
     lines: dict[str, list[list[Point]]] = {}
-    for verdict in verdicts:
-        label = verdict.check.removeprefix(f"{verdict.name}[").removesuffix("]")
-        points = [list(seed.points) for seed in verdict.seeds if seed.points]
-        if points:
-            lines.setdefault(label, points)
+    for verdict in editor.verdicts("task_score"):
+        is_drop = verdict.relative_to == "base" and verdict.change == "absolute"
+        is_of_one_task = verdict.key and not verdict.where
+        series = [list(seed.points) for seed in verdict.seeds if seed.points]
+        if is_drop and is_of_one_task and series:
+            lines.setdefault(verdict.key, series)
     if not lines:
         return None
     limits = editor.thresholds("task_score", "base")
@@ -29,19 +27,23 @@ def tasks(editor: EditorRuns, name: str) -> Figure | None:
     y = axis_over(spread, "score now − before", include=[0.0, *limits])
     lowest = min(lines, key=lambda task: min(point.value for line in lines[task] for point in line))
     summary = f"{len(lines)} tasks; {lowest} loses most"
-    chart = Chart(name, "Task scores", summary, edits_axis(editor), y)
+    x = edits_axis(editor)
+    chart = Chart(name, "Task scores", summary, Axis(x.low, x.high * (1 + APART * len(lines)), x.label), y)
     chart.axes()
     legend = []
     for index, (task, series) in enumerate(lines.items()):
         style = f"c{index}" if index < COLOURS else "other"
-        shift = 4.0 * (index - (min(len(lines), COLOURS) - 1) / 2) if index < COLOURS else 0.0
+        beside = APART * x.high * (index - (len(lines) - 1) / 2)
         for line in series:
-            chart.line([(0, 0.0), *((point.edits, point.value) for point in line)], style, task, dots=False)
-            for point in line:
+            places = [(point.edits + beside, point) for point in line]
+            chart.line(
+                [(0, 0.0), *((place, point.value) for place, point in places)], style, task, dots=False
+            )
+            for place, point in places:
                 if point.low is not None and point.high is not None:
-                    chart.interval(point.edits, point.low, point.high, style, shift)
+                    chart.interval(place, point.low, point.high, style)
                 label = f"{task}, {point.edits} edits: {wording.number(point.value)}, {point.outcome}"
-                chart.mark(point.edits, point.value, f"{style} {point.outcome}", label, shift)
+                chart.mark(place, point.value, f"{style} {point.outcome}", label)
         legend.append(Entry(style, task))
     for limit in limits:
         chart.threshold(limit, f"bound {limit:g}")

@@ -1,0 +1,538 @@
+"""From suite and record to verdicts: what passes, what fails, and what cannot be told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from stability.judge import EditorJudgement, Judgement, Verdict, judge
+from stability.record import Checkpoint, Reading, Record, TaskResult
+
+NORM = 'norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0"}'
+KL = 'kl: {metric: kl_divergence, assert: "<= 0.5"}'
+DROP = """
+task_drop:
+  metric: task_score
+  for_each: {task: [choice, pair]}
+  relative_to: base
+  change: absolute
+  assert: ">= -0.05"
+  noise: {confidence: 0.95}
+"""
+
+
+def growing(records: ModuleType, *factors: float, **more: Any) -> Record:
+    """A run with a checkpoint every 20 edits, at which the matrix of block 1 has grown so much."""
+    points = [
+        records.checkpoint(
+            20 * (index + 1), [records.name(1)], weight_norm=records.norms({records.name(1): factor})
+        )
+        for index, factor in enumerate(factors)
+    ]
+    return records.record(records.checkpoint(0, weight_norm=records.norms()), [records.run(points, **more)])
+
+
+def with_scalars(records: ModuleType, metric: str, values: dict[int, float | None], **more: Any) -> Record:
+    """A run of a scalar metric; None leaves it out at that checkpoint."""
+    points = [
+        records.checkpoint(edits, **({} if value is None else {metric: records.scalar(value)}))
+        for edits, value in values.items()
+        if edits
+    ]
+    base = values.get(0)
+    start = records.checkpoint(0, **({} if base is None else {metric: records.scalar(base)}))
+    return records.record(start, [records.run(points, **more)])
+
+
+def only(judgement: Judgement) -> Verdict:
+    [verdict] = judgement.verdicts
+    return verdict
+
+
+class TestBrackets:
+    """A check must hold at every checkpoint after 0; the bracket says from which edit on it did not."""
+
+    def test_a_norm_that_stays_below_its_bound_passes_and_shows_the_value_nearest_to_it(
+        self, records: ModuleType
+    ) -> None:
+        verdict = only(judge(records.suite(NORM), growing(records, 1.2, 1.9, 1.7)))
+        assert (verdict.status, verdict.value, verdict.where) == ("pass", 1.9, "h.1.mlp.c_proj")
+        assert (verdict.checkpoint, verdict.held_to, verdict.failed_at) == (40, 60, None)
+        assert verdict.margin == pytest.approx(0.05)
+
+    def test_the_first_checkpoint_that_fails_ends_the_bracket(self, records: ModuleType) -> None:
+        verdict = only(judge(records.suite(NORM), growing(records, 1.5, 2.5, 3.5)))
+        assert (verdict.status, verdict.held_to, verdict.failed_at) == ("fail", 20, 40)
+        assert (verdict.value, verdict.checkpoint) == (3.5, 60)
+        assert verdict.margin == pytest.approx(-0.75)
+
+    def test_a_failure_at_the_first_checkpoint_was_held_by_the_unedited_model_only(
+        self, records: ModuleType
+    ) -> None:
+        verdict = only(judge(records.suite(NORM), growing(records, 2.5)))
+        assert (verdict.held_to, verdict.failed_at) == (0, 20)
+
+    def test_a_check_that_holds_again_has_failed_all_the_same(self, records: ModuleType) -> None:
+        verdict = only(judge(records.suite(NORM), growing(records, 1.5, 2.5, 1.6)))
+        assert (verdict.status, verdict.held_to, verdict.failed_at) == ("fail", 20, 40)
+        assert "held again at 60" in verdict.message
+
+    def test_a_value_that_is_not_finite_fails(self, records: ModuleType) -> None:
+        for value in (float("nan"), float("inf")):
+            verdict = only(judge(records.suite(NORM), growing(records, 1.5, value)))
+            assert (verdict.status, verdict.failed_at) == ("fail", 40)
+            assert verdict.margin is None
+
+    def test_a_value_at_the_bound_holds(self, records: ModuleType) -> None:
+        assert only(judge(records.suite(NORM), growing(records, 2.0))).status == "pass"
+
+    def test_at_looks_at_these_checkpoints_only(self, records: ModuleType) -> None:
+        check = NORM.replace("}, rel", "}, at: [20, 60], rel")
+        verdict = only(judge(records.suite(check), growing(records, 1.5, 2.5, 1.9)))
+        assert (verdict.status, verdict.held_to, verdict.value) == ("pass", 60, 1.9)
+
+    def test_at_names_no_checkpoint_of_the_run(self, records: ModuleType) -> None:
+        check = NORM.replace("}, rel", "}, at: [20, 50], rel")
+        verdict = only(judge(records.suite(check), growing(records, 1.5, 1.6, 1.9)))
+        assert (verdict.status, verdict.message) == (
+            "error",
+            "'at: 50' is no checkpoint of this run (0, 20, 40, 60)",
+        )
+
+    def test_at_zero_judges_the_unedited_model(self, records: ModuleType) -> None:
+        check = 'kl: {metric: perplexity, at: 0, assert: "<= 20"}'
+        good = judge(records.suite(check), with_scalars(records, "perplexity", {0: 19.0, 20: 99.0}))
+        bad = judge(records.suite(check), with_scalars(records, "perplexity", {0: 21.0, 20: 19.0}))
+        assert (only(good).status, only(good).held_to) == ("pass", 0)
+        assert (only(bad).status, only(bad).held_to, only(bad).failed_at) == ("fail", None, 0)
+
+    def test_every_seed_must_hold_and_the_first_to_fail_gives_the_bracket(self, records: ModuleType) -> None:
+        runs = [
+            growing(records, *factors, seed=seed).runs[0]
+            for seed, factors in enumerate([(1.1, 1.2, 9.0), (1.1, 2.1, 2.2), (1.1, 1.2, 1.3)])
+        ]
+        base = growing(records, 1.0).base
+        verdict = only(judge(records.suite(NORM), records.record(base, runs)))
+        assert (verdict.status, verdict.held_to, verdict.failed_at) == ("fail", 20, 40)
+        assert (verdict.value, verdict.seed, verdict.checkpoint) == (9.0, 0, 60)
+        assert [seed.status for seed in verdict.seeds] == ["fail", "fail", "pass"]
+        assert [(seed.held_to, seed.failed_at) for seed in verdict.seeds] == [(40, 60), (20, 40), (60, None)]
+
+
+class TestStatuses:
+    """What a check that did not simply pass or fail is called."""
+
+    def test_severity_warn_turns_a_failure_into_a_warning(self, records: ModuleType) -> None:
+        suite = records.suite(NORM.replace("assert", "severity: warn, assert"))
+        judgement = judge(suite, growing(records, 3.0))
+        assert only(judgement).status == "warn"
+        assert (judgement.exit_status(), judgement.exit_status(strict=True)) == (0, 1)
+
+    def test_what_was_not_measured_is_an_error_with_the_reason(self, records: ModuleType) -> None:
+        record = with_scalars(records, "kl_divergence", {20: None})
+        assert only(judge(records.suite(KL), record)).message == (
+            "not measured: the record has no kl_divergence at 20 edits"
+        )
+        for field in ("errors", "skipped"):
+            told = (
+                record.runs[0].checkpoints[0].model_copy(update={field: {"kl_divergence": "logits are NaN"}})
+            )
+            run = record.runs[0].model_copy(update={"checkpoints": (told,)})
+            verdict = only(judge(records.suite(KL), records.record(record.base, [run])))
+            assert (verdict.status, verdict.message) == ("error", "not measured at 20 edits: logits are NaN")
+
+    def test_an_error_at_one_checkpoint_outranks_what_held_elsewhere(self, records: ModuleType) -> None:
+        record = with_scalars(records, "kl_divergence", {20: 0.1, 40: None})
+        verdict = only(judge(records.suite(KL), record))
+        assert (verdict.status, verdict.value, verdict.held_to) == ("error", 0.1, 20)
+
+    def test_a_failure_that_was_measured_outranks_an_error_elsewhere(self, records: ModuleType) -> None:
+        record = with_scalars(records, "kl_divergence", {20: 0.9, 40: None})
+        verdict = only(judge(records.suite(KL), record))
+        assert (verdict.status, verdict.failed_at) == ("fail", 20)
+        assert "not measured" in verdict.message
+
+    def test_an_editor_that_edits_nothing_has_no_edited_matrix_to_judge(self, records: ModuleType) -> None:
+        point = records.checkpoint(20, weight_norm=records.norms())
+        record = records.record(records.checkpoint(0, weight_norm=records.norms()), [records.run([point])])
+        verdict = only(judge(records.suite(NORM), record))
+        assert (verdict.status, verdict.message) == ("skip", "no matrix was edited")
+        required = records.suite(NORM.replace("assert", "require: true, assert"))
+        assert only(judge(required, record)).status == "error"
+
+    def test_a_bound_that_the_unedited_model_breaks_is_an_error_whatever_came_after(
+        self, records: ModuleType
+    ) -> None:
+        check = 'fluent: {metric: perplexity, assert: "<= 20"}'
+        record = with_scalars(records, "perplexity", {0: 25.0, 20: 18.0, 40: 300.0})
+        verdict = only(judge(records.suite(check), record))
+        assert verdict.status == "error"
+        assert verdict.message == "base is past this bound (25, bound <= 20)"
+
+    def test_a_where_that_does_not_fit_is_an_error(self, records: ModuleType) -> None:
+        check = 'kl: {metric: kl_divergence, where: {layers: late}, assert: "<= 0.5"}'
+        verdict = only(judge(records.suite(check), with_scalars(records, "kl_divergence", {20: 0.1})))
+        assert (verdict.status, "single value" in verdict.message) == ("error", True)
+
+    def test_noise_is_for_tasks(self, records: ModuleType) -> None:
+        check = 'kl: {metric: kl_divergence, relative_to: base, change: absolute, assert: ">= -1", noise: {}}'
+        verdict = only(judge(records.suite(check), with_scalars(records, "kl_divergence", {0: 0.0, 20: 0.1})))
+        assert (verdict.status, verdict.message) == (
+            "error",
+            "'noise' does not fit kl_divergence, which has no tasks",
+        )
+
+    def test_time_and_memory_are_judged_too(self, records: ModuleType) -> None:
+        point = Checkpoint(edits=20, costs={"edit_seconds": records.scalar(3.0)})
+        record = records.record(records.checkpoint(0), [records.run([point])])
+        suite = records.suite('fast: {metric: edit_seconds, assert: "<= 2"}')
+        assert only(judge(suite, record)).status == "fail"
+
+
+class TestFailedAndStoppedRuns:
+    """A run that ended early."""
+
+    def test_what_was_measured_before_the_editor_raised_is_shown_but_is_no_pass(
+        self, records: ModuleType
+    ) -> None:
+        record = growing(records, 1.5, status="failed", error="rome: edit 27: ValueError", failed_at=26)
+        judgement = judge(records.suite(NORM), record)
+        verdict = only(judgement)
+        assert (verdict.status, verdict.value, verdict.held_to) == ("error", 1.5, 20)
+        assert verdict.message == "run failed at edit 27: rome: edit 27: ValueError"
+        assert judgement.exit_status() == 3
+
+    def test_a_failure_that_was_measured_before_stays_one(self, records: ModuleType) -> None:
+        record = growing(records, 2.5, status="failed", error="boom", failed_at=26)
+        judgement = judge(records.suite(NORM), record)
+        assert only(judgement).status == "fail"
+        assert judgement.exit_status() == 1
+
+    def test_a_run_that_failed_before_its_first_checkpoint_has_no_value(self, records: ModuleType) -> None:
+        record = records.record(
+            records.checkpoint(0, weight_norm=records.norms()),
+            [records.run([], status="failed", error="boom", failed_at=6)],
+        )
+        verdict = only(judge(records.suite(NORM), record))
+        assert (verdict.status, verdict.value, verdict.message) == (
+            "error",
+            None,
+            "run failed at edit 7: boom",
+        )
+
+    def test_one_seed_that_failed_is_named(self, records: ModuleType) -> None:
+        good, bad = (
+            growing(records, 1.5).runs[0],
+            growing(records, 1.5, seed=1, status="failed", error="x").runs[0],
+        )
+        verdict = only(judge(records.suite(NORM), records.record(growing(records).base, [good, bad])))
+        assert verdict.message == "seed 1: run failed at edit 1: x"
+
+    def test_a_run_that_was_stopped_by_its_failure_is_judged_by_it(self, records: ModuleType) -> None:
+        record = growing(records, 1.5, 2.5, status="truncated")
+        assert judge(records.suite(NORM), record).exit_status() == 1
+
+    def test_a_run_that_was_stopped_passes_no_laxer_suite(self, records: ModuleType) -> None:
+        record = growing(records, 1.5, 2.5, status="truncated")
+        verdict = only(judge(records.suite(NORM.replace("2.0", "5.0")), record))
+        assert verdict.status == "error"
+        assert verdict.message == "the run was stopped at 40 edits, and what came after was not measured"
+
+    def test_a_suite_that_asks_for_more_than_was_run_is_told_so(self, records: ModuleType) -> None:
+        suite = records.suite(NORM, run="{seeds: [0, 1], edits: {count: 100}}")
+        [editor] = judge(suite, growing(records, 1.5)).editors
+        assert editor.notes == (
+            "the suite asks for seed 1 too, which this record does not have",
+            "the suite asks for 100 edits, this record has 20",
+        )
+
+
+class TestReferences:
+    """`relative_to` and what it compares with."""
+
+    def test_an_edited_matrix_against_the_unedited_layers(self, records: ModuleType) -> None:
+        suite = records.suite(NORM.replace("base", "unedited"))
+        verdict = only(judge(suite, growing(records, 1.5, 2.4)))
+        assert (verdict.status, verdict.failed_at) == ("fail", 40)
+        assert verdict.value == pytest.approx(2.4)
+
+    def test_a_matrix_that_was_out_of_line_before_any_edit_is_not_the_editors_fault(
+        self, records: ModuleType
+    ) -> None:
+        size = {records.name(1): 3.0}
+        points = [
+            records.checkpoint(20, [records.name(1)], weight_norm=records.norms({records.name(1): 3.1}))
+        ]
+        record = records.record(records.checkpoint(0, weight_norm=records.norms(size)), [records.run(points)])
+        suite = records.suite(NORM.replace("base", "unedited"))
+        assert only(judge(suite, record)).message == (
+            "base is past this bound (3 at h.1.mlp.c_proj, bound <= 2.0)"
+        )
+
+    def test_a_record_may_not_get_worse_than_an_earlier_one(self, records: ModuleType) -> None:
+        suite = records.suite(NORM.replace("base", "previous").replace("2.0", "1.1"))
+        before = growing(records, 1.5, 2.0)
+        assert only(judge(suite, growing(records, 1.5, 2.1), before)).status == "pass"
+        worse = only(judge(suite, growing(records, 1.5, 2.3), before))
+        assert (worse.status, worse.failed_at) == ("fail", 40)
+        assert only(judge(suite, before)).message.startswith("no baseline")
+
+    def test_frozen_weights_count_what_was_not_allowed(self, records: ModuleType) -> None:
+        def record(changed: dict[str, int]) -> Record:
+            names = [records.name(1), records.name(2), "transformer.wte.weight"]
+            counts = dict.fromkeys(names, 0)
+            point = records.checkpoint(
+                20, changed, frozen_weights=Reading(over="parameter", values={**counts, **changed})
+            )
+            base = records.checkpoint(0, frozen_weights=Reading(over="parameter", values=counts))
+            return records.record(base, [records.run([point])])
+
+        suite = records.suite(
+            'frozen: {metric: frozen_weights, assert: "== 0"}',
+            may_change="{layers: [1], matrices: [mlp_out]}",
+        )
+        assert only(judge(suite, record({records.name(1): 500}))).status == "pass"
+        verdict = only(judge(suite, record({records.name(1): 500, records.name(2): 7})))
+        assert (verdict.status, verdict.value, verdict.where) == ("fail", 7, "h.2.mlp.c_proj")
+        assert only(judge(suite, record({}))).status == "pass"
+
+    def test_pairs_that_were_left_out_are_counted(self, records: ModuleType) -> None:
+        reading = records.by_pair(0.9, left_out={"6-7": "base 0.93"})
+        points = [records.checkpoint(20, [records.name(6)], probe_accuracy=reading)]
+        record = records.record(
+            records.checkpoint(0, probe_accuracy=records.by_pair()), [records.run(points)]
+        )
+        suite = records.suite(
+            'shift: {metric: probe_accuracy, where: {pairs: affected}, aggregate: mean, assert: ">= 0.7"}'
+        )
+        assert only(judge(suite, record)).coverage == "mean of 12 pairs; 1 left out (base 0.93)"
+
+
+class TestNoise:
+    """Task scores, with noise."""
+
+    def record(self, records: ModuleType, *losses: int, n: int = 1000, **more: Any) -> Record:
+        """`choice` loses so many of its documents at each checkpoint; `pair` stays as it is."""
+        before = records.graded(round(0.9 * n), n)[0]
+        points = [
+            records.checkpoint(
+                20 * (index + 1),
+                task_score=records.tasks(
+                    {"choice": records.graded(round(0.9 * n), n, losses=lost)[1], "pair": before}
+                ),
+            )
+            for index, lost in enumerate(losses)
+        ]
+        base = records.checkpoint(0, task_score=records.tasks({"choice": before, "pair": before}))
+        return records.record(base, [records.run(points, **more)])
+
+    def test_each_task_has_a_verdict_of_its_own(self, records: ModuleType) -> None:
+        judgement = judge(records.suite(DROP), self.record(records, 10, 120))
+        choice, pair = judgement.verdicts
+        assert (choice.check, choice.status, choice.failed_at) == ("task_drop[choice]", "fail", 40)
+        assert (pair.check, pair.status) == ("task_drop[pair]", "pass")
+        assert choice.value == pytest.approx(-0.12)
+        assert choice.interval is not None
+        assert choice.interval[1] < -0.05
+        assert choice.flip_rate == pytest.approx(0.12)
+        assert choice.where == ""
+
+    def test_a_drop_within_noise_is_inconclusive_unless_the_suite_fails_it(self, records: ModuleType) -> None:
+        record = self.record(records, 10, 60)
+        judgement = judge(records.suite(DROP), record)
+        verdict = judgement.verdicts[0]
+        assert (verdict.status, verdict.checkpoint, verdict.failed_at) == ("inconclusive", 40, None)
+        assert verdict.interval is not None
+        assert verdict.interval[0] < -0.05 < verdict.interval[1]
+        assert (judgement.exit_status(), judgement.exit_status(strict=True)) == (0, 1)
+        strict = judge(records.suite(DROP.replace("0.95}", "0.95, on_inconclusive: fail}")), record)
+        assert (strict.verdicts[0].status, strict.verdicts[0].failed_at) == ("fail", 40)
+        assert "within noise" in strict.verdicts[0].message
+
+    def test_every_task_checkpoint_and_seed_is_counted_in_one_family(self, records: ModuleType) -> None:
+        few, many = self.record(records, 66), self.record(records, *[66] + [10] * 30)
+        assert judge(records.suite(DROP), few).verdicts[0].status == "fail"
+        assert judge(records.suite(DROP), many).verdicts[0].status == "inconclusive"
+        seeds = [self.record(records, 66, seed=seed).runs[0] for seed in range(30)]
+        together = judge(records.suite(DROP), records.record(few.base, seeds))
+        alone = judge(records.suite(DROP), few)
+        assert together.verdicts[0].status == "inconclusive"
+        assert together.verdicts[0].detects is not None
+        assert alone.verdicts[0].detects is not None
+        assert together.verdicts[0].detects > alone.verdicts[0].detects
+
+    def test_a_gate_cannot_be_passed_by_measuring_little(self, records: ModuleType) -> None:
+        suite = records.suite(DROP.replace("0.95}", "0.95, max_detectable: 0.15}"))
+        few = judge(suite, self.record(records, 0, n=40))
+        assert few.counts["error"] == 2
+        assert few.verdicts[0].message.startswith("40 documents show no drop below 0.2")
+        assert judge(suite, self.record(records, 0, n=400)).passed
+
+    def test_a_drop_that_is_found_counts_even_where_little_was_measured(self, records: ModuleType) -> None:
+        suite = records.suite(DROP.replace("0.95}", "0.95, max_detectable: 0.15}"))
+        assert judge(suite, self.record(records, 30, n=40)).verdicts[0].status == "fail"
+
+    def test_a_task_at_chance_is_skipped_and_if_all_are_it_is_an_error(self, records: ModuleType) -> None:
+        good, guessed = records.graded(900, 1000)[0], records.graded(26, 100)[0]
+
+        def record(choice: TaskResult) -> Record:
+            reading = records.tasks({"choice": choice, "pair": guessed})
+            return records.record(
+                records.checkpoint(0, task_score=reading),
+                [records.run([records.checkpoint(20, task_score=reading)])],
+            )
+
+        mixed = judge(records.suite(DROP), record(good))
+        assert [verdict.status for verdict in mixed.verdicts] == ["pass", "skip"]
+        assert mixed.verdicts[1].message.startswith("base at chance (0.26 of 100 documents")
+        alike = judge(records.suite(DROP), record(guessed))
+        assert [verdict.status for verdict in alike.verdicts] == ["error", "error"]
+        assert alike.verdicts[0].message.startswith("every task of this check was skipped: base at chance")
+        every = records.suite(DROP.replace("  for_each: {task: [choice, pair]}\n", ""))
+        assert only(judge(every, record(good))).coverage.startswith("worst of 1 tasks; 1 left out (base at")
+        assert only(judge(every, record(guessed))).status == "error"
+
+    def test_data_that_was_absent_is_a_skip_and_an_error_if_required(self, records: ModuleType) -> None:
+        record = self.record(records, 10)
+        absent = {"pair": "no data for pair: set STABILITY_DATA"}
+
+        def without(checkpoint: Checkpoint) -> Checkpoint:
+            reading = checkpoint.readings["task_score"]
+            left = reading.model_copy(
+                update={"values": {"choice": reading.values["choice"]}, "left_out": absent}
+            )
+            return checkpoint.model_copy(update={"readings": {"task_score": left}})
+
+        run = record.runs[0].model_copy(
+            update={"checkpoints": tuple(map(without, record.runs[0].checkpoints))}
+        )
+        lacking = records.record(without(record.base), [run])
+        verdict = judge(records.suite(DROP), lacking).verdicts[1]
+        assert (verdict.status, verdict.message) == ("skip", absent["pair"])
+        strict = judge(records.suite(DROP, tasks="{require_data: true}"), lacking).verdicts[1]
+        assert strict.status == "error"
+
+    def test_documents_that_differ_are_an_error(self, records: ModuleType) -> None:
+        record = self.record(records, 10)
+        fewer = records.graded(450, 500)[0]
+        point = records.checkpoint(20, task_score=records.tasks({"choice": fewer, "pair": fewer}))
+        verdict = judge(records.suite(DROP), records.record(record.base, [records.run([point])])).verdicts[0]
+        assert verdict.status == "error"
+        assert "500 documents were answered at one time only" in verdict.message
+
+    def test_a_check_of_all_tasks_names_the_one_that_fails(self, records: ModuleType) -> None:
+        suite = records.suite(DROP.replace("  for_each: {task: [choice, pair]}\n", ""))
+        verdict = only(judge(suite, self.record(records, 120)))
+        assert (verdict.check, verdict.status, verdict.where) == ("task_drop", "fail", "choice")
+
+    def test_what_failed_is_shown_not_what_lies_farther_out_but_within_noise(
+        self, records: ModuleType
+    ) -> None:
+        many, few = records.graded(900, 1000)[0], records.graded(30, 36)[0]
+        points = [
+            records.checkpoint(
+                20, task_score=records.tasks({"many": many, "few": records.graded(30, 36, losses=5)[1]})
+            ),
+            records.checkpoint(
+                40, task_score=records.tasks({"many": records.graded(900, 1000, losses=120)[1], "few": few})
+            ),
+        ]
+        base = records.checkpoint(0, task_score=records.tasks({"many": many, "few": few}))
+        suite = records.suite(DROP.replace("  for_each: {task: [choice, pair]}\n", ""))
+        verdict = only(judge(suite, records.record(base, [records.run(points)])))
+        assert [point.outcome for point in verdict.seeds[0].points] == ["inconclusive", "failed"]
+        assert (verdict.where, verdict.checkpoint) == ("many", 40)
+
+    def test_a_task_that_the_record_does_not_have_is_an_error(self, records: ModuleType) -> None:
+        suite = records.suite(DROP.replace("pair]", "mmlu]"))
+        verdict = judge(suite, self.record(records, 10)).verdicts[1]
+        assert (verdict.status, verdict.message) == ("error", "not measured: the record has no task 'mmlu'")
+
+    def test_without_noise_the_score_itself_is_held_against_the_bound(self, records: ModuleType) -> None:
+        suite = records.suite(DROP.replace("  noise: {confidence: 0.95}\n", ""))
+        verdict = judge(suite, self.record(records, 60)).verdicts[0]
+        assert (verdict.status, verdict.interval, verdict.detects) == ("fail", None, None)
+
+
+class TestJudgement:
+    """All editors together."""
+
+    def test_a_whole_gate_gives_every_kind_of_verdict(self, records: ModuleType) -> None:
+        base, run = records.whole_run()
+        _, mild = records.whole_run("rome", growth=0.004)
+        suite = records.suite(records.GATE, may_change="{layers: [1, 2, 3], matrices: [mlp_out]}")
+        judgement = judge(suite, records.record(base, [run, mild]))
+        memit, rome = judgement.editors
+        assert memit.counts == {"fail": 2, "error": 0, "warn": 1, "inconclusive": 2, "pass": 5, "skip": 1}
+        assert rome.counts["fail"] == 0
+        assert (memit.held_to, rome.held_to) == (40, 120)
+        assert memit.runs[0].edits_per_key_dimension == pytest.approx(120 / 512)
+        assert [verdict.status for verdict in memit.worst_first][:3] == ["fail", "fail", "warn"]
+        assert judgement.exit_status() == 1
+
+    def test_one_editor_with_two_settings_is_two_editors(self, records: ModuleType) -> None:
+        run = growing(records, 1.5).runs[0]
+        info = run.editor.model_copy(update={"settings": {"layers": [2]}})
+        other = run.model_copy(update={"editor": info})
+        judgement = judge(records.suite(NORM), records.record(growing(records).base, [run, other]))
+        assert [editor.editor for editor in judgement.editors] == ["rome", "rome (2)"]
+        assert [verdict.editor for verdict in judgement.verdicts] == ["rome", "rome (2)"]
+
+    def test_it_is_plain_json_with_numbers_that_are_not_finite_as_words(self, records: ModuleType) -> None:
+        judgement = judge(records.suite(NORM), growing(records, 1.5, float("nan")))
+        content = json.loads(json.dumps(judgement.as_dict(), allow_nan=False))
+        assert content["editors"][0]["verdicts"][0]["value"] == "NaN"
+        assert content["exit_status"] == 1
+
+    def test_judging_twice_gives_the_same_judgement(self, records: ModuleType) -> None:
+        base, run = records.whole_run()
+        record = records.record(base, [run])
+        suite = records.suite(records.GATE, may_change="{layers: [1, 2, 3], matrices: [mlp_out]}")
+        assert judge(suite, record) == judge(suite, Record.model_validate_json(record.model_dump_json()))
+
+
+class TestExitStatus:
+    """What a pipeline is told."""
+
+    @pytest.mark.parametrize(
+        ("statuses", "status", "strict"),
+        [
+            (["pass", "skip"], 0, 0),
+            (["pass", "warn"], 0, 1),
+            (["pass", "inconclusive"], 0, 1),
+            (["pass", "fail"], 1, 1),
+            (["pass", "error"], 3, 3),
+            (["fail", "error"], 1, 1),
+            (["warn", "error"], 3, 1),
+            (["skip", "skip"], 3, 3),
+            ([], 3, 3),
+        ],
+    )
+    def test_failures_outrank_errors_and_nothing_judged_is_an_error(
+        self, statuses: list[Any], status: int, strict: int
+    ) -> None:
+        verdicts = tuple(Verdict("rome", "c", "c", "m", each, "<= 1") for each in statuses)
+        judgement = Judgement("s", "world", (EditorJudgement("rome", verdicts, ()),))
+        assert (judgement.exit_status(), judgement.exit_status(strict=True)) == (status, strict)
+        assert judgement.passed == (status == 0)
+
+    def test_one_editor_that_was_not_judged_is_an_error_though_another_held(self) -> None:
+        editors = (
+            EditorJudgement("rome", (Verdict("rome", "c", "c", "m", "pass", "<= 1"),), ()),
+            EditorJudgement("memit", (Verdict("memit", "c", "c", "m", "skip", "<= 1"),), ()),
+        )
+        assert Judgement("s", "world", editors).exit_status() == 3
+
+    def test_a_record_without_a_run_is_an_error(self, records: ModuleType) -> None:
+        judgement = judge(records.suite(NORM), records.record(records.checkpoint(0), []))
+        assert (judgement.exit_status(), judgement.notes) == (3, ("the record holds no run",))
+
+
+def test_judging_imports_no_torch() -> None:
+    code = "import stability.judge, stability.report, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
