@@ -1,3 +1,3 @@
-"""Shared by the suites under suites/ and the tests under tests/: the plugin itself comes with the installation."""
+"""Shared by the suites and the tests; the plugin that collects suites comes with the installation."""
 
 pytest_plugins = ["pytester"]

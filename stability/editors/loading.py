@@ -52,6 +52,8 @@ def load(
         EditorError: it is no editor, or making it failed.
         SettingsError: a setting's name, type or value is wrong, or one is missing.
     """
+    if callable(found) and not (inspect.isclass(found) or inspect.isroutine(found) or hasattr(found, "edit")):
+        found = found.__call__  # an object that is called like a function
     check_shape(found, name)
     checked = read_settings(name, settings_model(found), settings, missing)
     dumped = _dump(name, checked)

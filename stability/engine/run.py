@@ -82,7 +82,7 @@ class Experiment:
         """
         label = f"{editor.info.name} · seed {seed}"
         self.listener.stage(f"{label}: preparing")
-        run = Run(editor=editor.info, seed=seed)
+        run = Run(editor=editor.info, seed=seed, status="truncated")  # until it is known to be complete
         timing: dict[str, float] = {"prepare": 0.0, "edit": 0.0, "measure": 0.0}
         model: nn.Module = self.loaded.model
         edits = self.streams[seed]
@@ -136,10 +136,9 @@ class Experiment:
                 if broken is not None:
                     raise broken
                 if done < len(edits) and not self.keep_going(self._alone(run)):
-                    update(status="truncated")
                     break
             else:
-                update()
+                update(status="complete")
         except StabilityError as error:
             update(status="failed", error=str(error), failed_at=len(outcomes))
         except KeyboardInterrupt:

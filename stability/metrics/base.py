@@ -16,7 +16,7 @@ from stability.record.schema import EditOutcome, Over, Reading
 from stability.suite import SuiteSpec
 
 
-class Skipped(Exception):
+class Skipped(Exception):  # noqa: N818  (nothing went wrong)
     """A metric has nothing to measure here; the message says why."""
 
 
@@ -24,8 +24,8 @@ class Skipped(Exception):
 class Context:
     """The model as it is at one checkpoint, and what has been done to it. Made anew for every checkpoint.
 
-    `edits` and `outcomes` are those made so far, in order; both are empty on the unedited model. `changed` names
-    the parameters that differ from the snapshot of the unedited model.
+    `edits` and `outcomes` are those made so far, in order; both are empty on the unedited model. `changed`
+    names the parameters that differ from the snapshot of the unedited model.
     """
 
     model: nn.Module

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from stability.metrics.base import Context, Metric, Skipped, register
+from stability.metrics.base import Context, Metric, register
+from stability.metrics.edit_outcome import measured_outcomes
 from stability.record.schema import Over, Reading
 
 
@@ -21,7 +22,7 @@ class EditAccuracy(Metric):
 
     def measure(self, context: Context) -> Reading:
         """A single value between 0 and 1."""
-        known = [one.accurate for one in context.outcomes if one.accurate is not None]
-        if not known:
-            raise Skipped("no edits made")
-        return Reading(over=self.over, values={"": sum(known) / len(known)})
+        outcomes = measured_outcomes(context)
+        return Reading(
+            over=self.over, values={"": sum(bool(one.accurate) for one in outcomes) / len(outcomes)}
+        )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from stability.errors import MeasurementError
-from stability.metrics.base import Context, Metric, Skipped, register
+from stability.metrics.base import Context, Metric, register
+from stability.metrics.edit_outcome import measured_outcomes
 from stability.record.schema import Over, Reading
 
 
@@ -22,13 +23,12 @@ class EditSuccess(Metric):
 
     def measure(self, context: Context) -> Reading:
         """A single value between 0 and 1; `MeasurementError` if an edit has no `target_true`."""
-        if not context.outcomes:
-            raise Skipped("no edits made")
-        without = next((one.id for one in context.outcomes if one.success is None), None)
+        outcomes = measured_outcomes(context)
+        without = next((one.id for one in outcomes if one.success is None), None)
         if without is not None:
             raise MeasurementError(
                 f"edit {without} has no target_true to compare with, so edit_success is not defined; "
                 "use edit_accuracy for this source"
             )
-        held = sum(bool(one.success) for one in context.outcomes)
-        return Reading(over=self.over, values={"": held / len(context.outcomes)})
+        held = sum(bool(one.success) for one in outcomes)
+        return Reading(over=self.over, values={"": held / len(outcomes)})

@@ -11,8 +11,13 @@ from stability.metrics.base import Context
 
 
 def current(context: Context, name: str) -> Tensor:
-    """The parameter as the model stores it now."""
-    return context.model.get_parameter(name).detach()
+    """The parameter as the model stores it now; `ModelError` if there is none of that name any more."""
+    try:
+        return context.model.get_parameter(name).detach()
+    except AttributeError as error:
+        raise ModelError(
+            f"{name} is not in the model any more: the editor wrapped, renamed or removed it"
+        ) from error
 
 
 def pristine(context: Context, name: str) -> Tensor:

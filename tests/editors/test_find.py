@@ -226,6 +226,18 @@ def test_files_beside_an_editor_can_be_imported_by_it(folder: Path, edits: Any, 
     assert apply(find_editor("./leaning.py"), edits, store).amount == 7.0
 
 
+def test_a_file_may_hold_dataclasses_with_postponed_annotations(folder: Path) -> None:
+    (folder / "dated.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class Dated:\n"
+        "    amount: float = 1.0\n"
+        "    def edit(self, model, tokenizer, edits): ...\n"
+    )
+    assert find_editor("./dated.py:Dated", {"amount": 2}).info.settings == {"amount": 2.0}
+
+
 def test_files_of_one_name_in_two_folders_are_two_editors(folder: Path, edits: Any, store: Store) -> None:
     other = folder / "other"
     other.mkdir()

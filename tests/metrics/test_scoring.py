@@ -152,6 +152,16 @@ def test_documents_share_the_examples_that_stand_before_them(gpt2: nn.Module):
     assert log_probs == pytest.approx(reference(gpt2, requests)[0], abs=2e-5)
 
 
+def test_documents_that_do_not_fit_into_one_row_share_several(gpt2: nn.Module):
+    examples = tuple(range(12))
+    requests = [Request((*examples, 13 + i, i, i + 1, i + 2, i + 3), (1,)) for i in range(7)]
+    plan = make_plan(requests, LENGTH, 8, share=True)
+    (batch,) = (one for one in plan.batches if one.segment is not None)
+    assert batch.input_ids.shape == (3, 12 + 2 * 5)
+    log_probs = score(plan, gpt2, head(gpt2)).log_probs.tolist()
+    assert log_probs == pytest.approx(reference(gpt2, requests)[0], abs=2e-5)
+
+
 def test_documents_that_have_little_in_common_stay_apart():
     requests = [Request((1, 2, *[10 * i + j for j in range(3)]), (1,)) for i in range(1, 4)]
     plan = make_plan(requests, LENGTH, 8, share=True)
