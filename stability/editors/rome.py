@@ -81,7 +81,7 @@ class Rome(BuiltIn):
         return {"contexts": list(self._contexts)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the contexts of an earlier session."""
+        """Go on with the contexts of the state."""
         self._contexts = tuple(state["contexts"])
 
     def _change(self, model: nn.Module, found: ModelMap, tokenizer: Any, edit: Edit, layer: int) -> Tensor:

@@ -132,3 +132,16 @@ def test_the_split_follows_the_documents_content_and_keeps_the_share(lengths, sh
         share,
     )
     assert shuffled.tolist() == train[order].tolist()
+
+
+def test_a_pair_that_an_edit_confuses_keeps_its_place_however_low_it_falls(build_model, context_of):
+    model = build_model()
+    context = context_of(model, probes={"minimum_base_accuracy": 0.9})
+    metric = fitted(context)
+    before = metric.measure(context)
+    assert before.values
+    model.transformer.wte.weight.mul_(-50)
+    after = metric.measure(context_of(model, base=context, probes={"minimum_base_accuracy": 0.9}))
+    assert set(after.values) == set(before.values)
+    assert min(after.values.values()) < 0.9
+    assert (after.base, after.left_out) == (before.base, before.left_out)

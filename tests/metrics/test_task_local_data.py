@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 from torch import nn
 
@@ -180,6 +182,29 @@ def test_glue_as_a_whole_is_the_plain_mean(world: LoadedModel, data: Path):
         "qqp": "f1",
     }
     assert outcomes["glue"].value == pytest.approx(sum(outcomes[name].value for name in members) / 9)
+
+
+def test_a_task_that_the_folder_lacks_takes_none_of_the_others_with_it(
+    world: LoadedModel, data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+
+    def unreachable(path: str, *_: Any, **__: Any) -> None:
+        asked.append(path)
+        raise ConnectionError("no route to the hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    for task in ("MNLI", "QQP"):
+        shutil.rmtree(data / "glue" / task)
+    ours = battery(world, data, "glue")
+    assert set(ours.left_out) == {"glue", "mnli", "mnli_mismatch", "qqp"}
+    assert f"{data} has none" in ours.left_out["qqp"]
+    assert ours.left_out["glue"].startswith(
+        "not all of its tasks have documents (mnli, mnli_mismatch, qqp): "
+    )
+    outcomes = ours.score(world.model, map_model(world.model).head)
+    assert set(outcomes) == {"cola", "mrpc", "qnli", "rte", "sst2", "wnli"}
+    assert asked == ["nyu-mll/glue"]
 
 
 def test_the_folder_may_be_named_by_the_environment(

@@ -31,7 +31,18 @@ from stability.world import TASKS
 FREQUENT = ("mmlu/default", "glue")
 FEWSHOT_SEED = 1234  # lm-eval's default
 LOADER = "stability.metrics.tasks.local_data.load"
-FAULTS = (DatasetsError, OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
+# What lm-eval and datasets raise for a task or documents that they can make nothing of.
+FAULTS = (
+    AssertionError,
+    AttributeError,
+    DatasetsError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class DataAbsentError(Exception):
@@ -59,7 +70,7 @@ class Catalogue:
         """
         self._spec = spec
         self._data = _data_folder(spec)
-        self._unreachable: dict[str, str] = {}
+        self._unreachable: dict[str | None, str] = {}
         self._open = ExitStack()
         own = [str(TASKS)]
         if spec.include_path is not None:
@@ -167,9 +178,12 @@ class Catalogue:
         else:
             yield name
 
-    def _dataset(self, leaf: str) -> str:
+    def _dataset(self, leaf: str) -> str | None:
+        """The data set that a task asks for; None if it brings its documents itself, or they are local."""
         entry = self._manager.task_index.get(leaf)
-        return str((entry.cfg or {}).get("dataset_path")) if entry is not None else ""
+        config = (entry.cfg or {}) if entry is not None else {}
+        path = None if config.get("custom_dataset") else config.get("dataset_path")
+        return None if path is None else str(path)
 
     def _remember(self, name: str, error: Exception) -> str:
         """The reason why data are absent, kept so that the hub is not tried for each task anew."""
@@ -179,6 +193,7 @@ class Catalogue:
             f"({_one_line(error)})"
         )
         paths = {self._dataset(leaf) for leaf in self._leaves(name)}
+        paths.discard(None)
         if len(paths) == 1:
             self._unreachable[paths.pop()] = reason
         return reason
