@@ -15,7 +15,14 @@ from torch import Tensor, nn
 from stability.editors.protocol import EditorSettings
 from stability.editors.store import Store
 from stability.errors import EditorError
-from stability.models import ModelMap, TokenizedText, pad_right, tensors_fingerprint, tokenize_text
+from stability.models import (
+    ModelMap,
+    TokenizedText,
+    context_length,
+    pad_right,
+    tensors_fingerprint,
+    tokenize_text,
+)
 from stability.text import load_documents
 
 log = logging.getLogger(__name__)
@@ -98,12 +105,11 @@ def stored_second_moments(
         DataError: the text cannot be read, or is too short.
         EditorError: the store cannot be written to.
     """
-    config: Any = model.config
     text = tokenize_text(
         tokenizer,
         load_documents(settings.mom2_dataset, settings.mom2_path),
         tokens=settings.mom2_n_tokens,
-        max_length=int(getattr(config, "max_position_embeddings", None) or 1024),
+        max_length=context_length(model),
         windows=True,
     )
     keys = {layer: _key(model, found, text, layer) for layer in layers}

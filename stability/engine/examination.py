@@ -14,7 +14,7 @@ from stability.edits import Edit
 from stability.engine.isolation import measuring
 from stability.engine.progress import Listener, Silent
 from stability.errors import MeasurementError
-from stability.metrics import METRICS, Context, Metric, Skipped, edit_outcomes
+from stability.metrics import METRICS, Context, Skipped, edit_outcomes
 from stability.models import Snapshot, TokenizedText, map_model
 from stability.record import Checkpoint, EditOutcome, Reading
 from stability.suite import SuiteSpec
@@ -38,7 +38,7 @@ class Examination:
         self.text = text
         self.snapshot = Snapshot(model)
         self._listener = listener or Silent()
-        self._metrics: list[Metric] = [kind() for kind in METRICS.values() if kind().wanted(suite)]
+        self._metrics = [metric for metric in (kind() for kind in METRICS.values()) if metric.wanted(suite)]
         self._unfit: dict[str, str] = {}
         self._base = Context(model, tokenizer, map_model(model), self.snapshot, suite, text)
         self.base = self._measure_base()

@@ -20,7 +20,7 @@ from stability.engine.examination import Examination, scalar
 from stability.engine.isolation import Structure, random_state
 from stability.engine.progress import Listener, Silent
 from stability.errors import EditorError, MeasurementError, StabilityError
-from stability.models import LoadedModel, describe_model, tokenize_text
+from stability.models import LoadedModel, context_length, describe_model, tokenize_text
 from stability.record import Checkpoint, EditOutcome, Record, Run, write_record
 from stability.suite import SuiteFile
 from stability.text import load_documents
@@ -209,11 +209,6 @@ def unmeasured(edit: Edit) -> EditOutcome:
     return EditOutcome(
         id=edit.id, prompt=edit.prompt, subject=edit.subject, target=edit.target, target_true=edit.target_true
     )
-
-
-def context_length(model: nn.Module) -> int:
-    """The most tokens that the model takes at once; 1,024 where its configuration does not say."""
-    return int(getattr(getattr(model, "config", None), "max_position_embeddings", None) or 1024)
 
 
 def run_suite(experiment: Experiment, editors: Sequence[LoadedEditor]) -> Record:

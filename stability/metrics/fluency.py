@@ -15,6 +15,7 @@ from stability.errors import DataError
 from stability.metrics.base import Context, Metric, register
 from stability.metrics.places import evenly
 from stability.metrics.scoring import evaluating
+from stability.models import context_length
 from stability.record import Reading
 from stability.record.schema import Over
 from stability.suite import SuiteSpec
@@ -50,7 +51,7 @@ class Fluency(Metric):
     def measure(self, context: Context) -> Reading:
         """A single value."""
         prompts = cut_prompts(context.text.documents)  # [prompts, tokens]
-        limit = getattr(context.model.config, "max_position_embeddings", None) or LENGTH
+        limit = context_length(context.model)
         length = min(LENGTH, limit)
         if length - prompts.shape[1] < 3:
             raise DataError(f"fluency: a context of {limit} tokens leaves no room to continue a prompt")

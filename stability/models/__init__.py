@@ -6,7 +6,7 @@ from stability.models.fingerprint import model_fingerprint, tensors_fingerprint,
 from stability.models.load import LoadedModel, load_model
 from stability.models.map import ModelMap, map_model
 from stability.models.snapshot import Snapshot, same_bytes
-from stability.models.text import TokenizedText, tokenize_text
+from stability.models.text import TokenizedText, context_length, tokenize_text
 from stability.models.tokens import EncodedTarget, encode, pad_id, pad_right, subject_last_index
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ModelMap",
     "Snapshot",
     "TokenizedText",
+    "context_length",
     "describe_model",
     "encode",
     "load_model",

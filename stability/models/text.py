@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stability.errors import DataError
+
+UNSTATED_LENGTH = 1024
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,12 @@ class TokenizedText:
     def tokens(self) -> int:
         """The number of tokens in all documents."""
         return sum(len(document) for document in self.documents)
+
+
+def context_length(model: nn.Module) -> int:
+    """The most tokens that the model takes at once; 1,024 where its configuration does not say."""
+    config = getattr(model, "config", None)
+    return int(getattr(config, "max_position_embeddings", None) or UNSTATED_LENGTH)
 
 
 def tokenize_text(

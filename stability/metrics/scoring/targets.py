@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from stability.metrics.scoring.forward import score
 from stability.metrics.scoring.plan import Request, make_plan
-from stability.models import encode, map_model
+from stability.models import context_length, encode, map_model
 
 BATCH_ROWS = 64
-DEFAULT_LENGTH = 1024
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,3 @@ def score_targets(model: nn.Module, tokenizer: Any, pairs: Sequence[tuple[str, s
     plan = make_plan(requests, context_length(model), BATCH_ROWS, share=False)
     scores = score(plan, model, map_model(model).head)
     return TargetScores(scores.log_probs / plan.lengths, scores.greedy)
-
-
-def context_length(model: nn.Module) -> int:
-    """The most tokens that the model takes at once; 1,024 where its configuration does not say."""
-    return int(getattr(getattr(model, "config", None), "max_position_embeddings", None) or DEFAULT_LENGTH)
