@@ -22,12 +22,13 @@ from stability.report import render_html, render_junit, render_markdown, render_
 from stability.report.wording import assertion, details
 from stability.suite import EditorSpec, SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
+from stability.world import MODEL as WORLD
 
 if TYPE_CHECKING:
     from torch import nn
 
     from stability.editors import LoadedEditor
-    from stability.engine import Listener
+    from stability.engine import Experiment, Listener
 
 RECORD_FILE = "run.json"
 
@@ -103,6 +104,13 @@ class Report:
         return folder
 
 
+@dataclass
+class Bench:
+    """A model with its unedited state measured, kept between runs of one suite that differ in the editor."""
+
+    experiment: Experiment | None = None
+
+
 @dataclass(frozen=True)
 class Suite:
     """A suite file, ready to run or to judge by."""
@@ -141,12 +149,14 @@ class Suite:
         out: str | Path | None = None,
         listener: Listener | None = None,
         trust_remote_code: bool = False,
+        bench: Bench | None = None,
     ) -> Report:
         """Edit and measure, then judge.
 
         `editor` is a name, a function, or an object with an `edit` method; without it the suite's own editors
         run. `model` is a name, a folder, or a loaded model, which then needs its `tokenizer`; it is left as
         it was found. With `out`, run.json is written there after every checkpoint and the reports at the end.
+        A `bench` that an earlier run of this suite on this model was given saves measuring its base again.
 
         Raises:
             UsageError: the suite, an editor's name or a setting is wrong.
@@ -161,22 +171,27 @@ class Suite:
         if isinstance(editor, str):
             suite = suite.override(replace(suite.changes, editors=(editor,)))
         spec = suite.file.spec
-        name = spec.model.name if model is None or isinstance(model, str) else "given"
+        name = spec.model.name if model is None or isinstance(model, str) else _name_of(model)
         editors: Sequence[LoadedEditor]
         if editor is None or isinstance(editor, str):
             editors = [find_editor(entry.name, entry.settings, name) for entry in suite._editors()]
         else:
             editors = [wrap_editor(editor)]
-        loaded = _load(spec, model, tokenizer, trust_remote_code)
         folder = None if out is None else Path(out)
-        experiment = Experiment(
-            suite.file,
-            loaded,
-            path=None if folder is None else folder / RECORD_FILE,
-            command=suite.command(),
-            listener=listener or Silent(),
-            keep_going=suite._holds if spec.run.stop_on == "first_failure" else lambda record: True,
-        )
+        path = None if folder is None else folder / RECORD_FILE
+        if bench is not None and bench.experiment is not None:
+            experiment = bench.experiment.again(path, suite.command())
+        else:
+            experiment = Experiment(
+                suite.file,
+                _load(spec, model, tokenizer, trust_remote_code),
+                path=path,
+                command=suite.command(),
+                listener=listener or Silent(),
+                keep_going=suite._holds if spec.run.stop_on == "first_failure" else lambda record: True,
+            )
+        if bench is not None:
+            bench.experiment = experiment
         report = suite.judge(run_suite(experiment, editors))
         if folder is not None:
             report.write(folder)
@@ -213,7 +228,7 @@ class Suite:
         complete = {
             (run.editor.name, run.editor.fingerprint, run.seed)
             for run in record.runs
-            if run.status != "failed"
+            if run.status == "complete"
         }
         same = (
             wanted == complete
@@ -253,5 +268,10 @@ def _load(spec: Any, model: Any, tokenizer: Any, trust_remote_code: bool) -> Any
         raise UsageError(
             "a model that is given as an object needs its tokenizer: run(model=..., tokenizer=...)"
         )
-    name = getattr(model, "name_or_path", "") or type(model).__name__
-    return LoadedModel(model=model, tokenizer=tokenizer, name=name)
+    return LoadedModel(model=model, tokenizer=tokenizer, name=_name_of(model))
+
+
+def _name_of(model: nn.Module) -> str:
+    """What a loaded model was loaded as; presets are found by it."""
+    origin = str(getattr(model, "name_or_path", "") or type(model).__name__)
+    return "world" if origin == str(WORLD) else origin

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from stability.api import Report, Suite
+    from stability.api import Bench, Report, Suite
     from stability.judge import Verdict
 
 SUFFIX = ".stability.yaml"
@@ -87,14 +87,20 @@ class SuiteCollector(pytest.File):
     """A suite file."""
 
     suite: Suite
+    bench: Bench
 
     def collect(self) -> Iterable[pytest.Collector]:
         """One collector an editor, in the order of the suite or of the command line."""
-        from stability.api import Suite
+        from stability.api import Bench, Suite
 
         self.suite = Suite.load(_shown_path(self.config, self.path)).override(_overrides(self.config))
+        self.bench = Bench()
         for name in self._editors():
             yield EditorCollector.from_parent(self, name=name)
+
+    def teardown(self) -> None:
+        """Let go of the model that the suite's editors have shared."""
+        self.bench.experiment = None
 
     def _editors(self) -> list[str]:
         if record := self.config.getoption("stability_from"):
@@ -149,7 +155,8 @@ class EditorCollector(pytest.Collector):
             self.report = report
             report.write(folder)
             return
-        self.report = suite.run(out=folder)
+        assert isinstance(self.parent, SuiteCollector)
+        self.report = suite.run(out=folder, bench=self.parent.bench)
 
     def _suite(self) -> Suite:
         """The suite, cut down to this editor."""

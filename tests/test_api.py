@@ -79,6 +79,28 @@ def test_a_suite_may_come_from_a_string_and_a_model_from_memory():
     assert before.equal(loaded.model.state_dict()["transformer.h.0.mlp.c_proj.weight"])
 
 
+def test_a_bench_saves_measuring_the_base_again_and_changes_no_figure(report):
+    from stability.api import Bench
+
+    bench = Bench()
+    suite = Suite.parse(SUITE)
+    first = suite.run("none", bench=bench)
+    base = first.record.base
+    second = suite.run(nothing, bench=bench)
+    assert second.record.base is base
+    assert [run.editor.name for run in second.record.runs] == ["nothing"]
+    assert [run.editor.name for run in first.record.runs] == ["none"]
+    for mine, alone in zip(second.record.runs[0].checkpoints, report.record.runs[0].checkpoints, strict=True):
+        assert mine.readings == alone.readings
+
+
+def test_a_model_from_memory_finds_its_presets():
+    loaded = load_model(ModelSpec())
+    report = Suite.parse(SUITE).run("ft", model=loaded.model, tokenizer=loaded.tokenizer)
+    assert report.record.runs[0].editor.settings["layers"] == [0]
+    assert report.record.model.name == "world"
+
+
 def test_a_model_from_memory_needs_its_tokenizer():
     with pytest.raises(UsageError, match="needs its tokenizer"):
         Suite.parse(SUITE).run("none", model=load_model(ModelSpec()).model)

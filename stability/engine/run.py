@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -73,6 +74,13 @@ class Experiment:
             started=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self._spent(started, "unedited model")
+
+    def again(self, path: Path | None, command: str) -> Experiment:
+        """The same, base measurements included, with a record of its own that holds no run yet."""
+        fresh = copy(self)
+        fresh.path = path
+        fresh.record = self.record.model_copy(update={"runs": (), "command": command})
+        return fresh
 
     def run(self, editor: LoadedEditor, seed: int) -> Run:
         """Edit the model from its unedited state on, and measure at every checkpoint.
