@@ -1,6 +1,6 @@
 """Scoring tasks at a checkpoint: lm-eval's `simple_evaluate`, its task manager passed in, against our scorer.
 
-    python -m benchmarks.tasks [--documents 250] [--repeats 3]
+    python -m benchmarks.tasks [--documents 100] [--repeats 3]
 
 Both score the same documents with the same model in one process on one thread, in turn, from the second
 checkpoint on. Seconds are CPU seconds, the median over the repeats. `differ` counts documents whose best
@@ -50,7 +50,7 @@ LETTERS = ["A", "B", "C", "D"]
 def main() -> None:
     """Print one line for each kind of choice, shot count and model."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--documents", type=int, default=250)
+    arguments.add_argument("--documents", type=int, default=100)
     arguments.add_argument("--repeats", type=int, default=3)
     asked = arguments.parse_args()
     torch.set_num_threads(1)
