@@ -43,7 +43,7 @@ class Context:
     @cached_property
     def observation(self) -> Observation:
         """One pass of the model over the text, shared by every metric that reads activations or logits."""
-        return observe(self.model, self.map, self.text, self.suite.probes)
+        return observe(self.model, self.map, self.text, self.suite.probes, self.suite.text.skip_tokens)
 
 
 class Metric(ABC):
