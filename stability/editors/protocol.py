@@ -11,7 +11,9 @@ Keyword parameters after the first three are its settings. A class has a method
 
 `prepare` is called once a run, on the unedited model, and always on a new instance. Before it and before
 every `edit` the harness seeds the global random generators, and it puts them back afterwards. `state` returns
-a dict of JSON values and tensors: all that an editor must remember from one edit to the next.
+a dict of JSON values and tensors: all that an editor must remember from one edit to the next. `report` returns
+what the last `edit` has to say of itself in numbers, by name one for each of its edits (`value_norm`,
+`training_loss`); they are kept with the edits' outcomes.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ from torch import nn
 
 from stability.editors.store import Store
 from stability.edits import Edit
+from stability.errors import EditorError
+from stability.models import ModelMap
 from stability.record import EditorInfo
 
 
 class Editor(Protocol):
-    """What the harness needs of an editor; `prepare`, `state` and `load_state` are optional."""
+    """What the harness needs of an editor; `prepare`, `state`, `load_state` and `report` are optional."""
 
     def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module | None:
         """Edit in place and return None, or return the edited model."""
@@ -79,6 +83,14 @@ class BuiltIn(ABC):
     def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027
         """Go on from a state, after `prepare`."""
 
+    def report(self) -> Mapping[str, Sequence[float]]:
+        """Figures of the last `edit`, by name, one for each of its edits."""
+        return {}
+
+    def touched(self, found: ModelMap) -> tuple[str, ...] | None:
+        """The parameters that `edit` may change, by name; None if that is not known beforehand."""
+        return None
+
 
 class LoadedEditor:
     """An editor with its settings filled in, as the engine calls it."""
@@ -110,6 +122,29 @@ class LoadedEditor:
         load_state = getattr(self._editor, "load_state", None)
         if callable(load_state):
             load_state(state)
+
+    def report(self, edits: int) -> list[dict[str, float]]:
+        """What the last call of `edit`, with so many edits, reported of each; empty if it does not say.
+
+        Raises:
+            EditorError: there is not one number for each edit.
+        """
+        report = getattr(self._editor, "report", None)
+        figures = report() if callable(report) else {}
+        rows: list[dict[str, float]] = [{} for _ in range(edits)]
+        for name, values in figures.items():
+            if len(values) != edits:
+                raise EditorError(
+                    f"{self.info.name}: report() gives {len(values)} values of {name!r} for {edits} edits; "
+                    "it should give one for each"
+                )
+            for row, value in zip(rows, values, strict=True):
+                row[str(name)] = float(value)
+        return rows
+
+    def touched(self, found: ModelMap) -> tuple[str, ...] | None:
+        """The parameters that the editor says it may change; None if it does not say."""
+        return self._editor.touched(found) if isinstance(self._editor, BuiltIn) else None
 
 
 class FunctionEditor:

@@ -124,14 +124,19 @@ class Experiment:
                 batch = edits[first : first + spec.edits.batch]
                 with timed(timing, "edit"), random_state(seed * 1_000_003 + first):
                     model = self._edit(editor, model, batch, first)
+                    reported = call(editor.report, len(batch), doing=f"{editor.info.name}: reporting")
                 done = first + len(batch)
                 broken = None
                 with timed(timing, "measure"):
                     try:
-                        outcomes += self.examination.outcomes(model, batch)
+                        measured = self.examination.outcomes(model, batch)
                     except MeasurementError as error:  # the model gives NaN: measure what is left, and end
-                        outcomes += [unmeasured(edit) for edit in batch]
+                        measured = [unmeasured(edit) for edit in batch]
                         broken = error
+                outcomes += [
+                    outcome.model_copy(update={"reported": figures})
+                    for outcome, figures in zip(measured, reported, strict=True)
+                ]
                 self.listener.edits(label, done, len(edits))
                 if done not in schedule and broken is None:
                     continue

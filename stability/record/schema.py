@@ -110,12 +110,13 @@ class EditOutcome(RecordModel):
     accurate: bool | None = None
     paraphrase_success: float | None = None
     neighborhood_success: float | None = None
+    reported: dict[str, float] = Field(default_factory=dict)  # what the editor says of this edit
 
 
 class EditorInfo(RecordModel):
     """The editor as it ran, every setting filled in."""
 
-    name: str  # as the suite or the command line calls it
+    name: str  # as the suite or the command line calls it; unique within a record
     source: str  # built-in, entry point, dotted name or path
     settings: dict[str, Any] = Field(default_factory=dict)
     version: str | None = None
