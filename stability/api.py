@@ -20,7 +20,7 @@ from stability.record import Record, read_record
 from stability.record.file import write_atomically
 from stability.report import render_html, render_junit, render_markdown, render_terminal
 from stability.report.wording import assertion, details
-from stability.suite import EditorSpec, SuiteFile, load_suite, parse_suite
+from stability.suite import SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
 from stability.world import MODEL as WORLD
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from stability.engine import Experiment, Listener
 
 RECORD_FILE = "run.json"
+MOST_NAMED = 3  # editors that a report's folder is named by
 
 
 class StabilityFailure(AssertionError):  # noqa: N818  (a suite that fails is no error of the program)
@@ -162,7 +163,7 @@ class Suite:
             UsageError: the suite, an editor's name or a setting is wrong.
             MeasurementError: nothing could be measured. What fails later is in the record and the verdicts.
         """
-        from stability.editors import find_editor, wrap_editor
+        from stability.editors import wrap_editor
         from stability.engine import Experiment, Silent, run_suite
 
         suite = self
@@ -174,7 +175,7 @@ class Suite:
         name = spec.model.name if model is None or isinstance(model, str) else _name_of(model)
         editors: Sequence[LoadedEditor]
         if editor is None or isinstance(editor, str):
-            editors = [find_editor(entry.name, entry.settings, name) for entry in suite._editors()]
+            editors = suite._found_editors(name)
         else:
             editors = [wrap_editor(editor)]
         folder = None if out is None else Path(out)
@@ -206,7 +207,10 @@ class Suite:
     def folder(self, root: str | Path = "reports") -> Path:
         """Where a run is written when nobody says: ROOT/SUITE-EDITOR-SEED."""
         spec = self.file.spec
-        words = [spec.name, *(_word(entry.name) for entry in spec.editors), *map(str, spec.run.seeds)]
+        editors = [_word(entry.called) for entry in spec.editors]
+        if len(editors) > MOST_NAMED:
+            editors = [f"{len(editors)}-editors"]
+        words = [spec.name, *editors, *map(str, spec.run.seeds)]
         return Path(root, "-".join(words))
 
     def reuse(self, path: Path) -> Report | None:
@@ -215,7 +219,6 @@ class Suite:
         That is so when it is complete, and harness, model, editors with their settings, and all of the suite
         but its bounds are the same. The model is loaded to be compared, but not edited.
         """
-        from stability.editors import find_editor
         from stability.models import load_model, model_fingerprint
 
         try:
@@ -223,7 +226,7 @@ class Suite:
         except RecordError:
             return None
         spec = self.file.spec
-        found = [find_editor(entry.name, entry.settings, spec.model.name).info for entry in self._editors()]
+        found = [editor.info for editor in self._found_editors(spec.model.name)]
         wanted = {(editor.name, editor.fingerprint, seed) for editor in found for seed in spec.run.seeds}
         complete = {
             (run.editor.name, run.editor.fingerprint, run.seed)
@@ -238,10 +241,16 @@ class Suite:
         )
         return self.judge(record) if same else None
 
-    def _editors(self) -> tuple[EditorSpec, ...]:
+    def _found_editors(self, model: str) -> list[LoadedEditor]:
+        """The suite's editors, with their settings for a model of that name."""
+        from stability.editors import find_editor
+
         if not self.file.spec.editors:
             raise UsageError("the suite names no editors; give one with --editor, such as --editor rome")
-        return self.file.spec.editors
+        return [
+            find_editor(entry.name, entry.settings, model, called=entry.called)
+            for entry in self.file.spec.editors
+        ]
 
     def _holds(self, record: Record) -> bool:
         return all(verdict.status != "fail" for verdict in judge_record(self.file.spec, record).verdicts)
@@ -254,9 +263,12 @@ def judge(record: Record | str | Path, suite: Suite | str | Path) -> Report:
 
 
 def _word(name: str) -> str:
-    """An editor's name as part of a folder's: `./my_editor.py:edit` is my_editor."""
+    """An editor's name as part of a folder's: `./mine.py:edit` is mine, `reset(rome)` is reset-rome."""
+    outer, bracket, inner = name.removesuffix(")").partition("(")
+    if bracket:
+        return f"{_word(outer)}-{_word(inner)}"
     file = Path(name.split(":")[0])
-    return file.stem if file.suffix == ".py" else name.replace(":", ".")
+    return file.stem if file.suffix == ".py" else name.replace(":", ".").replace("/", ".")
 
 
 def _load(spec: Any, model: Any, tokenizer: Any, trust_remote_code: bool) -> Any:

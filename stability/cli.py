@@ -124,13 +124,20 @@ def schema(
 
 @app.command()
 def editors() -> None:
-    """List the editors that can be called by name."""
+    """List the editors that can be called by name, with their settings and presets."""
     from stability.editors import list_editors
 
-    table = Table("editor", "what it does", "from", box=None, pad_edge=False)
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=False)
     for entry in list_editors():
-        table.add_row(entry.name, escape(entry.summary), entry.source)
-    Console().print(table)
+        table.add_row(f"[bold]{entry.name}[/bold]", escape(entry.summary))
+        if entry.source != "built-in":
+            table.add_row("", f"[dim]{escape(entry.source)}[/dim]")
+        if entry.settings:
+            table.add_row("", f"[dim]{escape('  '.join(entry.settings))}[/dim]")
+        if entry.models:
+            table.add_row("", f"[dim]presets: {escape(', '.join(entry.models))}[/dim]")
+    console.print(table)
 
 
 @app.command()

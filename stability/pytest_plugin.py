@@ -105,7 +105,7 @@ class SuiteCollector(pytest.File):
     def _editors(self) -> list[str]:
         if record := self.config.getoption("stability_from"):
             return list(dict.fromkeys(run.editor.name for run in _read(record).runs))
-        names = [editor.name for editor in self.suite.file.spec.editors]
+        names = [editor.called for editor in self.suite.file.spec.editors]
         if not names:
             where = _shown_path(self.config, self.path)
             raise self.CollectError(f"{where}: names no editors; add 'editors:' or --stability-editor NAME")
@@ -131,7 +131,7 @@ class EditorCollector(pytest.Collector):
         """One item a check, or one for each task where a check goes over tasks."""
         spec = self._suite().file.spec
         edits = spec.run.edits.count * len(spec.run.seeds)
-        for name, check in spec.checks.items():
+        for name, check in spec.checks_of(self.name).items():
             for verdict_id in check.verdict_ids(name):
                 item = CheckItem.from_parent(self, name=verdict_id, check=name)
                 item.add_marker("stability")

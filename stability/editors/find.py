@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from stability.editors.loading import PACKAGE, load, reporting
 from stability.editors.presets import load_presets, preset
 from stability.editors.protocol import BuiltIn, LoadedEditor
+from stability.editors.settings import described_settings, read_settings
+from stability.editors.wrapper import Wrapper, WrapperSettings
 from stability.errors import EditorError
 
 GROUP = "stability.editors"
@@ -27,36 +29,67 @@ GROUP = "stability.editors"
 
 @dataclass(frozen=True)
 class EditorEntry:
-    """An editor that can be called by a plain name."""
+    """An editor that can be called by a plain name.
+
+    `settings` are written `name` or `name=default`; empty for an editor of another package, which would have
+    to be imported to be asked. `models` are those it has a preset for.
+    """
 
     name: str
     source: str
     summary: str = ""
+    settings: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 def list_editors() -> tuple[EditorEntry, ...]:
     """Every editor with a plain name, by name: those built in, and those of installed packages."""
-    entries = [EditorEntry(name, "built-in", kind.summary) for name, kind in _built_in().items()]
+    entries = [
+        EditorEntry(
+            name, "built-in", kind.summary, described_settings(kind.Settings), tuple(load_presets(name))
+        )
+        for name, kind in _built_in().items()
+    ]
     entries += [EditorEntry(point.name, _origin(point)) for point in metadata.entry_points(group=GROUP)]
     return tuple(sorted(entries, key=lambda entry: entry.name))
 
 
-def find_editor(name: str, settings: Mapping[str, Any] | None = None, model_name: str = "") -> LoadedEditor:
+def find_editor(
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    model_name: str = "",
+    *,
+    called: str | None = None,
+) -> LoadedEditor:
     """Find an editor and fill in its settings: its defaults, its preset for the model, then those given.
 
     `name` is a plain name, `package.module:attribute`, or `path/to/file.py:attribute` (`edit` if no attribute
-    is named). Built-in names win over those of installed packages.
+    is named); `sphere(memit)` is short for `sphere` with the setting `editor: memit`. Built-in names win over
+    those of installed packages. `called` is what records and messages call it, if not by `name`.
 
     Raises:
         EditorError: there is no such editor, importing it failed, or it is no editor.
         SettingsError: a setting's name, type or value is wrong, or one is missing.
     """
-    given = settings or {}
-    built_in = _built_in().get(name)
-    if built_in is not None:
+    found = _find(name, settings or {}, model_name)
+    if called is not None:
+        found.info = found.info.model_copy(update={"name": called})
+    return found
+
+
+def _find(name: str, given: Mapping[str, Any], model_name: str) -> LoadedEditor:
+    built_in = _built_in()
+    outer, bracket, inner = name.removesuffix(")").partition("(")
+    if name not in built_in and bracket and name.endswith(")") and outer in built_in:
+        given = {"editor": inner, **given}
+        name = outer
+    kind = built_in.get(name)
+    if kind is not None:
         values = {**preset(name, model_name), **given}
+        if issubclass(kind, Wrapper):
+            return _find_wrapper(kind, values, model_name)
         missing = _missing_hint(name, model_name)
-        return load(built_in, name, "built-in", values, version=_own_version(), missing=missing)
+        return load(kind, name, "built-in", values, version=_own_version(), missing=missing)
     location, attribute = _split(name)
     if location.endswith(".py") or "/" in location or "\\" in location:
         module = _import_file(name, Path(location).expanduser())
@@ -75,6 +108,18 @@ def find_editor(name: str, settings: Mapping[str, Any] | None = None, model_name
     raise EditorError(
         f"no editor is called {name!r}; {hint}: {', '.join(known)}; "
         "or name one of your own as package.module:attribute or ./file.py:attribute"
+    )
+
+
+def _find_wrapper(kind: type[Wrapper], values: Mapping[str, Any], model_name: str) -> LoadedEditor:
+    """A wrapper and the editor that it goes round, whose settings are filled in as if it stood alone."""
+    hint = f"; name the editor that it goes round: {{{kind.name}: {{editor: memit}}}} or {kind.name}(memit)"
+    settings = read_settings(kind.name, kind.Settings, values, hint)
+    entry = cast(WrapperSettings, settings).editor
+    inner = find_editor(entry.name, entry.settings, model_name, called=entry.called)
+    made = {**values, "editor": {"name": entry.name, "as": entry.label, "settings": inner.info.settings}}
+    return load(
+        kind, f"{kind.name}({inner.info.name})", "built-in", made, version=_own_version(), goes_round=inner
     )
 
 

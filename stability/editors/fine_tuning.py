@@ -14,7 +14,7 @@ from torch.nn import functional
 from stability.editors.protocol import BuiltIn, EditorSettings, Layers
 from stability.editors.undisturbed import undisturbed
 from stability.edits import Edit
-from stability.models import encode, map_model, pad_id, pad_right, suspend
+from stability.models import ModelMap, encode, map_model, pad_id, pad_right, suspend
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,10 @@ class FineTuning(BuiltIn):
                         reach = self.settings.norm_constraint
                         weight.data.clamp_(old - reach, old + reach)
             optimiser.zero_grad()
+
+    def touched(self, found: ModelMap) -> tuple[str, ...]:
+        """The MLP output matrices of the layers."""
+        return tuple(found.parameter_name(layer, "mlp_out") for layer in self.settings.layers)
 
 
 def _targets(tokenizer: Any, edits: Sequence[Edit]) -> tuple[Tensor, Tensor, Tensor]:

@@ -45,8 +45,11 @@ def load(
     *,
     version: str | None = None,
     missing: str = "",
+    goes_round: LoadedEditor | None = None,
 ) -> LoadedEditor:
     """Check an editor's shape and settings, and make it; `missing` says what to do about a missing setting.
+
+    `goes_round` is the editor that a wrapper is made with.
 
     Raises:
         EditorError: it is no editor, or making it failed.
@@ -57,7 +60,8 @@ def load(
     check_shape(found, name)
     checked = read_settings(name, settings_model(found), settings, missing)
     dumped = _dump(name, checked)
-    content = _source_code(found) + json.dumps(dumped, sort_keys=True)
+    inner = "" if goes_round is None else goes_round.info.fingerprint
+    content = _source_code(found) + json.dumps(dumped, sort_keys=True) + inner
     info = EditorInfo(
         name=name,
         source=source,
@@ -66,15 +70,17 @@ def load(
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
     )
     with reporting(name, doing="setting it up"):
-        return LoadedEditor(info, _factory(found, checked))
+        return LoadedEditor(info, _factory(found, checked, goes_round))
 
 
-def _factory(found: object, settings: BaseModel) -> Callable[[], Editor]:
+def _factory(found: object, settings: BaseModel, goes_round: LoadedEditor | None) -> Callable[[], Editor]:
     if inspect.isroutine(found):
         return lambda: FunctionEditor(cast(Callable[..., Any], found), as_arguments(settings))
     if not inspect.isclass(found):
         return lambda: cast(Editor, found)
     kind = cast(Callable[..., Editor], found)
+    if goes_round is not None:
+        return lambda: kind(settings, goes_round)
     if declared_settings(found) is not None:
         return lambda: kind(settings)
     return lambda: kind(**as_arguments(settings))

@@ -11,8 +11,8 @@ Keyword parameters after the first three are its settings. A class has a method
 
 `prepare` is called once a run, on the unedited model, and always on a new instance. Before it and before
 every `edit` the harness seeds the global random generators, and it puts them back afterwards. `state` returns
-a dict of JSON values and tensors: all that an editor must remember from one edit to the next. `report` returns
-what the last `edit` has to say of itself in numbers, by name one for each of its edits (`value_norm`,
+a dict of JSON values and tensors: all that an editor must remember from one edit to the next. `report`
+returns what the last `edit` has to say of itself in numbers, by name one for each of its edits (`value_norm`,
 `training_loss`); they are kept with the edits' outcomes.
 """
 

@@ -76,6 +76,10 @@ class Rome(BuiltIn):
                     weight = found.weight(found.matrix(layer, "mlp_out"))
                     weight.copy_(weight.double() + change)
 
+    def touched(self, found: ModelMap) -> tuple[str, ...]:
+        """The MLP output matrices of the layers."""
+        return tuple(found.parameter_name(layer, "mlp_out") for layer in self.settings.layers)
+
     def state(self) -> dict[str, Any]:
         """The contexts; everything else is computed from the unedited model again."""
         return {"contexts": list(self._contexts)}

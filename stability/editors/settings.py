@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,6 +45,18 @@ def read_settings(name: str, model: type[BaseModel], values: Mapping[str, Any], 
         problems = "; ".join(_problem(dict(detail), valid, hint) for detail in error.errors())
         known = f"settings: {', '.join(valid)}" if valid else "it has no settings"
         raise SettingsError(f"editor {name}: {problems} ({known})") from error
+
+
+def described_settings(model: type[BaseModel]) -> tuple[str, ...]:
+    """Each setting as `name=default`, in YAML's spelling; just `name` for one that has to be given."""
+    return tuple(
+        name if field.is_required() else f"{name}={_as_yaml(field.get_default(call_default_factory=True))}"
+        for name, field in model.model_fields.items()
+    )
+
+
+def _as_yaml(value: object) -> str:
+    return json.dumps(value).strip('"')
 
 
 def as_arguments(settings: BaseModel) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def runs_by_editor(record: Record) -> dict[str, list[Run]]:
 def _judge_editor(label: str, suite: SuiteSpec, cases: Sequence[Case]) -> EditorJudgement:
     verdicts = [
         replace(verdict, editor=label)
-        for name, check in suite.checks.items()
+        for name, check in suite.checks_of(label).items()
         for verdict in judge_check(name, check, suite, cases)
     ]
     summaries = tuple(summary(case) for case in cases)

@@ -105,7 +105,25 @@ def parse_suite(text: str, path: Path | None = None) -> SuiteFile:
     except ValidationError as error:
         found = [_problem(path, lines, content, detail) for detail in error.errors()]
         raise SuiteError([text for _, text in sorted(set(found))]) from error
+    unknown = _unknown_editors(path, lines, spec)
+    if unknown:
+        raise SuiteError(unknown)
     return SuiteFile(spec, text, path, lines)
+
+
+def _unknown_editors(path: Path | None, lines: dict[Location, int], spec: SuiteSpec) -> list[str]:
+    """A line for each check that is for, or not for, an editor that the suite does not name."""
+    known = [editor.called for editor in spec.editors]
+    problems = []
+    for name, check in spec.checks.items():
+        for key, editors in (("only", check.only), ("except", check.excluded)):
+            for editor in editors:
+                if editor not in known:
+                    message = (
+                        f"no editor of this suite is called {editor!r}; it has {', '.join(known) or 'none'}"
+                    )
+                    problems.append(describe(path, lines, ("checks", name, key), message))
+    return problems
 
 
 def read_yaml(text: str, path: Path | None) -> tuple[Any, dict[Location, int]]:

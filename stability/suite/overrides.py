@@ -79,7 +79,7 @@ def override(suite: SuiteFile, changes: Overrides) -> SuiteFile:
 def editor_by_name(spec: SuiteSpec, name: str) -> dict[str, Any]:
     """The suite's own entry for an editor of that name, with its settings; else the bare name."""
     for editor in spec.editors:
-        if editor.name == name:
+        if name in (editor.called, editor.name):
             return editor.model_dump()
     return {"name": name}
 
@@ -113,7 +113,8 @@ def _called(editor: dict[str, Any], word: str) -> bool:
     """Whether a word names the editor: its name, or the stem of its file."""
     name = str(editor["name"])
     file = Path(name.split(":")[0])
-    return word == name or (file.suffix == ".py" and word == file.stem)
+    called = {name, editor.get("label") or editor.get("as"), name.partition("(")[0]}
+    return word in called or (file.suffix == ".py" and word == file.stem)
 
 
 def place(target: dict[str, Any], path: Iterable[str], value: object, setting: str) -> None:

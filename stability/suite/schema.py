@@ -82,6 +82,15 @@ class EditorSpec(SuiteModel):
 
     name: str
     settings: dict[str, Any] = Field(default_factory=dict)
+    label: str | None = Field(None, alias="as", min_length=1)
+
+    @property
+    def called(self) -> str:
+        """What reports call it: its label, else its name, with that of the editor it goes round."""
+        inner = self.settings.get("editor")
+        if self.label or not isinstance(inner, (str, dict)):
+            return self.label or self.name
+        return f"{self.name}({EditorSpec.model_validate(parse_editor(inner)).called})"
 
 
 def parse_editor(value: object) -> object:
@@ -94,7 +103,10 @@ def parse_editor(value: object) -> object:
             return {"name": name, "settings": settings or {}}
     if isinstance(value, (EditorSpec, dict)) and (not isinstance(value, dict) or "name" in value):
         return value
-    raise ValueError("an editor is a name, or one name with its settings, such as {rome: {layers: [17]}}")
+    raise ValueError(
+        "an editor is a name, or one name with its settings, such as {rome: {layers: [17]}}, "
+        "or {name: rome, as: LABEL, settings: {...}}"
+    )
 
 
 Editor = Annotated[EditorSpec, BeforeValidator(parse_editor)]
@@ -205,7 +217,10 @@ def parse_aggregate(value: str) -> str:
 
 
 class CheckSpec(SuiteModel):
-    """One declarative assertion."""
+    """One declarative assertion.
+
+    `only` and `except` name editors as `EditorSpec.called` does; without them a check is put to all.
+    """
 
     metric: str
     assertion: str = Field(alias="assert")
@@ -218,6 +233,8 @@ class CheckSpec(SuiteModel):
     severity: Literal["fail", "warn"] = "fail"
     require: bool = False
     at: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    only: Words = ()
+    excluded: Words = Field((), alias="except")
 
     @field_validator("metric")
     @classmethod
@@ -248,6 +265,8 @@ class CheckSpec(SuiteModel):
             raise ValueError("noise is judged on drops: write the bound as '>= -TOLERANCE'")
         if self.where.task and self.for_each:
             raise ValueError("name the task in 'where' or in 'for_each', not in both")
+        if self.only and self.excluded:
+            raise ValueError("write 'only' or 'except', not both")
         if self.change != "ratio" and self.relative_to is None:
             raise ValueError(f"'change: {self.change}' needs 'relative_to'")
         return self
@@ -261,6 +280,10 @@ class CheckSpec(SuiteModel):
         """The ids of its verdicts: the check's name, with a task in brackets where it goes over tasks."""
         tasks = self.for_each.get("task", ())
         return tuple(f"{name}[{task}]" for task in tasks) or (name,)
+
+    def concerns(self, editor: str) -> bool:
+        """Whether it is put to the editor of that name."""
+        return editor not in self.excluded and (not self.only or editor in self.only)
 
 
 class SuiteSpec(SuiteModel):
@@ -282,6 +305,18 @@ class SuiteSpec(SuiteModel):
     @classmethod
     def _model_by_name(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("editors")
+    @classmethod
+    def _told_apart(cls, value: tuple[EditorSpec, ...]) -> tuple[EditorSpec, ...]:
+        names = [editor.called for editor in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(
+                f"two editors are called {twice!r}; give one a label: "
+                f"{{name: {twice}, as: LABEL, settings: {{...}}}}"
+            )
+        return value
 
     @field_validator("name")
     @classmethod
@@ -308,6 +343,10 @@ class SuiteSpec(SuiteModel):
             if check.metric == "frozen_weights" and self.may_change is None:
                 raise ValueError(f"check {name}: frozen_weights needs 'may_change' to say what is not frozen")
         return self
+
+    def checks_of(self, editor: str) -> dict[str, CheckSpec]:
+        """The checks that are put to an editor, by name, in the order of the file."""
+        return {name: check for name, check in self.checks.items() if check.concerns(editor)}
 
     @property
     def task_names(self) -> tuple[str, ...]:

@@ -186,3 +186,34 @@ def test_a_run_may_stop_at_its_first_failure(loaded):
     experiment = Experiment(SUITE, loaded, keep_going=lambda record: False)
     result = run(experiment, grow)
     assert (result.status, len(result.edits), len(result.checkpoints)) == ("truncated", 2, 1)
+
+
+class Reporting:
+    """Reports what it is told to, of every call."""
+
+    def __init__(self, report):
+        self._report = report
+
+    def edit(self, model, tokenizer, edits):
+        grow(model, tokenizer, edits)
+
+    def report(self):
+        return self._report
+
+
+def test_what_an_editor_reports_of_each_edit_is_kept_with_the_edit(experiment):
+    result = run(experiment, Reporting({"value_norm": [2.5]}))
+    assert [outcome.reported for outcome in result.edits] == [{"value_norm": 2.5}] * 4
+    assert all(outcome.reported == {} for outcome in run(experiment, grow).edits)
+
+
+def test_a_report_that_is_not_one_number_for_each_edit_ends_the_run(experiment):
+    result = run(experiment, Reporting({"value_norm": [2.5, 1.0]}))
+    assert result.status == "failed"
+    assert "report() gives 2 values of 'value_norm' for 1 edits" in result.error
+
+
+def test_a_report_of_something_else_than_numbers_ends_the_run(experiment):
+    result = run(experiment, Reporting({"value_norm": ["long"]}))
+    assert (result.status, result.failed_at) == ("failed", 0)
+    assert "reporting: ValueError" in result.error

@@ -12,6 +12,7 @@ import pytest
 
 from stability.judge import EditorJudgement, Judgement, Verdict, judge
 from stability.record import Checkpoint, Reading, Record, TaskResult
+from stability.suite import parse_suite
 
 NORM = 'norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0"}'
 KL = 'kl: {metric: kl_divergence, assert: "<= 0.5"}'
@@ -482,6 +483,26 @@ class TestJudgement:
         judgement = judge(records.suite(NORM), records.record(growing(records).base, [run, other]))
         assert [editor.editor for editor in judgement.editors] == ["rome", "rome (2)"]
         assert [verdict.editor for verdict in judgement.verdicts] == ["rome", "rome (2)"]
+
+    def test_a_check_is_put_to_the_editors_that_it_is_for(self, records: ModuleType) -> None:
+        run = growing(records, 1.5).runs[0]
+        other = run.model_copy(update={"editor": run.editor.model_copy(update={"name": "memit"})})
+        record = records.record(growing(records).base, [run, other])
+        suite = parse_suite(
+            "schema: 1\nname: x\neditors: [rome, memit, ft]\nchecks:\n"
+            "  a: {metric: weight_norm, assert: '> 0', only: rome}\n"
+            "  b: {metric: weight_norm, assert: '> 0', except: [rome, ft]}\n"
+            "  c: {metric: weight_norm, assert: '> 0'}\n"
+        ).spec
+        verdicts = [(verdict.editor, verdict.check) for verdict in judge(suite, record).verdicts]
+        assert verdicts == [("rome", "a"), ("rome", "c"), ("memit", "b"), ("memit", "c")]
+
+    def test_an_editor_that_no_check_is_for_does_not_pass(self, records: ModuleType) -> None:
+        suite = parse_suite(
+            "schema: 1\nname: x\neditors: [rome, memit]\nchecks:\n"
+            "  a: {metric: weight_norm, assert: '> 0', only: memit}\n"
+        ).spec
+        assert judge(suite, growing(records, 1.5)).exit_status() == 3
 
     def test_it_is_plain_json_with_numbers_that_are_not_finite_as_words(self, records: ModuleType) -> None:
         judgement = judge(records.suite(NORM), growing(records, 1.5, float("nan")))

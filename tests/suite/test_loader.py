@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,35 @@ def test_the_line_of_a_check_is_known():
     assert suite.line("checks", "a") == 4
     assert suite.line("checks", "a", "assert") == 6
     assert suite.line("checks", "a", "where") == 4
+
+
+def test_an_editor_is_called_by_its_label_or_with_the_one_that_it_goes_round():
+    suite = parse_suite(
+        "schema: 1\nname: x\neditors:\n- rome\n- {name: rome, as: slow, settings: {v_lr: 0.1}}\n"
+        "- {sphere: {editor: {memit: {layers: [1]}}}}\n- {reset: {editor: {rect: {editor: rome}}}}\n"
+        f"- {{mine: {{editor: 3}}}}\n{CHECKS}"
+    )
+    called = [editor.called for editor in suite.spec.editors]
+    assert called == ["rome", "slow", "sphere(memit)", "reset(rect(rome))", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("editors", "check", "says"),
+    [
+        ("[rome, rome]", "", "suite:3: editors: two editors are called 'rome'; give one a label"),
+        (
+            "[rome]",
+            ", only: [memit]",
+            "suite:5: checks.a.only: no editor of this suite is called 'memit'; it has rome",
+        ),
+        ("[rome]", ", except: memit", "suite:5: checks.a.except: no editor of this suite is called 'memit'"),
+        ("[rome]", ", only: rome, except: rome", "suite:5: checks.a: write 'only' or 'except', not both"),
+    ],
+)
+def test_editors_that_cannot_be_told_apart_or_found_are_refused(editors, check, says):
+    text = f"schema: 1\nname: x\neditors: {editors}\nchecks:\n  a: {{metric: weight_norm, assert: '> 0'{check}}}\n"
+    with pytest.raises(SuiteError, match=re.escape(says)):
+        parse_suite(text)
 
 
 def test_bounds_and_editors_do_not_change_what_is_measured():

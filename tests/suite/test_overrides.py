@@ -35,6 +35,21 @@ def test_an_editor_named_again_keeps_the_suites_settings():
     }
 
 
+def test_an_editor_is_picked_and_set_by_its_label_and_a_wrapper_by_its_own_name():
+    suite = parse_suite(
+        "schema: 1\nname: x\neditors: [rome, {name: rome, as: slow, settings: {v_lr: 0.1}}, "
+        "{sphere: {editor: memit}}]\nchecks: {a: {metric: weight_norm, assert: '> 0'}}\n"
+    )
+    picked = override(
+        suite, Overrides(editors=("slow", "sphere(memit)"), settings=("sphere.alpha=0.2", "slow.v_lr=3"))
+    )
+    slow, sphere = picked.spec.editors
+    assert (slow.called, slow.settings) == ("slow", {"v_lr": 3})
+    assert (sphere.called, sphere.settings) == ("sphere(memit)", {"editor": "memit", "alpha": 0.2})
+    fresh = override(suite, Overrides(editors=("rect(rome)",), settings=("rect.kept=0.5",))).spec.editors[0]
+    assert (fresh.called, fresh.settings) == ("rect(rome)", {"kept": 0.5})
+
+
 def test_settings_reach_the_editor_and_the_sections():
     spec = override(
         SUITE,
