@@ -13,14 +13,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stability.errors import RecordError, UsageError
+from stability.errors import ModelError, RecordError, UsageError
 from stability.judge import Judgement, Verdict
 from stability.judge import judge as judge_record
 from stability.record import Record, read_record
 from stability.record.file import write_atomically
 from stability.report import render_html, render_junit, render_markdown, render_terminal
 from stability.report.wording import assertion, details
-from stability.suite import SuiteFile, load_suite, parse_suite
+from stability.suite import ModelSpec, SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
 from stability.world import MODEL as WORLD
 
@@ -175,7 +175,7 @@ class Suite:
         name = spec.model.name if model is None or isinstance(model, str) else _name_of(model)
         editors: Sequence[LoadedEditor]
         if editor is None or isinstance(editor, str):
-            editors = suite._found_editors(name)
+            editors = suite._found_editors(name, _depth(spec.model, model))
         else:
             editors = [wrap_editor(editor)]
         folder = None if out is None else Path(out)
@@ -226,7 +226,8 @@ class Suite:
         except RecordError:
             return None
         spec = self.file.spec
-        found = [editor.info for editor in self._found_editors(spec.model.name)]
+        editors = self._found_editors(spec.model.name, _depth(spec.model, None))
+        found = [editor.info for editor in editors]
         wanted = {(editor.name, editor.fingerprint, seed) for editor in found for seed in spec.run.seeds}
         complete = {
             (run.editor.name, run.editor.fingerprint, run.seed)
@@ -241,14 +242,14 @@ class Suite:
         )
         return self.judge(record) if same else None
 
-    def _found_editors(self, model: str) -> list[LoadedEditor]:
-        """The suite's editors, with their settings for a model of that name."""
+    def _found_editors(self, model: str, depth: int | None) -> list[LoadedEditor]:
+        """The suite's editors, with their settings for a model of that name and so many blocks."""
         from stability.editors import find_editor
 
         if not self.file.spec.editors:
             raise UsageError("the suite names no editors; give one with --editor, such as --editor rome")
         return [
-            find_editor(entry.name, entry.settings, model, called=entry.called)
+            find_editor(entry.name, entry.settings, model, called=entry.called, depth=depth)
             for entry in self.file.spec.editors
         ]
 
@@ -281,6 +282,18 @@ def _load(spec: Any, model: Any, tokenizer: Any, trust_remote_code: bool) -> Any
             "a model that is given as an object needs its tokenizer: run(model=..., tokenizer=...)"
         )
     return LoadedModel(model=model, tokenizer=tokenizer, name=_name_of(model))
+
+
+def _depth(spec: ModelSpec, model: Any) -> int | None:
+    """The number of blocks of a model that is named, or given as an object; None if there is no telling."""
+    from stability.models import map_model, model_depth
+
+    if model is None or isinstance(model, str):
+        return model_depth(spec)
+    try:
+        return map_model(model).n_layers
+    except ModelError:  # said in full when the model is measured
+        return None
 
 
 def _name_of(model: nn.Module) -> str:

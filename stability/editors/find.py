@@ -60,24 +60,26 @@ def find_editor(
     model_name: str = "",
     *,
     called: str | None = None,
+    depth: int | None = None,
 ) -> LoadedEditor:
     """Find an editor and fill in its settings: its defaults, its preset for the model, then those given.
 
     `name` is a plain name, `package.module:attribute`, or `path/to/file.py:attribute` (`edit` if no attribute
     is named); `sphere(memit)` is short for `sphere` with the setting `editor: memit`. Built-in names win over
-    those of installed packages. `called` is what records and messages call it, if not by `name`.
+    those of installed packages. `called` is what records and messages call it, if not by `name`. `depth` is the
+    model's number of blocks, by which layers are chosen for a model that has no preset.
 
     Raises:
         EditorError: there is no such editor, importing it failed, or it is no editor.
         SettingsError: a setting's name, type or value is wrong, or one is missing.
     """
-    found = _find(name, settings or {}, model_name)
+    found = _find(name, settings or {}, model_name, depth)
     if called is not None:
         found.info = found.info.model_copy(update={"name": called})
     return found
 
 
-def _find(name: str, given: Mapping[str, Any], model_name: str) -> LoadedEditor:
+def _find(name: str, given: Mapping[str, Any], model_name: str, depth: int | None) -> LoadedEditor:
     built_in = _built_in()
     outer, bracket, inner = name.removesuffix(")").partition("(")
     if name not in built_in and bracket and name.endswith(")") and outer in built_in:
@@ -85,9 +87,9 @@ def _find(name: str, given: Mapping[str, Any], model_name: str) -> LoadedEditor:
         name = outer
     kind = built_in.get(name)
     if kind is not None:
-        values = {**preset(name, model_name), **given}
+        values = {**preset(name, model_name, None if "layers" in given else depth), **given}
         if issubclass(kind, Wrapper):
-            return _find_wrapper(kind, values, model_name)
+            return _find_wrapper(kind, values, model_name, depth)
         missing = _missing_hint(name, model_name)
         return load(kind, name, "built-in", values, version=_own_version(), missing=missing)
     location, attribute = _split(name)
@@ -111,12 +113,14 @@ def _find(name: str, given: Mapping[str, Any], model_name: str) -> LoadedEditor:
     )
 
 
-def _find_wrapper(kind: type[Wrapper], values: Mapping[str, Any], model_name: str) -> LoadedEditor:
+def _find_wrapper(
+    kind: type[Wrapper], values: Mapping[str, Any], model_name: str, depth: int | None
+) -> LoadedEditor:
     """A wrapper and the editor that it goes round, whose settings are filled in as if it stood alone."""
     hint = f"; name the editor that it goes round: {{{kind.name}: {{editor: memit}}}} or {kind.name}(memit)"
     settings = read_settings(kind.name, kind.Settings, values, hint)
     entry = cast(WrapperSettings, settings).editor
-    inner = find_editor(entry.name, entry.settings, model_name, called=entry.called)
+    inner = find_editor(entry.name, entry.settings, model_name, called=entry.called, depth=depth)
     made = {**values, "editor": {"name": entry.name, "as": entry.label, "settings": inner.info.settings}}
     return load(
         kind, f"{kind.name}({inner.info.name})", "built-in", made, version=_own_version(), goes_round=inner
@@ -127,7 +131,7 @@ def _built_in() -> dict[str, type[BuiltIn]]:
     """The editors of this package: every class in it that is a `BuiltIn` and not abstract."""
     found: dict[str, type[BuiltIn]] = {}
     package = __name__.rpartition(".")[0]
-    for entry in pkgutil.iter_modules([str(PACKAGE)], f"{package}."):
+    for entry in pkgutil.walk_packages([str(PACKAGE)], f"{package}."):
         for value in vars(importlib.import_module(entry.name)).values():
             ours = inspect.isclass(value) and issubclass(value, BuiltIn) and value.__module__ == entry.name
             if ours and not inspect.isabstract(value):

@@ -3,7 +3,7 @@
 from stability.models.continuation import Continuation, recording, suspend
 from stability.models.describe import describe_model
 from stability.models.fingerprint import model_fingerprint, tensors_fingerprint, tokenizer_fingerprint
-from stability.models.load import LoadedModel, load_model
+from stability.models.load import LoadedModel, load_model, model_depth
 from stability.models.map import ModelMap, map_model
 from stability.models.snapshot import Snapshot, same_bytes
 from stability.models.text import TokenizedText, context_length, tokenize_text
@@ -21,6 +21,7 @@ __all__ = [
     "encode",
     "load_model",
     "map_model",
+    "model_depth",
     "model_fingerprint",
     "pad_id",
     "pad_right",

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from stability.errors import ModelError
@@ -80,6 +80,18 @@ def load_model(spec: ModelSpec, *, trust_remote_code: bool = False) -> LoadedMod
     model.eval().requires_grad_(False)
     log.info("loaded %s: %s", spec.name, type(model).__name__)
     return LoadedModel(model, tokenizer, spec.name)
+
+
+def model_depth(spec: ModelSpec) -> int | None:
+    """The number of the model's blocks as its configuration has it; None if there is no telling."""
+    try:
+        folder = _folder(spec.name)
+        source = str(folder) if folder is not None else spec.name
+        config = AutoConfig.from_pretrained(source, revision=spec.revision, trust_remote_code=False)
+    except (ModelError, OSError, ValueError):
+        return None
+    depth = getattr(config, "num_hidden_layers", None)
+    return depth if isinstance(depth, int) else None
 
 
 def _folder(name: str) -> Path | None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stability.editors import find_editor, wrap_editor
-from stability.editors.presets import load_presets
+from stability.editors.presets import layers_at, load_presets, preset
 from stability.editors.rome import RomeSettings
 from stability.errors import SettingsError
 
@@ -113,3 +113,22 @@ def test_settings_cannot_be_altered_afterwards() -> None:
     settings = RomeSettings(layers=(1,))
     with pytest.raises(ValueError, match="frozen"):
         settings.v_lr = 3.0  # type: ignore[misc]
+
+
+def test_without_a_preset_the_layers_are_at_the_published_share_of_the_depth(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert preset("rome", "my-model", 32)["layers"] == [5]  # as in Llama-2 7B
+    assert preset("rome", "my-model", 28)["layers"] == [4]
+    assert preset("ft", "my-model", 28)["layers"] == [21]  # as in GPT-J
+    assert "rome has no preset for my-model; it edits layers [5], by the model's depth" in caplog.text
+    assert layers_at({"from": 0.9, "to": 1.0}, 32) == [28, 29, 30, 31]
+
+
+def test_layers_by_depth_are_only_for_who_names_none(caplog: pytest.LogCaptureFixture) -> None:
+    assert find_editor("rome", {"layers": [3]}, "my-model", depth=32).info.settings["layers"] == [3]
+    assert find_editor("rome", {}, "world", depth=32).info.settings["layers"] == [0]
+    assert not caplog.text
+    assert find_editor("rect(rome)", {}, "my-model", depth=32).info.settings["editor"]["settings"][
+        "layers"
+    ] == [5]
