@@ -66,8 +66,8 @@ def find_editor(
 
     `name` is a plain name, `package.module:attribute`, or `path/to/file.py:attribute` (`edit` if no attribute
     is named); `sphere(memit)` is short for `sphere` with the setting `editor: memit`. Built-in names win over
-    those of installed packages. `called` is what records and messages call it, if not by `name`. `depth` is the
-    model's number of blocks, by which layers are chosen for a model that has no preset.
+    those of installed packages. `called` is what records and messages call it, if not by `name`; `depth`, the
+    model's number of blocks, is what layers are chosen by for a model that has no preset.
 
     Raises:
         EditorError: there is no such editor, importing it failed, or it is no editor.
