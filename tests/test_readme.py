@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from stability.editors import find_editor
+from stability.edits import load_edits
+from stability.metrics import edit_outcomes
 from stability.models import Snapshot, load_model
-from stability.suite import ModelSpec, parse_suite
+from stability.suite import EditsSpec, ModelSpec, parse_suite
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -31,7 +33,10 @@ def test_the_readmes_editor_edits(tmp_path):
     editor = find_editor(f"{tmp_path / 'my_editor.py'}:edit")
     loaded = load_model(ModelSpec())
     pristine = Snapshot(loaded.model)
-    editor.edit(loaded.model, loaded.tokenizer, [])
+    edits = load_edits(EditsSpec(count=3), seed=0)
+    for one in edits:
+        editor.edit(loaded.model, loaded.tokenizer, [one])
+        assert edit_outcomes(loaded.model, loaded.tokenizer, [one])[0].success
     assert pristine.changed(loaded.model) == ("transformer.h.0.mlp.c_proj.weight",)
 
 
