@@ -1,0 +1,1 @@
+"""Small editors in the form that EasyEdit gives its own."""

@@ -1,0 +1,1 @@
+from .alg_dict import ALG_DICT as ALG_DICT
