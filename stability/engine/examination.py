@@ -15,11 +15,15 @@ from stability.engine.isolation import measuring
 from stability.engine.progress import Listener, Silent
 from stability.errors import MeasurementError
 from stability.metrics import METRICS, Context, Skipped, edit_outcomes
-from stability.models import Snapshot, TokenizedText, map_model
+from stability.models import Snapshot, TokenizedText, View, map_model, measurable, pad_id, pad_right
 from stability.record import Checkpoint, EditOutcome, Reading
 from stability.suite import SuiteSpec
 
 WEIGHT_METRICS = ("matrix", "parameter")
+PROMPTS = 8  # that wrapped matrices are tried on
+# What running a model may raise: torch's own (out of memory, a shape that an editor changed), and what the
+# code of a wrapper does.
+FOREIGN = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 
 
 class Examination:
@@ -56,38 +60,59 @@ class Examination:
                     self._unfit[metric.name] = str(error)
         return self._checkpoint(context, started)
 
-    def outcomes(self, model: nn.Module, edits: tuple[Edit, ...]) -> list[EditOutcome]:
-        """How the model answers each edit now, right after it was made."""
+    def outcomes(self, model: object, edits: tuple[Edit, ...]) -> list[EditOutcome]:
+        """How the model, or what an editor made of it, answers each edit now, right after it was made.
+
+        Raises:
+            MeasurementError: it cannot be asked.
+        """
+        model = measurable(model)
         with measuring(model):
-            return edit_outcomes(model, self.tokenizer, edits)
+            try:
+                return edit_outcomes(model, self.tokenizer, edits)
+            except FOREIGN as error:
+                raise MeasurementError(f"the edited model cannot be run: {_one_line(error)}") from error
 
     def checkpoint(
-        self, model: nn.Module, edits: tuple[Edit, ...], outcomes: tuple[EditOutcome, ...], seed: int
+        self, model: object, edits: tuple[Edit, ...], outcomes: tuple[EditOutcome, ...], seed: int
     ) -> Checkpoint:
-        """Every reading of the model as it is now, after these edits.
+        """Every reading of the model, or of what an editor made of it, as it is after these edits.
 
         Raises:
             MeasurementError: measuring has altered the model.
+            ModelError: there is no language model in it that can be mapped as the unedited one is.
         """
         started = time.perf_counter()
+        model = measurable(model)
+        found = map_model(model, like=self._base.map)
         context = Context(
             model=model,
             tokenizer=self.tokenizer,
-            map=self._base.map if model is self._base.model else map_model(model),
+            map=found,
             snapshot=self.snapshot,
             suite=self.suite,
             text=self.text,
             seed=seed,
             edits=edits,
             outcomes=outcomes,
-            changed=self.snapshot.changed(model),
             base=self._base.base,
         )
+        context.view = View(model, found, self.snapshot, self._prompts(edits))
+        with measuring(model):
+            try:
+                context.changed = context.view.changed
+            except FOREIGN as error:
+                raise MeasurementError(f"the edited model cannot be run: {_one_line(error)}") from error
         return self._checkpoint(context, started)
 
+    def _prompts(self, edits: tuple[Edit, ...]) -> torch.Tensor | None:
+        """The prompts of the last edits, [prompts, tokens]: where a wrapper, if anywhere, does something."""
+        rows = [self.tokenizer(edit.filled)["input_ids"] for edit in edits[-PROMPTS:]]
+        return pad_right(rows, pad_id(self.tokenizer))[0] if rows else None
+
     def _checkpoint(self, context: Context, started: float) -> Checkpoint:
-        values = dict(context.model.named_parameters())
-        kept = {name: values[name].detach().clone() for name in context.changed if name in values}
+        stored = context.view.stored
+        kept = {name: stored[name].detach().clone() for name in context.view.differing}
         readings: dict[str, Reading] = {}
         errors = dict(self._unfit)
         skipped: dict[str, str] = {}
@@ -105,8 +130,8 @@ class Examination:
                     skipped[metric.name] = str(reason)
                 except MeasurementError as error:
                     errors[metric.name] = str(error)
-                except RuntimeError as error:  # torch's own: out of memory, a shape that an editor changed
-                    errors[metric.name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                except FOREIGN as error:
+                    errors[metric.name] = _one_line(error)
         self._check_untouched(context, kept)
         return Checkpoint(
             edits=len(context.edits),
@@ -121,11 +146,20 @@ class Examination:
         )
 
     def _check_untouched(self, context: Context, kept: dict[str, torch.Tensor]) -> None:
-        values = dict(context.model.named_parameters())
-        altered = set(self.snapshot.changed(context.model)) ^ set(context.changed)
-        altered |= {name for name, value in kept.items() if not _same(values[name].detach(), value)}
+        now = View(context.model, context.map, self.snapshot)
+        altered = now.differing ^ context.view.differing | now.stored.keys() ^ context.view.stored.keys()
+        altered |= {
+            name
+            for name, value in kept.items()
+            if name in now.stored and not _same(now.stored[name].detach(), value)
+        }
         if altered:
             raise MeasurementError(f"measuring altered the model: {', '.join(sorted(altered)[:3])}")
+
+
+def _one_line(error: Exception) -> str:
+    """What was raised, and the first line of its message."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
 def _same(left: torch.Tensor, right: torch.Tensor) -> bool:

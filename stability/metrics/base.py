@@ -11,7 +11,7 @@ from torch import nn
 
 from stability.edits import Edit
 from stability.metrics.observation import Observation, observe
-from stability.models import ModelMap, Snapshot, TokenizedText
+from stability.models import ModelMap, Snapshot, TokenizedText, View
 from stability.record.schema import EditOutcome, Over, Reading
 from stability.suite import SuiteSpec
 
@@ -25,7 +25,7 @@ class Context:
     """The model as it is at one checkpoint, and what has been done to it. Made anew for every checkpoint.
 
     `edits` and `outcomes` are those made so far, in order; both are empty on the unedited model. `changed`
-    names the parameters that differ from the snapshot of the unedited model.
+    names the parameters that differ from the snapshot of the unedited model, as `view` has them.
     """
 
     model: nn.Module
@@ -39,6 +39,11 @@ class Context:
     outcomes: tuple[EditOutcome, ...] = ()
     changed: tuple[str, ...] = ()
     base: Observation | None = field(default=None, repr=False)
+
+    @cached_property
+    def view(self) -> View:
+        """The model's matrices and parameters by the unedited model's names."""
+        return View(self.model, self.map, self.snapshot)
 
     @cached_property
     def observation(self) -> Observation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from stability.metrics.base import Context, Metric, register
-from stability.metrics.matrices import BaseFigures, current, pristine, ratio
+from stability.metrics.matrices import BaseFigures, current, each_matrix, pristine, ratio
 from stability.metrics.norms import frobenius_norm
 from stability.record import Reading
 from stability.record.schema import Over
@@ -24,8 +24,8 @@ class DeltaNorm(Metric):
 
     def measure(self, context: Context) -> Reading:
         """One ratio a matrix, by parameter name."""
-        values = dict.fromkeys((matrix.name for matrix in context.map.matrices), 0.0)
-        for name in set(context.changed) & values.keys():
-            delta = frobenius_norm(current(context, name), minus=pristine(context, name))
-            values[name] = ratio(delta, self._base.of(context, name))
-        return Reading(over=self.over, values=values, unit=self.unit)
+        return each_matrix(context, lambda name: self._ratio(context, name), lambda name: 0.0)
+
+    def _ratio(self, context: Context, name: str) -> float:
+        delta = frobenius_norm(current(context, name), minus=pristine(context, name))
+        return ratio(delta, self._base.of(context, name))

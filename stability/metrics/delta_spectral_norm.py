@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stability.metrics.base import Context, Metric, register
-from stability.metrics.matrices import BaseFigures, current, pristine, ratio
+from stability.metrics.matrices import BaseFigures, current, each_matrix, pristine, ratio
 from stability.metrics.spectral import spectral_norm
 from stability.record import Reading
 from stability.record.schema import Over
@@ -27,11 +27,11 @@ class DeltaSpectralNorm(Metric):
 
     def measure(self, context: Context) -> Reading:
         """One ratio a matrix, by parameter name; to a relative 1e-4."""
-        values = dict.fromkeys((matrix.name for matrix in context.map.matrices), 0.0)
-        for name in set(context.changed) & values.keys():
-            delta = _difference(current(context, name), pristine(context, name))
-            values[name] = ratio(spectral_norm(delta), self._base.of(context, name))
-        return Reading(over=self.over, values=values, unit=self.unit)
+        return each_matrix(context, lambda name: self._ratio(context, name), lambda name: 0.0)
+
+    def _ratio(self, context: Context, name: str) -> float:
+        delta = _difference(current(context, name), pristine(context, name))
+        return ratio(spectral_norm(delta), self._base.of(context, name))
 
 
 def _difference(matrix: Tensor, base: Tensor) -> Tensor:

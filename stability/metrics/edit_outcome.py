@@ -24,7 +24,7 @@ def edit_outcomes(model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> li
     Raises:
         DataError: a prompt or a target has no tokens.
         MeasurementError: a log-probability is NaN or infinite.
-        ModelError: the model cannot be mapped.
+        ModelError: the model has no output embedding.
     """
     asked: dict[tuple[str, str], int] = {}  # each (prompt, target) once, in order
     for edit in edits:

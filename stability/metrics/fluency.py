@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stability.errors import DataError
 from stability.metrics.base import Context, Metric, register
 from stability.metrics.places import evenly
-from stability.metrics.scoring import evaluating
+from stability.metrics.scoring import check_shape, evaluating
 from stability.models import context_length
 from stability.record import Reading
 from stability.record.schema import Over
@@ -55,7 +55,7 @@ class Fluency(Metric):
         length = min(LENGTH, limit)
         if length - prompts.shape[1] < 3:
             raise DataError(f"fluency: a context of {limit} tokens leaves no room to continue a prompt")
-        prompts = prompts.to(context.map.embedding.get_parameter("weight").device)
+        prompts = prompts.to(context.map.device)
         rows = continue_greedily(context.model, prompts, length - prompts.shape[1]).tolist()
         texts = [context.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
         return Reading(
@@ -87,6 +87,7 @@ def continue_greedily(model: nn.Module, prompts: Tensor, tokens: int) -> Tensor:
     with evaluating(model):
         for _ in range(tokens):
             output = model(input_ids=ids, attention_mask=seen, past_key_values=cache, use_cache=True)
+            check_shape(model, output.logits, ids.shape)
             cache = output.past_key_values
             ids = output.logits[:, -1:].argmax(-1)  # [prompts, 1]
             seen = torch.cat([seen, torch.ones_like(ids)], 1)

@@ -13,7 +13,8 @@ from stability.record.schema import Over
 class FrozenWeights(Metric):
     """The number of elements that differ by their bytes from the unedited model.
 
-    A changed persistent buffer is listed beside the parameters; one that was added or removed counts whole.
+    A changed persistent buffer is listed beside the parameters; what was added or removed counts whole. A
+    wrapped matrix counts by the elements of the map that stands in its place, not by what is inside of it.
     """
 
     name: ClassVar[str] = "frozen_weights"
@@ -23,15 +24,10 @@ class FrozenWeights(Metric):
 
     def measure(self, context: Context) -> Reading:
         """One count a parameter, by name."""
-        values = {name: 0.0 for name, _ in context.model.named_parameters()}
+        values = dict.fromkeys(context.snapshot.parameters, 0.0)
+        altered = set(context.view.altered)
         for name in context.changed:
-            values[name] = float(_changed(context, name))
-        return Reading(over=self.over, values=values, unit=self.unit)
-
-
-def _changed(context: Context, name: str) -> int:
-    try:
-        return context.snapshot.elements_changed(context.model, name)
-    except KeyError:  # the unedited model has none of that name
-        added = {**dict(context.model.named_parameters()), **dict(context.model.named_buffers())}
-        return added[name].numel()
+            if name not in altered:
+                values[name] = float(context.view.elements_changed(name))
+        left_out = dict.fromkeys(context.view.altered, "another module, or one with other hooks, than before")
+        return Reading(over=self.over, values=values, unit=self.unit, left_out=left_out)

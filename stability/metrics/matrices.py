@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from stability.errors import ModelError
 from stability.metrics.base import Context
+from stability.models import NotLinearError
+from stability.record.schema import Reading
+from stability.suite import SuiteSpec
+
+T = TypeVar("T")
 
 
 def current(context: Context, name: str) -> Tensor:
-    """The parameter as the model stores it now; `ModelError` if there is none of that name any more."""
-    try:
-        return context.model.get_parameter(name).detach()
-    except AttributeError as error:
-        raise ModelError(
-            f"{name} is not in the model any more: the editor wrapped, renamed or removed it"
-        ) from error
+    """The matrix as it is now, stored as the unedited model stores it; `NotLinearError` if there is none."""
+    return context.view.weight(name)
 
 
 def pristine(context: Context, name: str) -> Tensor:
@@ -29,27 +30,54 @@ def pristine(context: Context, name: str) -> Tensor:
     try:
         value = context.snapshot.tensor(name)
     except KeyError as error:
-        raise ModelError(
-            f"{name} is not in the unedited model; an editor may change weights but not add any"
-        ) from error
+        raise ModelError(f"{name} is not in the unedited model") from error
     shape = current(context, name).shape
     if value.shape != shape:
         raise ModelError(f"{name} has shape {list(shape)}, in the unedited model it has {list(value.shape)}")
     return value
 
 
-class BaseFigures:
+class BaseFigures(Generic[T]):
     """A figure of each matrix of the unedited model, worked out when first asked for and then kept."""
 
-    def __init__(self, figure: Callable[[Tensor], float]) -> None:
+    def __init__(self, figure: Callable[[Tensor], T], *, by_neuron: bool = False) -> None:
         self._figure = figure
-        self._values: dict[str, float] = {}
+        self._by_neuron = by_neuron  # whether it is worked out of [d_out, d_in], not of the matrix as stored
+        self._values: dict[str, T] = {}
 
-    def of(self, context: Context, name: str) -> float:
+    def of(self, context: Context, name: str) -> T:
         """The unedited matrix's figure; `ModelError` as for `pristine`."""
         if name not in self._values:
-            self._values[name] = self._figure(pristine(context, name))
+            matrix = pristine(context, name).to(context.map.device)
+            self._values[name] = self._figure(neurons(context, name, matrix) if self._by_neuron else matrix)
         return self._values[name]
+
+
+def neurons(context: Context, name: str, matrix: Tensor) -> Tensor:
+    """A matrix as the unedited model stores it as a view [d_out, d_in], a row for each neuron."""
+    return matrix.T if context.view.is_transposed(name) else matrix
+
+
+def is_asked_for(metric: str, suite: SuiteSpec) -> bool:
+    """Whether a check names the metric, or the model is the built-in one, on which nothing is dear."""
+    return suite.model.name == "world" or any(check.metric == metric for check in suite.checks.values())
+
+
+def each_matrix(
+    context: Context, changed: Callable[[str], float], unchanged: Callable[[str], float]
+) -> Reading:
+    """A figure of each block's matrix, by its name: `changed` is asked only for those that have changed.
+
+    A matrix in whose place something stands that is no linear map is left out, and why.
+    """
+    names = set(context.changed)
+    values, left_out = {}, {}
+    for matrix in context.map.matrices:
+        try:
+            values[matrix.name] = (changed if matrix.name in names else unchanged)(matrix.name)
+        except NotLinearError as error:
+            left_out[matrix.name] = str(error)
+    return Reading(over="matrix", values=values, left_out=left_out)
 
 
 def ratio(value: float, base: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stability.metrics.base import Context, Metric, register
 from stability.record import Reading
@@ -37,12 +37,14 @@ class NonFinite(Metric):
     def _in_weights(self, context: Context) -> int:
         changed = set(context.changed)
         total = 0
-        for name, parameter in context.model.named_parameters():
-            if name in changed:
-                total += count_nonfinite(parameter)
+        for name, tensor in context.view.stored.items():
+            if not isinstance(tensor, nn.Parameter):
+                continue
+            if name in changed or name not in context.snapshot:  # inside of a wrapper, what was added too
+                total += count_nonfinite(tensor)
             else:
                 if name not in self._base:
-                    self._base[name] = count_nonfinite(parameter)
+                    self._base[name] = count_nonfinite(tensor)
                 total += self._base[name]
         return total
 

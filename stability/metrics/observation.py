@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stability.errors import ModelError
 from stability.metrics.places import Places, choose_places
-from stability.metrics.scoring import evaluating
+from stability.metrics.scoring import check_shape, evaluating
 from stability.models import ModelMap, TokenizedText, pad_right
 from stability.suite import ProbesSpec
 
@@ -52,7 +52,7 @@ def observe(
     Raises:
         ModelError: the model does not compute its logits by one call of its output embedding.
     """
-    vocabulary, d = model_map.head.get_parameter("weight").shape
+    vocabulary, d = model_map.head_shape
     kept = max(1, KEPT_LOG_PROBABILITIES // vocabulary)
     places = choose_places(text, probes.tokens, skip_tokens, kept)
     observation = Observation(
@@ -80,6 +80,7 @@ class _Pass:
         self._distribution = _inverse(places.distributions, len(places.predicting))
         self._tokens = torch.empty(0, dtype=torch.int64)  # the batch's tokens, as indices into the text
         self._at = torch.empty(0, dtype=torch.int64)  # where they stand in the batch, its rows end to end
+        self._shape = torch.Size()  # of the batch: rows, columns
         self._hidden: Tensor | None = None
         self._running = False
 
@@ -99,9 +100,9 @@ class _Pass:
         places = self._to.places
         tokens = [torch.nonzero(places.document == document)[:, 0] for document in documents.tolist()]
         ids, mask = pad_right([places.ids[row].tolist() for row in tokens], pad_id=0)
-        device = self._map.embedding.get_parameter("weight").device
+        device = self._map.device
         self._tokens, self._at, self._hidden = torch.cat(tokens), torch.nonzero(mask.flatten())[:, 0], None
-        self._running = True
+        self._shape, self._running = ids.shape, True
         try:
             self._model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
         finally:
@@ -116,6 +117,7 @@ class _Pass:
     def _block_hook(self, layer: int) -> Any:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
             stream = output[0] if isinstance(output, tuple) else output  # [rows, columns, d]
+            check_shape(self._model, stream, self._shape)
             stream = stream.flatten(0, 1)[self._at.to(stream.device)]  # [tokens of the batch, d]
             wide = torch.promote_types(stream.dtype, torch.float32)
             norms = torch.linalg.vector_norm(stream, dim=-1, dtype=wide)
@@ -133,6 +135,7 @@ class _Pass:
         if not self._running or not args:
             return None
         self._hidden = args[0]
+        check_shape(self._model, args[0], self._shape)
         return (args[0][:, :0], *args[1:])
 
     def _predict(self, hidden: Tensor) -> int:

@@ -118,5 +118,5 @@ def training_documents(documents: Sequence[Tensor], of_features: Tensor, share: 
 
 def _on_device(context: Context, features: Tensor) -> Tensor:
     """On the model's GPU if it has one: fitting is little else than products of matrices."""
-    device = context.map.embedding.get_parameter("weight").device
+    device = context.map.device
     return features.to(device) if device.type == "cuda" else features

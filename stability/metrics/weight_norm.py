@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from stability.metrics.base import Context, Metric, register
-from stability.metrics.matrices import BaseFigures, current
+from stability.metrics.matrices import BaseFigures, current, each_matrix
 from stability.metrics.norms import frobenius_norm
 from stability.record import Reading
 from stability.record.schema import Over
@@ -24,11 +24,8 @@ class WeightNorm(Metric):
 
     def measure(self, context: Context) -> Reading:
         """One norm a matrix, by parameter name."""
-        changed = set(context.changed)
-        values = {
-            matrix.name: frobenius_norm(current(context, matrix.name))
-            if matrix.name in changed
-            else self._base.of(context, matrix.name)
-            for matrix in context.map.matrices
-        }
-        return Reading(over=self.over, values=values, unit=self.unit)
+        return each_matrix(
+            context,
+            changed=lambda name: frobenius_norm(current(context, name)),
+            unchanged=lambda name: self._base.of(context, name),
+        )

@@ -1,28 +1,37 @@
-"""Models: loading, the map of their blocks and matrices, pristine copies, and text and prompts as tokens."""
+"""Models: loading, the map of their blocks and matrices, pristine copies, views of edited ones, tokens."""
 
 from stability.models.continuation import Continuation, recording, suspend
 from stability.models.describe import describe_model
 from stability.models.fingerprint import model_fingerprint, tensors_fingerprint, tokenizer_fingerprint
+from stability.models.linear import LinearMap, NotLinearError
 from stability.models.load import LoadedModel, load_model, model_depth
-from stability.models.map import ModelMap, map_model
+from stability.models.map import ModelMap, map_model, output_head
 from stability.models.snapshot import Snapshot, same_bytes
 from stability.models.text import TokenizedText, context_length, tokenize_text
 from stability.models.tokens import EncodedTarget, encode, pad_id, pad_right, subject_last_index
+from stability.models.unwrap import language_model, measurable
+from stability.models.view import View
 
 __all__ = [
     "Continuation",
     "EncodedTarget",
+    "LinearMap",
     "LoadedModel",
     "ModelMap",
+    "NotLinearError",
     "Snapshot",
     "TokenizedText",
+    "View",
     "context_length",
     "describe_model",
     "encode",
+    "language_model",
     "load_model",
     "map_model",
+    "measurable",
     "model_depth",
     "model_fingerprint",
+    "output_head",
     "pad_id",
     "pad_right",
     "recording",

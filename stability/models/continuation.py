@@ -43,6 +43,25 @@ class Continuation:
         logits: Tensor = self.map.head(self.map.final_norm(last))
         return logits
 
+    def only(self, rows: Tensor) -> Continuation:
+        """The same forward pass with these rows, [n], alone."""
+        calls = tuple(
+            (tuple(self._only(one, rows) for one in args), self._only(kwargs, rows))
+            for args, kwargs in self.calls
+        )
+        return Continuation(self.map, self.first, self.hidden[rows.to(self.hidden.device)], calls)
+
+    def _only(self, value: Any, rows: Tensor) -> Any:
+        """What holds something for each row has the rows as the first of two or more dimensions."""
+        if isinstance(value, Tensor):
+            by_row = value.ndim >= 2 and len(value) == len(self.hidden)
+            return value[rows.to(value.device)] if by_row else value
+        if isinstance(value, tuple):
+            return tuple(self._only(one, rows) for one in value)
+        if isinstance(value, dict):
+            return {name: self._only(one, rows) for name, one in value.items()}
+        return value
+
 
 @contextmanager
 def recording(found: ModelMap, first: int) -> Iterator[list[Continuation]]:

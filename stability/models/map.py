@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from stability.architectures import ARCHITECTURES
 from stability.errors import ModelError
-from stability.models.architectures import ARCHITECTURES
+from stability.models.unwrap import language_model
 from stability.record.schema import Matrix, MatrixKind
+
+WRAPPERS = 3  # laid round one another at most
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,17 @@ class ModelMap:
         """The number of blocks."""
         return len(self.blocks)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model's inputs belong."""
+        return next(self.embedding.parameters()).device
+
+    @property
+    def head_shape(self) -> tuple[int, int]:
+        """The number of logits, and that of dimensions of the residual stream."""
+        rows, columns = table(self.head).shape
+        return int(rows), int(columns)
+
     def matrix(self, layer: int, kind: MatrixKind) -> Matrix:
         """The weight matrix of that kind in that block.
 
@@ -48,9 +64,15 @@ class ModelMap:
         return next(matrix for matrix in self.matrices if (matrix.layer, matrix.kind) == (layer, kind))
 
     def module(self, layer: int, kind: MatrixKind) -> nn.Module:
-        """The module that multiplies by that matrix; `ModelError` as for `matrix`."""
-        self.matrix(layer, kind)
+        """The module that multiplies by that matrix; `ModelError` as for `matrix`, or if it was removed."""
+        matrix = self.matrix(layer, kind)
+        if (layer, kind) not in self._modules:
+            raise ModelError(f"{matrix.name} is not in the model any more: the editor removed it")
         return self._modules[layer, kind]
+
+    def place(self, matrix: Matrix) -> nn.Module | None:
+        """What stands where the unedited model multiplies by that matrix; None if an editor removed it."""
+        return self._modules.get((matrix.layer, matrix.kind))
 
     def parameter_name(self, layer: int, kind: MatrixKind) -> str:
         """The parameter's full name in the model; `ModelError` as for `matrix`."""
@@ -60,27 +82,74 @@ class ModelMap:
         """The matrix, or the one of that name, as a view [d_out, d_in] of the parameter, without gradient.
 
         Raises:
-            ModelError: no matrix has that name.
+            ModelError: no matrix has that name, or a wrapper stands in its place.
         """
         name = matrix if isinstance(matrix, str) else matrix.name
         found = next((one for one in self.matrices if one.name == name), None)
         if found is None:
             raise ModelError(f"{name} is no weight matrix of a block of this {self.architecture} model")
-        return oriented(self._modules[found.layer, found.kind])
+        return oriented(self.module(found.layer, found.kind))
 
 
 def oriented(module: nn.Module) -> Tensor:
-    """A linear module's weight as a view [d_out, d_in], whichever way the module stores it."""
-    weight = module.get_parameter("weight").detach()
-    return weight.T if isinstance(module, Conv1D) else weight
+    """A linear module's weight as a view [d_out, d_in], whichever way the module stores it.
+
+    Raises:
+        ModelError: the module has no weight of its own, as when an adapter has been laid round it.
+    """
+    weight = module._parameters.get("weight")
+    if weight is None:
+        raise ModelError(
+            f"a {type(module).__name__} stands where a linear layer should; merge adapters and wrappers into "
+            "the model's own weights first"
+        )
+    return weight.detach().T if is_transposed(type(module)) else weight.detach()
 
 
-def map_model(model: nn.Module) -> ModelMap:
-    """Find the blocks and matrices of a transformers language model.
+def is_transposed(kind: type) -> bool:
+    """Whether linear modules of that class store their weights as [d_in, d_out]."""
+    return issubclass(kind, Conv1D)
+
+
+def table(module: nn.Module) -> Tensor:
+    """The weight of a head or an embedding, [vocabulary, d]; of one that is wrapped, the one inside."""
+    return next(tensor for tensor in module.parameters() if tensor.ndim == 2)
+
+
+def submodule(root: nn.Module, path: str) -> nn.Module:
+    """The module at a dotted path, looked for inside of wrappers where a name is missing.
+
+    Raises:
+        AttributeError: there is none.
+    """
+    module = root
+    for name in path.split("."):
+        holder = next((one for one in breadth_first(module) if name in one._modules), None)
+        child = None if holder is None else holder._modules[name]
+        if child is None:
+            raise AttributeError(f"{type(module).__name__} has no {name} on the way to {path}")
+        module = child
+    return module
+
+
+def breadth_first(module: nn.Module) -> Iterator[nn.Module]:
+    """The module, its children, their children, as deep as wrappers are laid round one another."""
+    level = [module]
+    for _ in range(WRAPPERS + 1):
+        yield from level
+        level = [child for one in level for child in one.children()]
+
+
+def map_model(model: nn.Module, like: ModelMap | None = None) -> ModelMap:
+    """Find the blocks and matrices of a transformers language model, or of the one inside of a wrapper.
+
+    The map of an edited model is made `like` the unedited one's: with its matrices, whatever has been put in
+    their places.
 
     Raises:
         ModelError: the architecture is not in the table, or the model is not built as the table says.
     """
+    model = language_model(model) or model
     model_type = getattr(getattr(model, "config", None), "model_type", None)
     architecture = ARCHITECTURES.get(model_type) if isinstance(model_type, str) else None
     if architecture is None:
@@ -89,32 +158,46 @@ def map_model(model: nn.Module) -> ModelMap:
             f"supported are {', '.join(ARCHITECTURES)}"
         )
     try:
-        blocks = tuple(model.get_submodule(architecture.blocks).children())
-        final_norm = model.get_submodule(architecture.final_norm)
+        blocks = tuple(submodule(model, architecture.blocks).children())
+        final_norm = submodule(model, architecture.final_norm)
         modules: dict[tuple[int, str], nn.Module] = {}
         matrices: list[Matrix] = []
         for layer, block in enumerate(blocks):
             for kind, path in architecture.matrices.items():
-                module = block.get_submodule(path)
-                d_out, d_in = oriented(module).shape
-                name = f"{architecture.blocks}.{layer}.{path}.weight"
-                matrices.append(Matrix(name=name, layer=layer, kind=kind, d_out=d_out, d_in=d_in))
-                modules[layer, kind] = module
+                try:
+                    modules[layer, kind] = submodule(block, path)
+                except AttributeError:
+                    if like is None:
+                        raise
+                if like is None:
+                    d_out, d_in = oriented(modules[layer, kind]).shape
+                    name = f"{architecture.blocks}.{layer}.{path}.weight"
+                    matrices.append(Matrix(name=name, layer=layer, kind=kind, d_out=d_out, d_in=d_in))
     except AttributeError as error:
         raise ModelError(
             f"this {type(model).__name__} is not built as {model_type} should be: {error}"
         ) from error
-    head, embedding = _end(model, "get_output_embeddings"), _end(model, "get_input_embeddings")
+    if like is not None and len(blocks) != like.n_layers:
+        raise ModelError(f"the edited model has {len(blocks)} blocks, the unedited one {like.n_layers}")
     return ModelMap(
         architecture=str(model_type),
         blocks=blocks,
         block_names=tuple(f"{architecture.blocks}.{layer}" for layer in range(len(blocks))),
         final_norm=final_norm,
-        head=head,
-        embedding=embedding,
-        matrices=tuple(matrices),
+        head=output_head(model),
+        embedding=_end(model, "get_input_embeddings"),
+        matrices=tuple(matrices) if like is None else like.matrices,
         _modules=modules,
     )
+
+
+def output_head(model: nn.Module) -> nn.Module:
+    """The module that turns the residual stream into logits.
+
+    Raises:
+        ModelError: the model has none, or is no language model.
+    """
+    return _end(language_model(model) or model, "get_output_embeddings")
 
 
 def _end(model: nn.Module, getter: str) -> nn.Module:

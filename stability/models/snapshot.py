@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from stability.errors import ModelError
+from stability.models.unwrap import language_model, named_buffers, named_parameters
 
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -26,8 +28,30 @@ class Snapshot:
                     f"{name} holds no data (it is on the meta device); load the model without offloading"
                 )
         self._pristine = {name: _copy(tensor) for name, tensor in _tensors(model)}
-        self._reported = frozenset(_reported(model))
+        self.names = _reported(model)
+        self._reported = frozenset(self.names)
+        self.parameters = tuple(name for name, _ in named_parameters(model))
         self._aliases = _aliases(model)
+        self._builds = {
+            path: build(module) for path, module in (language_model(model) or model).named_modules()
+        }
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the model had a parameter or persistent buffer of that name."""
+        return name in self._reported
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The paths of the language model's modules."""
+        return tuple(self._builds)
+
+    def is_built_so(self, path: str, module: nn.Module) -> bool:
+        """Whether a module is of the class, and has the hooks, that the one at that path had."""
+        return self._builds.get(path) == build(module)
+
+    def kind(self, path: str) -> type:
+        """The class of the module at a path; `KeyError` if there was none."""
+        return self._builds[path].kind
 
     def tensor(self, name: str) -> Tensor:
         """The pristine value, on the CPU. Do not write to it.
@@ -53,9 +77,13 @@ class Snapshot:
 
     def elements_changed(self, model: nn.Module, name: str) -> int:
         """How many elements of a parameter or buffer differ by their bytes; all, if shape or dtype do."""
-        pristine = self._pristine[name]
         current = dict(_tensors(model)).get(name)
-        if current is None or current.shape != pristine.shape or current.dtype != pristine.dtype:
+        return self._pristine[name].numel() if current is None else self.elements_of(current, name)
+
+    def elements_of(self, current: Tensor, name: str) -> int:
+        """How many elements of a tensor differ from the one of that name, as `elements_changed`."""
+        pristine = self._pristine[name]
+        if current.shape != pristine.shape or current.dtype != pristine.dtype:
             return pristine.numel()
         integer = _INTEGERS[pristine.element_size()]
         return int((_flat(pristine).view(integer) != _flat(current).view(integer)).sum())
@@ -90,11 +118,37 @@ class Snapshot:
 
     def _tie(self, model: nn.Module) -> None:
         """Make each alias of a shared parameter that parameter again."""
+        model = language_model(model) or model
         owners = dict(model.named_parameters(remove_duplicate=False))
         for alias, name in self._aliases.items():
             if alias in owners and name in owners and owners[alias] is not owners[name]:
                 path, _, leaf = alias.rpartition(".")
                 setattr(model.get_submodule(path), leaf, owners[name])
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a module does with its tensors, apart from their values: its class, hooks, and own `forward`."""
+
+    kind: type
+    hooks: tuple[int, int]  # before and after its forward pass
+    forward: str | None
+
+
+def build(module: nn.Module) -> Build:
+    """The module's build."""
+    own = vars(module).get("forward")
+    return Build(
+        kind=type(module),
+        hooks=(len(module._forward_pre_hooks), len(module._forward_hooks)),
+        forward=None if own is None else str(getattr(own, "__qualname__", type(own).__name__)),
+    )
+
+
+def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The model's parameters, then its persistent buffers, by name."""
+    tensors = dict(_tensors(model))
+    return {name: tensors[name] for name in _reported(model)}
 
 
 def same_bytes(one: Tensor, other: Tensor) -> bool:
@@ -123,23 +177,24 @@ def _copy(tensor: Tensor) -> Tensor:
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
+    yield from named_parameters(model)
+    yield from named_buffers(model)
 
 
 def _reported(model: nn.Module) -> tuple[str, ...]:
     """Names of the parameters, then of the persistent buffers."""
     fleeting = {
-        f"{path}.{name}" if path else name
-        for path, module in model.named_modules()
+        id(module._buffers.get(name))
+        for module in model.modules()
         for name in module._non_persistent_buffers_set
     }
-    buffers = (name for name, _ in model.named_buffers() if name not in fleeting)
-    return (*(name for name, _ in model.named_parameters()), *buffers)
+    buffers = (name for name, buffer in named_buffers(model) if id(buffer) not in fleeting)
+    return (*(name for name, _ in named_parameters(model)), *buffers)
 
 
 def _aliases(model: nn.Module) -> dict[str, str]:
     """Further names of shared parameters, each with the name that the parameter is listed under."""
+    model = language_model(model) or model
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     everything = model.named_parameters(remove_duplicate=False)
     return {name: names[id(parameter)] for name, parameter in everything if names[id(parameter)] != name}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stability.errors import DataError
+from stability.models.unwrap import language_model
 
 UNSTATED_LENGTH = 1024
 
@@ -30,7 +31,7 @@ class TokenizedText:
 
 def context_length(model: nn.Module) -> int:
     """The most tokens that the model takes at once; 1,024 where its configuration does not say."""
-    config = getattr(model, "config", None)
+    config = getattr(language_model(model) or model, "config", None)
     return int(getattr(config, "max_position_embeddings", None) or UNSTATED_LENGTH)
 
 

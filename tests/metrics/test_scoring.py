@@ -174,6 +174,26 @@ def test_single_tokens_after_one_context_cost_one_row_even_apart():
         assert make_plan(letters, LENGTH, 8, share=share).tokens == 4
 
 
+def test_choices_that_part_at_their_last_token_are_one_row_even_if_it_fills_the_model():
+    context = tuple(i % VOCABULARY for i in range(LENGTH - 1))
+    letters = [Request(context, (1, i)) for i in range(4)]  # a token for the space, then the letter
+    assert make_plan(letters, LENGTH, 8, share=True).tokens == LENGTH
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_of_tokens_that_are_exactly_as_likely_the_first_is_the_greedy_one(dtype: torch.dtype):
+    model = build("gpt2").to(dtype)
+    weight = head(model).weight
+    best = int(model(torch.tensor([[3, 4]])).logits[0, -1].argmax())
+    later = best + 1 if best + 1 < VOCABULARY else best - 1
+    weight.data[later] = weight.data[best]
+    first, last = sorted((best, later))
+    requests = [Request((3, 4), (token,)) for token in (first, last)]
+    scores = score(make_plan(requests, LENGTH, 8, share=True), model, head(model))
+    assert scores.log_probs[0] == scores.log_probs[1]
+    assert scores.greedy.tolist() == [True, False]
+
+
 def test_branches_that_do_not_fit_into_the_model_go_into_further_rows(gpt2: nn.Module):
     context = tuple(range(10))
     requests = [Request(context, tuple((7 * i + j) % VOCABULARY for j in range(9))) for i in range(4)]

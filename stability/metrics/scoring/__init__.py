@@ -1,6 +1,6 @@
 """Batched log-probabilities of continuations: what edits and lm-eval's tasks are scored by."""
 
-from stability.metrics.scoring.forward import Scores, best_plan, evaluating, score
+from stability.metrics.scoring.forward import Scores, best_plan, check_shape, evaluating, score
 from stability.metrics.scoring.plan import Batch, Plan, Request, make_plan
 from stability.metrics.scoring.targets import TargetScores, score_targets
 
@@ -11,6 +11,7 @@ __all__ = [
     "Scores",
     "TargetScores",
     "best_plan",
+    "check_shape",
     "evaluating",
     "make_plan",
     "score",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from stability.errors import MeasurementError, ModelError
 from stability.metrics.scoring.plan import Batch, Plan, Request, make_plan
+from stability.models import language_model
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,10 @@ def score(plan: Plan, model: nn.Module, head: nn.Module) -> Scores:
             logits = places.logits(model, batch)  # [places, vocabulary]
             dtype = logits.dtype
             place, token = batch.place.to(logits.device), batch.token.to(logits.device)
-            norms, best = reduce_vocabulary(logits)
-            picked = logits[place, token].to(norms.dtype) - norms[place]  # [scored]
-            log_probs.index_add_(0, batch.request, picked.to(dtype).double().cpu())
-            misses.index_add_(0, batch.request, (best[place] != token).long().cpu())
+            norms, peaks = reduce_vocabulary(logits)
+            picked = logits[place, token].to(norms.dtype)  # [scored]
+            log_probs.index_add_(0, batch.request, (picked - norms[place]).to(dtype).double().cpu())
+            misses.index_add_(0, batch.request, (~_is_argmax(logits, peaks, place, token)).long().cpu())
     if not torch.isfinite(log_probs).all():
         broken = int((~torch.isfinite(log_probs)).sum())
         raise MeasurementError(
@@ -77,6 +78,8 @@ class _Places:
     def __init__(self, head: nn.Module) -> None:
         self._head = head
         self._at: tuple[Tensor, Tensor] | None = None
+        self._shape = torch.Size()  # of the batch: rows, tokens
+        self._model: nn.Module = head
 
     def __enter__(self) -> _Places:
         self._handle = self._head.register_forward_pre_hook(self._select)
@@ -89,20 +92,24 @@ class _Places:
         if self._at is None or not args:
             return None
         hidden = args[0]  # [rows, tokens, d]
+        check_shape(self._model, hidden, self._shape)
         rows, columns = (index.to(hidden.device) for index in self._at)
         self._at = None
         return (hidden[rows, columns][None], *args[1:])  # [1, places, d]
 
     def logits(self, model: nn.Module, batch: Batch) -> Tensor:
         """One forward pass; logits [places, vocabulary]."""
-        parameter = next(model.parameters())
+        parameter = next((language_model(model) or model).parameters())
         device, dtype = parameter.device, parameter.dtype
         extra: dict[str, Tensor] = {}
         if batch.positions is not None and batch.segment is not None and batch.above is not None:
             extra["attention_mask"] = tree_mask(batch.segment.to(device), batch.above.to(device), dtype)
             extra["position_ids"] = batch.positions.to(device)
-        self._at = (batch.rows, batch.columns)
-        output: Tensor = model(input_ids=batch.input_ids.to(device), use_cache=False, **extra).logits
+        self._at, self._shape, self._model = (batch.rows, batch.columns), batch.input_ids.shape, model
+        returned = model(input_ids=batch.input_ids.to(device), use_cache=False, **extra)
+        output = getattr(returned, "logits", None)
+        if output is None:
+            raise ModelError(f"{type(model).__name__} returns a {type(returned).__name__} without logits")
         if self._at is not None or output.shape[:2] != (1, len(batch.rows)):
             raise ModelError(
                 f"{type(model).__name__} does not compute its logits by one call of its output embedding "
@@ -111,18 +118,40 @@ class _Places:
         return output[0]
 
 
+def check_shape(model: nn.Module, stream: Tensor, shape: tuple[int, ...]) -> None:
+    """See that a residual stream or logits, [rows, tokens, d], have a place for each token that was put in.
+
+    Raises:
+        ModelError: it has not, as where a wrapper sets tokens of its own before the text's.
+    """
+    if stream.shape[:2] != shape:
+        raise ModelError(
+            f"{type(model).__name__} computes on {list(stream.shape[:2])} rows and tokens where "
+            f"{list(shape)} were put in; what it does at which token cannot be told"
+        )
+
+
 def reduce_vocabulary(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The logarithm of the sum of exponentials, and the argmax, of each row of logits [places, vocabulary].
+    """The logarithm of the sum of exponentials, and the maximum, of each row of logits [places, vocabulary].
 
     In float32 at least. A few rows at a time on the CPU, so that they are still in its cache when read again.
     """
     rows = 16 if logits.device.type == "cpu" else max(1, 2**27 // logits.shape[1])
-    norms, best = [], []
+    norms, peaks = [], []
     for first in range(0, len(logits), rows):
         part = logits[first : first + rows]
-        norms.append((part if part.dtype == torch.float64 else part.float()).logsumexp(dim=-1))
-        best.append(part.argmax(dim=-1))
-    return torch.cat(norms), torch.cat(best)
+        part = part if part.dtype == torch.float64 else part.float()
+        peak = part.amax(dim=-1, keepdim=True)
+        norms.append((part - peak).exp_().sum(dim=-1).log_() + peak[:, 0])
+        peaks.append(peak[:, 0])
+    return torch.cat(norms), torch.cat(peaks)
+
+
+def _is_argmax(logits: Tensor, peaks: Tensor, place: Tensor, token: Tensor) -> Tensor:
+    """Whether each token [scored] is the argmax at its place; of several that are as likely, the first is."""
+    best = logits[place, token].to(peaks.dtype) == peaks[place]
+    best[best.clone()] = logits[place[best]].argmax(dim=-1) == token[best]
+    return best
 
 
 def tree_mask(segment: Tensor, above: Tensor, dtype: torch.dtype) -> Tensor:

@@ -131,7 +131,7 @@ def _shared_rows(requests: Sequence[Request], most: int) -> Iterator[Tree]:
                 yield row
             row, first = Tree(), context
         for continuation, number in asked:
-            if len(row) > len(context) and len(row) + len(continuation) - 1 > most:
+            if len(row) and len(row) + row.growth(context, continuation) > max(most, len(context)):
                 yield row
                 row, first = Tree(), context
             row.ask(context, continuation, number)

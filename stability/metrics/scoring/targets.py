@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stability.metrics.scoring.forward import score
 from stability.metrics.scoring.plan import Request, make_plan
-from stability.models import context_length, encode, map_model
+from stability.models import context_length, encode, output_head
 
 BATCH_ROWS = 64
 
@@ -33,7 +33,7 @@ def score_targets(model: nn.Module, tokenizer: Any, pairs: Sequence[tuple[str, s
     Raises:
         DataError: a target has no token of its own.
         MeasurementError: a log-probability is NaN or infinite.
-        ModelError: the model cannot be mapped, or the tokenizer knows no offsets.
+        ModelError: the model has no output embedding, or the tokenizer knows no offsets.
     """
     encoded = [encode(tokenizer, prompt, target) for prompt, target in pairs]
     requests = [
@@ -42,5 +42,5 @@ def score_targets(model: nn.Module, tokenizer: Any, pairs: Sequence[tuple[str, s
     ]
     # Prompts of edits are short: one row for each sequence costs less than masks would.
     plan = make_plan(requests, context_length(model), BATCH_ROWS, share=False)
-    scores = score(plan, model, map_model(model).head)
+    scores = score(plan, model, output_head(model))
     return TargetScores(scores.log_probs / plan.lengths, scores.greedy)

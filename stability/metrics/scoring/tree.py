@@ -42,6 +42,17 @@ class Tree:
             at = self._step(at, token)
         self.wanted[at].append((continuation[-1], request))
 
+    def growth(self, context: Ids, continuation: Ids) -> int:
+        """How many columns asking for this would add."""
+        sequence = context + continuation[:-1]
+        at = ROOT
+        for count, token in enumerate(sequence):
+            step = self._column.get((at, token))
+            if step is None:
+                return len(sequence) - count
+            at = step
+        return 0
+
     def segments(self) -> NDArray[np.int64]:
         """The number of each column's segment, an unbranched stretch of columns: [columns]."""
         parents = np.array(self.parents)

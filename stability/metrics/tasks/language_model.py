@@ -12,8 +12,9 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from torch import nn
 
-from stability.errors import MeasurementError
+from stability.errors import MeasurementError, ModelError
 from stability.metrics.scoring import Request
+from stability.models import language_model
 
 
 class ModelView:
@@ -28,8 +29,8 @@ class ModelView:
 
     @property
     def config(self) -> Any:
-        """The model's configuration."""
-        return self.model.config
+        """The language model's configuration."""
+        return (language_model(self.model) or self.model).config
 
     @property
     def device(self) -> Any:
@@ -41,8 +42,11 @@ class ModelView:
         return self.model(*args, **kwargs)
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's own generation."""
-        return self.model.generate(*args, **kwargs)
+        """The model's own generation; `ModelError` if what was laid round it has none."""
+        generate = getattr(self.model, "generate", None)
+        if generate is None:
+            raise ModelError(f"{type(self.model).__name__} has no generate(), which a task needs")
+        return generate(*args, **kwargs)
 
 
 class TaskModel(HFLM):  # type: ignore[misc]  # lm-eval is not typed

@@ -12,6 +12,8 @@ from stability.record.schema import MatrixKind
 class Architecture:
     """Paths of modules: `blocks` and `final_norm` from the model, `matrices` from a block.
 
+    `transposed` says that the matrices are stored as [d_in, d_out], not [d_out, d_in].
+
     What an entry promises: a block's output is the residual stream after it, the MLP's output is added to
     that stream unscaled, and the final norm reads the last block's output.
     """
@@ -19,6 +21,7 @@ class Architecture:
     blocks: str
     final_norm: str
     matrices: Mapping[MatrixKind, str]
+    transposed: bool = False
 
 
 _LLAMA = Architecture(
@@ -45,6 +48,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             "attn_qkv": "attn.c_attn",
             "attn_out": "attn.c_proj",
         },
+        transposed=True,
     ),
     "gptj": Architecture(
         blocks="transformer.h",
