@@ -7,11 +7,12 @@ from pathlib import Path
 
 from stability.errors import DataError
 from stability.world import build_world
-from stability.world.text import covariance_documents, heldout_documents
+from stability.world.text import covariance_documents, fact_documents, heldout_documents
 
 TEXT_SOURCES = {
     "world": "the built-in world's held-out text",
     "world_training": "text like that which the built-in model was trained on",
+    "other_world": "the same words about another world: the built-in model knows them, but not the facts",
     "wikitext": "WikiText-2's test split, from the hub or from STABILITY_DATA/corpus/wikitext2_test.txt",
     "file": "a UTF-8 text file, its documents parted by blank lines; needs 'path'",
 }
@@ -29,6 +30,8 @@ def load_documents(source: str, path: str | None = None) -> tuple[str, ...]:
         return tuple(heldout_documents(build_world()))
     if source == "world_training":
         return tuple(covariance_documents(build_world()))
+    if source == "other_world":
+        return tuple(fact_documents(build_world(seed=1), count=1000))
     if source == "wikitext":
         return _wikitext()
     raise DataError(

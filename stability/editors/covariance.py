@@ -145,13 +145,16 @@ def _key(model: nn.Module, found: ModelMap, text: TokenizedText, layer: int) -> 
 
 
 class KeyMetric:
-    """A second moment with its ridge, factored once: C⁻¹k costs two triangular solves."""
+    """A second moment with its ridge, factored once: C⁻¹k costs two triangular solves.
 
-    def __init__(self, moment: Tensor, ridge: float) -> None:
+    With `weight` and `shift` it is weight·(C + ridge) + shift·I that is factored.
+    """
+
+    def __init__(self, moment: Tensor, ridge: float, weight: float = 1.0, shift: float = 0.0) -> None:
         size = len(moment)
+        added = weight * ridge * moment.diagonal().mean() + shift
         self._factor, failed = torch.linalg.cholesky_ex(
-            moment
-            + ridge * moment.diagonal().mean() * torch.eye(size, dtype=moment.dtype, device=moment.device)
+            weight * moment + added * torch.eye(size, dtype=moment.dtype, device=moment.device)
         )
         if failed.item():
             raise EditorError(

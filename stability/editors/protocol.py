@@ -45,13 +45,13 @@ class EditorSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
-def _as_layers(value: object) -> object:
+def as_layers(value: object) -> object:
     """A single layer where a list may stand."""
     return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 Layers = Annotated[
-    tuple[Annotated[int, Field(ge=0, strict=True)], ...], BeforeValidator(_as_layers), Field(min_length=1)
+    tuple[Annotated[int, Field(ge=0, strict=True)], ...], BeforeValidator(as_layers), Field(min_length=1)
 ]
 
 
@@ -99,6 +99,10 @@ class LoadedEditor:
         self.info = info
         self._make = make
         self._editor = make()
+
+    def has(self, method: str) -> bool:
+        """Whether the editor has a method of that name."""
+        return callable(getattr(self._editor, method, None))
 
     def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
         """Begin a run on the unedited model; what an earlier run has left in the editor is forgotten."""

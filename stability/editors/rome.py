@@ -48,6 +48,7 @@ class Rome(BuiltIn):
         super().__init__(settings)
         self._contexts: tuple[str, ...] = ("",)
         self._metrics: dict[int, KeyMetric] = {}
+        self._value_norms: list[float] = []
 
     def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
         """Sample the contexts, with the seed that the harness has set, and get the covariances."""
@@ -69,16 +70,22 @@ class Rome(BuiltIn):
     def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
         """Make the edits one after another, in place."""
         found = map_model(model)
+        self._value_norms = []
         with undisturbed(model):
             for edit in edits:
                 for layer in sorted(self.settings.layers):
-                    change = self._change(model, found, tokenizer, edit, layer)
+                    change, norm = self._change(model, found, tokenizer, edit, layer)
                     weight = found.weight(found.matrix(layer, "mlp_out"))
                     weight.copy_(weight.double() + change)
+                self._value_norms.append(norm)
 
     def touched(self, found: ModelMap) -> tuple[str, ...]:
         """The MLP output matrices of the layers."""
         return tuple(found.parameter_name(layer, "mlp_out") for layer in self.settings.layers)
+
+    def report(self) -> dict[str, list[float]]:
+        """‖v*‖ of each edit of the last call, in the highest layer."""
+        return {"value_norm": self._value_norms}
 
     def state(self) -> dict[str, Any]:
         """The contexts; everything else is computed from the unedited model again."""
@@ -88,8 +95,10 @@ class Rome(BuiltIn):
         """Go on with the contexts of the state."""
         self._contexts = tuple(state["contexts"])
 
-    def _change(self, model: nn.Module, found: ModelMap, tokenizer: Any, edit: Edit, layer: int) -> Tensor:
-        """The rank-one change of one layer's matrix, float64 [d_out, d_in]."""
+    def _change(
+        self, model: nn.Module, found: ModelMap, tokenizer: Any, edit: Edit, layer: int
+    ) -> tuple[Tensor, float]:
+        """The rank-one change of one layer's matrix, float64 [d_out, d_in]; and ‖v*‖."""
         device = found.weight(found.matrix(layer, "mlp_out")).device
         prompts = build_prompts(tokenizer, edit, self._contexts, device)
         states = subject_states(model, found, prompts, layer)
@@ -100,7 +109,7 @@ class Rome(BuiltIn):
         mended = self.settings.key == "mended"
         key, value = (averaged, values.mean(dim=0)) if mended else (keys[0], values[0])
         direction = self._metrics[layer].solve(averaged) if self.settings.mom2_adjustment else averaged
-        return rank_one_change(key, direction.to(device), target - value)
+        return rank_one_change(key, direction.to(device), target - value), target.norm().item()
 
 
 def rank_one_change(key: Tensor, direction: Tensor, residual: Tensor) -> Tensor:

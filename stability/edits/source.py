@@ -30,6 +30,7 @@ EDIT_SOURCES = {
     "counterfact": "CounterFact, from STABILITY_DATA/counterfact/*.json",
     "zsre": "zsRE, from STABILITY_DATA/zsre/*.json",
     "file": "a JSON or JSONL file in our form, CounterFact's or zsRE's; needs 'path'",
+    "world_examined": "the world's edits of subjects that no run edits: for editors that learn beforehand",
 }
 
 
@@ -41,6 +42,8 @@ def load_edits(spec: EditsSpec, seed: int) -> tuple[Edit, ...]:
     """
     if spec.path is None and spec.source == "world":
         return _enough(world_edits(seed), spec.count, "the built-in world")
+    if spec.path is None and spec.source == "world_examined":
+        return _enough(world_edits(seed, examined=True), spec.count, "the built-in world's examined part")
     path = Path(spec.path) if spec.path is not None else _data_file(spec.source)
     edits = read_edits(path)
     Random(f"edits-{seed}").shuffle(edits)

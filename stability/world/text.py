@@ -84,3 +84,8 @@ def heldout_documents(world: World, count: int = 320, seed: int = 0) -> list[str
 def covariance_documents(world: World, count: int = 2000, seed: int = 1) -> list[str]:
     """Text like that of training, for the second moments of keys that ROME and its kin need."""
     return list(islice(training_documents(world, f"covariance-{seed}"), count))
+
+
+def fact_documents(world: World, count: int, seed: int = 0) -> list[str]:
+    """Documents about all subjects of a world, without the tasks' items: news, if it is another world."""
+    return list(islice(training_documents(world, f"facts-{seed}", task_documents=0.0), count))

@@ -88,9 +88,11 @@ def test_the_change_is_the_papers_equation_2(
     )
     moment = second_moment(tiny, settings["mom2_path"], 300, 0.01)
     keys, values = keys_and_values(tiny, [f"{context}{edit.subject}" for context in contexts])
-    run(tiny, find_editor("rome", {**settings, "key": key}), [edit], store)
+    editor = find_editor("rome", {**settings, "key": key})
+    run(tiny, editor, [edit], store)
 
     v_star = values[0] + delta.double().numpy()
+    assert editor.report(1)[0]["value_norm"] == pytest.approx(np.linalg.norm(v_star), rel=1e-5)
     k_star = keys.mean(axis=0)
     k, value = (k_star, values.mean(axis=0)) if key == "mended" else (keys[0], values[0])
     direction = np.linalg.solve(moment, k_star)

@@ -1,0 +1,96 @@
+"""Where δ is added while a value is searched for: to the stream after a block, or inside of one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from stability.models import Continuation
+from stability.record.schema import MatrixKind
+
+
+class Push(Protocol):
+    """A forward pass with δ added at the subject's last token of every row, at one place or several."""
+
+    @property
+    def hidden(self) -> Tensor:
+        """The residual stream that the pass starts from, [rows, tokens, d]."""
+
+    def only(self, rows: Tensor) -> Push:
+        """The same with these rows alone."""
+
+    def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+        """Logits [n, vocabulary] at n (row, position) places; `deltas` is [rows, places, d]."""
+
+
+@dataclass(frozen=True)
+class StreamPush:
+    """One place: the residual stream where a continuation stands, after the block whose MLP is to be edited.
+
+    The MLP's output is added to that stream, so this is the same as adding δ to what the MLP writes.
+    """
+
+    above: Continuation
+    subject_at: Tensor  # [rows]
+
+    @property
+    def hidden(self) -> Tensor:
+        """The stream after the block."""
+        return self.above.hidden
+
+    def only(self, rows: Tensor) -> StreamPush:
+        """The same with these rows alone."""
+        return StreamPush(self.above.only(rows), self.subject_at[rows])
+
+    def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+        """Only the blocks above are run."""
+        pushed = _added(self.hidden, self.subject_at, deltas[:, 0])
+        return self.above.logits(pushed, rows, positions)
+
+
+@dataclass(frozen=True)
+class BlockPush:
+    """Several places: the outputs of some matrices of the first block of a continuation, in the order named.
+
+    What is added to the attention's output is read by the MLP of the same block, unless the two stand side by
+    side as in GPT-J.
+    """
+
+    above: Continuation
+    subject_at: Tensor  # [rows]
+    kinds: tuple[MatrixKind, ...]
+
+    @property
+    def hidden(self) -> Tensor:
+        """The stream before the block."""
+        return self.above.hidden
+
+    def only(self, rows: Tensor) -> BlockPush:
+        """The same with these rows alone."""
+        return BlockPush(self.above.only(rows), self.subject_at[rows], self.kinds)
+
+    def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+        """The block and those above it are run."""
+
+        def add(place: int) -> Any:
+            def hook(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
+                return _added(output, self.subject_at, deltas[:, place])
+
+            return hook
+
+        with ExitStack() as stack:
+            for place, kind in enumerate(self.kinds):
+                module = self.above.map.module(self.above.first, kind)
+                stack.callback(module.register_forward_hook(add(place)).remove)
+            return self.above.logits(self.hidden, rows, positions)
+
+
+def _added(stream: Tensor, at: Tensor, deltas: Tensor) -> Tensor:
+    """The stream [rows, tokens, d] with δ [rows, d] added in each row at its position."""
+    at = at.to(stream.device)
+    every = torch.arange(len(stream), device=stream.device)
+    return stream.index_put((every, at), deltas.to(stream), accumulate=True)
