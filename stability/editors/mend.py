@@ -68,12 +68,13 @@ class Mend(BuiltIn):
         else:
             edits, text = training_material(model, tokenizer, settings)
             key = self._key(model, tokenizer, edits, text)
-            stored = store.load(key)
-            if stored is None:
-                network, _ = train_mend(model, tokenizer, edits, text, settings)
-                store.save(key, network.state_dict())
-            else:
-                fill(network, stored, str(store.path(key)))
+            with store.alone(key):
+                stored = store.load(key)
+                if stored is None:
+                    network, _ = train_mend(model, tokenizer, edits, text, settings)
+                    store.save(key, network.state_dict())
+                else:
+                    fill(network, stored, str(store.path(key)))
         self._network = network.to(found.device).requires_grad_(False)
 
     def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:

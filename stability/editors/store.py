@@ -7,10 +7,12 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -40,6 +42,24 @@ class Store:
     def path(self, key: Mapping[str, Any]) -> Path:
         """Where the entry of this key stands, if it is there."""
         return self.folder / f"{hashlib.sha256(_text(key).encode()).hexdigest()}.safetensors"
+
+    @contextmanager
+    def alone(self, key: Mapping[str, Any]) -> Iterator[None]:
+        """While open, another process that asks for the same waits: what is slow is computed once.
+
+        Raises:
+            EditorError: the folder cannot be written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path(key).with_suffix(".lock"))
+            lock.acquire()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def load(self, key: Mapping[str, Any]) -> dict[str, Tensor] | None:
         """The entry of this key; None if there is none, or a damaged one."""
@@ -80,10 +100,13 @@ class Store:
             finally:
                 part.unlink(missing_ok=True)
         except OSError as error:
-            raise EditorError(
-                f"cannot write to the cache {self.folder}: {error.strerror}; "
-                "set STABILITY_CACHE to a folder that can be written"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> EditorError:
+        return EditorError(
+            f"cannot write to the cache {self.folder}: {error.strerror}; "
+            "set STABILITY_CACHE to a folder that can be written"
+        )
 
 
 def _text(key: Mapping[str, Any]) -> str:

@@ -96,10 +96,39 @@ def test_two_processes_may_use_one_folder(store: Store) -> None:
     assert list(store.folder.iterdir()) == [store.path(KEY)]
 
 
+def test_what_is_slow_is_computed_by_one_process_while_the_others_wait(store: Store) -> None:
+    script = (
+        "import sys, time, torch\n"
+        "from stability.editors.store import Store\n"
+        "store = Store(sys.argv[1])\n"
+        f"with store.alone({KEY!r}):\n"
+        "    print('inside', flush=True)\n"
+        "    time.sleep(0.5)\n"
+        f"    store.save({KEY!r}, {{'moment': torch.ones(3)}})\n"
+    )
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(store.folder)], env=environment, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"inside\n"
+        assert store.load(KEY) is None
+        with store.alone({"another": "key"}):
+            pass  # which nobody holds
+        with store.alone(KEY):
+            assert equal(store.load(KEY), {"moment": torch.ones(3)})
+
+
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EditorError, match=r"cannot write to the cache .*file.*; set STABILITY_CACHE"):
         Store(tmp_path / "file" / "cache").save(KEY, TENSORS)
+    with (
+        pytest.raises(EditorError, match=r"cannot write to the cache"),
+        Store(tmp_path / "file" / "cache").alone(KEY),
+    ):
+        pass
 
 
 def test_the_folder_is_the_one_given_or_named_by_the_environment(

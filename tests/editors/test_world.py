@@ -36,8 +36,8 @@ def restored(world: LoadedModel, pristine: Snapshot) -> Any:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("cache"))
+def cache(shared_store: Store) -> Store:
+    return shared_store
 
 
 @dataclass

@@ -25,5 +25,5 @@ def broken() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("cache"))
+def store(shared_store: Store) -> Store:
+    return shared_store
