@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from stability.api import Report, StabilityFailure, Suite
     from stability.edits import Edit
     from stability.errors import StabilityError
+    from stability.gate.guard import Bisection, Decision, Guard
     from stability.record import Record, read_record
 
 __all__ = [
+    "Bisection",
+    "Decision",
     "Edit",
+    "Guard",
     "Record",
     "Report",
     "StabilityError",
@@ -30,7 +34,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Bisection": "stability.gate.guard",
+    "Decision": "stability.gate.guard",
     "Edit": "stability.edits",
+    "Guard": "stability.gate.guard",
     "Record": "stability.record",
     "Report": "stability.api",
     "StabilityError": "stability.errors",

@@ -6,6 +6,7 @@ imported inside the functions that run a model, so that judging a record does no
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,24 +14,27 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stability.baselines import baselines_folder, baselines_for, is_compared
 from stability.errors import ModelError, RecordError, UsageError
 from stability.judge import Judgement, Verdict
 from stability.judge import judge as judge_record
-from stability.record import Record, read_record
+from stability.judge.verdict import plain
+from stability.record import Record, read_record, write_record
 from stability.record.file import write_atomically
 from stability.report import render_html, render_junit, render_markdown, render_terminal
 from stability.report.wording import assertion, details
 from stability.suite import ModelSpec, SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
-from stability.world import MODEL as WORLD
 
 if TYPE_CHECKING:
     from torch import nn
 
     from stability.editors import LoadedEditor
     from stability.engine import Experiment, Listener
+    from stability.engine.horizon import Horizon
 
 RECORD_FILE = "run.json"
+HORIZON_FILE = "horizon.json"
 MOST_NAMED = 3  # editors that a report's folder is named by
 
 
@@ -114,10 +118,14 @@ class Bench:
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite file, ready to run or to judge by."""
+    """A suite file, ready to run or to judge by.
+
+    `baselines` is the folder of the earlier records that it compares with; None: `baselines` beside the file.
+    """
 
     file: SuiteFile
     changes: Overrides = field(default_factory=Overrides)
+    baselines: Path | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Suite:
@@ -133,13 +141,31 @@ class Suite:
         """Read a suite from a string."""
         return cls(parse_suite(text))
 
+    @classmethod
+    def of(cls, record: Record) -> Suite:
+        """The suite that a record was made by, as it was read then.
+
+        Raises:
+            SuiteError: this version does not read it any more.
+        """
+        return cls(parse_suite(record.suite_text, Path(record.suite_path) if record.suite_path else None))
+
     def override(self, changes: Overrides) -> Suite:
         """The suite with its model, editors, edits, seeds, checkpoints or settings replaced."""
-        return Suite(override(self.file, changes), changes)
+        return replace(self, file=override(self.file, changes), changes=changes)
 
-    def judge(self, record: Record) -> Report:
-        """What this suite says of a record; needs no model."""
-        return Report(record, judge_record(self.file.spec, record))
+    def judge(self, record: Record, saved: Path | None = None) -> Report:
+        """What this suite says of a record; needs no model.
+
+        `saved` is where the record lies, for the command that makes a baseline of it.
+        """
+        spec = self.file.spec
+        earlier = baselines_for(record, self.baselines_of(record), saved) if is_compared(spec) else None
+        return Report(record, judge_record(spec, record, earlier))
+
+    def baselines_of(self, record: Record) -> Path:
+        """The folder of the baselines that a record is compared with."""
+        return self.baselines or baselines_folder(self.file.path or record.suite_path)
 
     def run(
         self,
@@ -163,8 +189,67 @@ class Suite:
             UsageError: the suite, an editor's name or a setting is wrong.
             MeasurementError: nothing could be measured. What fails later is in the record and the verdicts.
         """
+        from stability.engine import run_suite
+
+        suite, experiment, editors = self._prepared(
+            editor, model, tokenizer, out, listener, trust_remote_code, bench
+        )
+        folder = None if out is None else Path(out)
+        path = None if folder is None else folder / RECORD_FILE
+        report = suite.judge(run_suite(experiment, editors), path)
+        if folder is not None:
+            report.write(folder)
+        return report
+
+    def horizon(
+        self,
+        editor: str | Callable[..., Any] | object | None = None,
+        *,
+        model: str | nn.Module | None = None,
+        tokenizer: Any = None,
+        every: bool = False,
+        out: str | Path | None = None,
+        listener: Listener | None = None,
+        trust_remote_code: bool = False,
+        bench: Bench | None = None,
+    ) -> Horizon:
+        """The largest number of edits at which the suite still holds, for every editor at every seed.
+
+        Arguments as for `run`; `every` measures after every batch instead of bisecting. With `out`,
+        horizon.json is written there. A `bench` that a run of this suite was given holds what that run
+        measured, and that is not measured again.
+
+        Raises:
+            UsageError: the suite, an editor's name or a setting is wrong.
+            MeasurementError: nothing could be measured. What fails later is in the horizon's `error`.
+        """
+        from stability.engine.horizon import find_horizons
+
+        use_runs = bench is not None and bench.experiment is not None
+        runs = bench.experiment.record.runs if bench is not None and bench.experiment is not None else ()
+        _, experiment, editors = self._prepared(
+            editor, model, tokenizer, None, listener, trust_remote_code, bench
+        )
+        experiment.record = experiment.record.model_copy(update={"runs": runs})
+        found = find_horizons(experiment, list(editors), every=every, use_runs=use_runs)
+        if out is not None:
+            write_atomically(Path(out) / HORIZON_FILE, json.dumps(plain(found.as_dict()), indent=1) + "\n")
+        return found
+
+    def _prepared(
+        self,
+        editor: str | Callable[..., Any] | object | None,
+        model: str | nn.Module | None,
+        tokenizer: Any,
+        out: str | Path | None,
+        listener: Listener | None,
+        trust_remote_code: bool,
+        bench: Bench | None,
+    ) -> tuple[Suite, Experiment, Sequence[LoadedEditor]]:
+        """The suite with what was replaced, its model with the unedited state measured, and the editors."""
         from stability.editors import wrap_editor
-        from stability.engine import Experiment, Silent, run_suite
+        from stability.engine import Experiment, Silent
+        from stability.models import model_name
 
         suite = self
         if isinstance(model, str):
@@ -172,7 +257,7 @@ class Suite:
         if isinstance(editor, str):
             suite = suite.override(replace(suite.changes, editors=(editor,)))
         spec = suite.file.spec
-        name = spec.model.name if model is None or isinstance(model, str) else _name_of(model)
+        name = spec.model.name if model is None or isinstance(model, str) else model_name(model)
         editors: Sequence[LoadedEditor]
         if editor is None or isinstance(editor, str):
             editors = suite._found_editors(name, _depth(spec.model, model))
@@ -193,16 +278,14 @@ class Suite:
             )
         if bench is not None:
             bench.experiment = experiment
-        report = suite.judge(run_suite(experiment, editors))
-        if folder is not None:
-            report.write(folder)
-        return report
+        return suite, experiment, editors
 
     def command(self) -> str:
         """The shell command that runs this again; empty for a suite that is in no file."""
         if self.file.path is None:
             return ""
-        return shlex.join(["stability", "run", str(self.file.path), *self.changes.arguments()])
+        words = ["stability", "run", str(self.file.path), *self.changes.arguments()]
+        return shlex.join([*words, *(["--baselines", str(self.baselines)] if self.baselines else [])])
 
     def folder(self, root: str | Path = "reports") -> Path:
         """Where a run is written when nobody says: ROOT/SUITE-EDITOR-SEED."""
@@ -240,7 +323,7 @@ class Suite:
             and record.harness_version == metadata.version("stability-harness")
             and record.model.fingerprint == model_fingerprint(load_model(spec.model).model)
         )
-        return self.judge(record) if same else None
+        return self.judge(record, path) if same else None
 
     def _found_editors(self, model: str, depth: int | None) -> list[LoadedEditor]:
         """The suite's editors, with their settings for a model of that name and so many blocks."""
@@ -254,13 +337,61 @@ class Suite:
         ]
 
     def _holds(self, record: Record) -> bool:
-        return all(verdict.status != "fail" for verdict in judge_record(self.file.spec, record).verdicts)
+        return all(verdict.status != "fail" for verdict in self.judge(record).judgement.verdicts)
 
 
 def judge(record: Record | str | Path, suite: Suite | str | Path) -> Report:
     """Judge a record, or the run.json at a path, by a suite, or the suite file at a path."""
-    loaded = record if isinstance(record, Record) else read_record(Path(record))
-    return (suite if isinstance(suite, Suite) else Suite.load(suite)).judge(loaded)
+    by = suite if isinstance(suite, Suite) else Suite.load(suite)
+    if isinstance(record, Record):
+        return by.judge(record)
+    return by.judge(read_record(Path(record)), Path(record))
+
+
+def gate(
+    base: str | Path,
+    edited: str | Path,
+    suite: Suite | str | Path | None = None,
+    *,
+    level: str = "weights",
+    edits: str | Path | None = None,
+    out: str | Path | None = None,
+    listener: Listener | None = None,
+) -> Report:
+    """Judge an edited checkpoint on disk against the one that it was made from; see `stability.gate.gate`.
+
+    `level` is `weights`, `activations` or `tasks`; `edits` a file of the edits that were made. With `out`,
+    run.json and the reports are written there.
+
+    Raises:
+        UsageError: the suite or the level is wrong.
+        MeasurementError: a file is missing, cut short or a pickle, or a model cannot be loaded.
+    """
+    from stability.gate import Level, default_suite
+    from stability.gate import gate as measure
+
+    if level not in list(Level):
+        raise UsageError(f"no level is called {level!r}; there are {', '.join(Level)}")
+    by = suite if isinstance(suite, Suite) else Suite.load(suite or default_suite())
+    words = ["stability", "gate", str(base), str(edited)]
+    words += ["--suite", str(by.file.path)] if by.file.path not in (None, default_suite()) else []
+    words += ["--level", level, *(["--edits", str(edits)] if edits else []), *by.changes.arguments()]
+    record = measure(
+        str(base),
+        str(edited),
+        by.file,
+        listener,
+        level=Level(level),
+        edits=None if edits is None else Path(edits),
+        command=shlex.join(words),
+    )
+    path = None if out is None else Path(out, RECORD_FILE)
+    if path is not None:
+        write_record(record, path)
+    report = by.judge(record, path)
+    if out is not None:
+        report.write(out)
+    return report
 
 
 def _word(name: str) -> str:
@@ -273,7 +404,7 @@ def _word(name: str) -> str:
 
 
 def _load(spec: Any, model: Any, tokenizer: Any, trust_remote_code: bool) -> Any:
-    from stability.models import LoadedModel, load_model
+    from stability.models import LoadedModel, load_model, model_name
 
     if model is None or isinstance(model, str):
         return load_model(spec.model, trust_remote_code=trust_remote_code)
@@ -281,7 +412,7 @@ def _load(spec: Any, model: Any, tokenizer: Any, trust_remote_code: bool) -> Any
         raise UsageError(
             "a model that is given as an object needs its tokenizer: run(model=..., tokenizer=...)"
         )
-    return LoadedModel(model=model, tokenizer=tokenizer, name=_name_of(model))
+    return LoadedModel(model=model, tokenizer=tokenizer, name=model_name(model))
 
 
 def _depth(spec: ModelSpec, model: Any) -> int | None:
@@ -294,9 +425,3 @@ def _depth(spec: ModelSpec, model: Any) -> int | None:
         return map_model(model).n_layers
     except ModelError:  # said in full when the model is measured
         return None
-
-
-def _name_of(model: nn.Module) -> str:
-    """What a loaded model was loaded as; presets are found by it."""
-    origin = str(getattr(model, "name_or_path", "") or type(model).__name__)
-    return "world" if origin == str(WORLD) else origin

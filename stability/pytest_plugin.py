@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 SUFFIX = ".stability.yaml"
 SLOW_EDITS = 100  # a run of more edits in all is marked stability_slow
 RECORD_PROPERTY = "stability_record"
+BASELINE_PROPERTY = "stability_baseline"
 BROKEN = ("fail", "error")
 STRICTLY_BROKEN = (*BROKEN, "warn", "inconclusive")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the `--stability-…` options, all of which but the last three replace something in the suite."""
+    """Add the `--stability-…` options; those up to `--stability-set` replace something in the suite."""
     group = parser.getgroup("stability", "stability of edited language models")
     group.addoption(
         "--stability-editor",
@@ -60,6 +61,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--stability-out", metavar="DIR", default="reports", help="write runs below DIR (default: reports)"
     )
     group.addoption("--stability-strict", action="store_true", help="let a warning fail, too")
+    group.addoption(
+        "--stability-update-baseline",
+        action="store_true",
+        help="keep each complete run as the baseline that 'relative_to: previous' compares with",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -105,6 +111,8 @@ class SuiteCollector(pytest.File):
     def _editors(self) -> list[str]:
         if record := self.config.getoption("stability_from"):
             return list(dict.fromkeys(run.editor.name for run in _read(record).runs))
+        if self.suite.file.spec.is_for_gate:
+            return []  # it is about two checkpoints on disk, and nothing is run
         names = [editor.called for editor in self.suite.file.spec.editors]
         if not names:
             where = _shown_path(self.config, self.path)
@@ -126,6 +134,7 @@ class EditorCollector(pytest.Collector):
     """One editor's run of a suite, and the checks on it."""
 
     report: Report
+    baseline: str = ""  # what became of it, under --stability-update-baseline
 
     def collect(self) -> Iterable[pytest.Item]:
         """One item a check, or one for each task where a check goes over tasks."""
@@ -144,10 +153,15 @@ class EditorCollector(pytest.Collector):
 
     def setup(self) -> None:
         """Run the editor, once for all its items, unless a record of the same run may be reused."""
+        self._measure()
+        if self.config.getoption("stability_update_baseline"):
+            self._update_baseline()
+
+    def _measure(self) -> None:
         suite = self._suite()
         if path := self.config.getoption("stability_from"):
             self.record_path = Path(path)
-            self.report = suite.judge(_read(path))
+            self.report = suite.judge(_read(path), self.record_path)
             return
         folder = suite.folder(self._out())
         self.record_path = folder / "run.json"
@@ -157,6 +171,24 @@ class EditorCollector(pytest.Collector):
             return
         assert isinstance(self.parent, SuiteCollector)
         self.report = suite.run(out=folder, bench=self.parent.bench)
+
+    def _update_baseline(self) -> None:
+        """Keep the run as the editor's baseline, if the suite compares with one, and judge by that."""
+        from stability.baselines import is_compared, keep, refusal
+
+        suite = self._suite()
+        mine = [run for run in self.report.record.runs if run.editor.name == self.name]
+        record = self.report.record.model_copy(update={"runs": tuple(mine)})
+        if not is_compared(suite.file.spec, self.name):
+            self.baseline = f"no baseline of {self.name}: no check of it is 'relative_to: previous'"
+        elif reason := refusal(record):
+            self.baseline = f"no baseline of {self.name}: {reason}"
+        else:
+            kept = keep(record, suite.baselines_of(record), replace=True)
+            self.baseline = ", ".join(f"{'replaced' if one.replaced else 'saved'} {one.path}" for one in kept)
+            self.report = suite.judge(self.report.record, self.record_path)
+            if not self.config.getoption("stability_from"):
+                self.report.write(self.record_path.parent)
 
     def _suite(self) -> Suite:
         """The suite, cut down to this editor."""
@@ -193,6 +225,8 @@ class CheckItem(pytest.Item):
         report = self.parent.report
         verdict = report.verdict(self.name, editor=self.parent.name)
         self.user_properties.append((RECORD_PROPERTY, str(self.parent.record_path)))
+        if self.parent.baseline:
+            self.user_properties.append((BASELINE_PROPERTY, self.parent.baseline))
         self.user_properties.extend(_properties(verdict))
         if verdict.status == "skip":
             pytest.skip(verdict.message)
@@ -259,12 +293,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     The records are read from their files: under xdist the runs were made in other processes.
     """
     asked: dict[tuple[str, str, str], list[str]] = {}
+    baselines: dict[str, None] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
             properties = dict(getattr(report, "user_properties", ()))
             if RECORD_PROPERTY in properties and getattr(report, "when", "") == "call":
                 suite, editor, check = report.nodeid.rsplit("::", 2)
                 asked.setdefault((properties[RECORD_PROPERTY], suite, editor), []).append(check)
+                if BASELINE_PROPERTY in properties:
+                    baselines[properties[BASELINE_PROPERTY]] = None
     if not asked:
         return
     from stability.api import Suite
@@ -273,11 +310,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     config = terminalreporter.config
     terminalreporter.section("stability")
     for (path, suite_path, editor), checks in sorted(asked.items()):
-        suite = Suite.load(config.rootpath / suite_path)
-        report = suite.judge(_read(path)).only(editor, checks)
+        suite = Suite.load(_shown_path(config, config.rootpath / suite_path))
+        report = suite.judge(_read(path), Path(path)).only(editor, checks)
         terminalreporter.write_line(
             render_terminal(report.record, report.judgement, folder=Path(path).parent)
         )
+    for line in baselines:
+        terminalreporter.write_line(line)
 
 
 def _properties(verdict: Verdict) -> Iterator[tuple[str, Any]]:

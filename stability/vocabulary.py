@@ -12,12 +12,19 @@ COSTS = {
     "measure_seconds": "seconds that the checkpoint's measurements took",
     "peak_memory": "the most memory that the process has held so far, in MiB",
 }
+GATE = {
+    "tensor_differences": "tensors that one of two checkpoints lacks, or has in another shape or dtype",
+    "config_differences": "keys in which the configurations of two checkpoints differ",
+    "tokenizer_differences": "parts in which the tokenizers of two checkpoints differ",
+    "delta_rank": "rank of each matrix's change above the rounding of its dtype; 256 stands for more, too",
+}
+"""What `stability gate` alone measures."""
 
 
 @cache
 def metric_names() -> tuple[str, ...]:
-    """Every name that a check's `metric` may have, sorted: those registered in `stability/metrics`."""
-    names = set(COSTS)
+    """Every name that a check's `metric` may have, sorted: these, and those registered in `metrics`."""
+    names = {*COSTS, *GATE}
     for file in (Path(__file__).parent / "metrics").glob("*.py"):
         names.update(_registered(ast.parse(file.read_text(encoding="utf-8"))))
     return tuple(sorted(names))

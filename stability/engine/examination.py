@@ -27,7 +27,10 @@ FOREIGN = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, Ari
 
 
 class Examination:
-    """The measuring side of a run. Built on the unedited model, which it keeps a pristine copy of."""
+    """The measuring side of a run. Built on the unedited model, which it keeps a pristine copy of.
+
+    With `only`, it takes the readings of these metrics and no others.
+    """
 
     def __init__(
         self,
@@ -36,13 +39,18 @@ class Examination:
         suite: SuiteSpec,
         text: TokenizedText,
         listener: Listener | None = None,
+        only: frozenset[str] | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.suite = suite
         self.text = text
         self.snapshot = Snapshot(model)
         self._listener = listener or Silent()
-        self._metrics = [metric for metric in (kind() for kind in METRICS.values()) if metric.wanted(suite)]
+        self._metrics = [
+            metric
+            for name, metric in ((name, kind()) for name, kind in METRICS.items())
+            if metric.wanted(suite) and (only is None or name in only)
+        ]
         self._unfit: dict[str, str] = {}
         self._base = Context(model, tokenizer, map_model(model), self.snapshot, suite, text)
         self.base = self._measure_base()
@@ -74,9 +82,16 @@ class Examination:
                 raise MeasurementError(f"the edited model cannot be run: {_one_line(error)}") from error
 
     def checkpoint(
-        self, model: object, edits: tuple[Edit, ...], outcomes: tuple[EditOutcome, ...], seed: int
+        self,
+        model: object,
+        edits: tuple[Edit, ...],
+        outcomes: tuple[EditOutcome, ...],
+        seed: int,
+        only: frozenset[str] | None = None,
     ) -> Checkpoint:
         """Every reading of the model, or of what an editor made of it, as it is after these edits.
+
+        With `only`, the readings of these metrics and no others.
 
         Raises:
             MeasurementError: measuring has altered the model.
@@ -103,14 +118,14 @@ class Examination:
                 context.changed = context.view.changed
             except FOREIGN as error:
                 raise MeasurementError(f"the edited model cannot be run: {_one_line(error)}") from error
-        return self._checkpoint(context, started)
+        return self._checkpoint(context, started, only)
 
     def _prompts(self, edits: tuple[Edit, ...]) -> torch.Tensor | None:
         """The prompts of the last edits, [prompts, tokens]: where a wrapper, if anywhere, does something."""
         rows = [self.tokenizer(edit.filled)["input_ids"] for edit in edits[-PROMPTS:]]
         return pad_right(rows, pad_id(self.tokenizer))[0] if rows else None
 
-    def _checkpoint(self, context: Context, started: float) -> Checkpoint:
+    def _checkpoint(self, context: Context, started: float, only: frozenset[str] | None = None) -> Checkpoint:
         stored = context.view.stored
         kept = {name: stored[name].detach().clone() for name in context.view.differing}
         readings: dict[str, Reading] = {}
@@ -118,7 +133,7 @@ class Examination:
         skipped: dict[str, str] = {}
         with measuring(context.model):
             for metric in sorted(self._metrics, key=lambda metric: metric.name != "nonfinite"):
-                if metric.name in errors:
+                if metric.name in errors or (only is not None and metric.name not in only):
                     continue
                 broken = _broken(readings)
                 if broken and metric.over not in WEIGHT_METRICS:

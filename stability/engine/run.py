@@ -21,7 +21,7 @@ from stability.engine.examination import Examination, scalar
 from stability.engine.isolation import Structure, random_state
 from stability.engine.progress import Listener, Silent
 from stability.errors import EditorError, MeasurementError, StabilityError
-from stability.models import LoadedModel, context_length, describe_model, tokenize_text
+from stability.models import LoadedModel, context_length, describe_model, language_model, tokenize_text
 from stability.record import Checkpoint, EditOutcome, Record, Run, write_record
 from stability.suite import SuiteFile
 from stability.text import load_documents
@@ -64,6 +64,7 @@ class Experiment:
             suite_text=self.suite.text,
             suite_path=None if self.suite.path is None else str(self.suite.path),
             measured_fingerprint=self.suite.measured_fingerprint,
+            measured=self.suite.measured,
             command=self.command,
             model=describe_model(self.loaded),
             edits_source=spec.run.edits.path or spec.run.edits.source,
@@ -111,20 +112,13 @@ class Experiment:
             self._keep(run)
 
         try:
-            with timed(timing, "prepare"), random_state(seed):
-                call(
-                    editor.prepare,
-                    model,
-                    self.loaded.tokenizer,
-                    self.store,
-                    doing=f"{editor.info.name}: preparing",
-                )
+            with timed(timing, "prepare"):
+                prepare(editor, model, self.loaded.tokenizer, self.store, seed)
             schedule = spec.schedule()
             for first in range(0, len(edits), spec.edits.batch):
                 batch = edits[first : first + spec.edits.batch]
-                with timed(timing, "edit"), random_state(seed * 1_000_003 + first):
-                    model = self._edit(editor, model, batch, first)
-                    reported = call(editor.report, len(batch), doing=f"{editor.info.name}: reporting")
+                with timed(timing, "edit"):
+                    model, reported = make_batch(editor, model, self.loaded.tokenizer, batch, first, seed)
                 done = first + len(batch)
                 broken = None
                 with timed(timing, "measure"):
@@ -162,22 +156,6 @@ class Experiment:
             self.examination.snapshot.restore(self.loaded.model)
         return run
 
-    def _edit(self, editor: LoadedEditor, model: nn.Module, batch: Sequence[Edit], first: int) -> nn.Module:
-        number = f"edit {first + 1}" if len(batch) == 1 else f"edits {first + 1}-{first + len(batch)}"
-        edited = call(
-            editor.edit,
-            model,
-            self.loaded.tokenizer,
-            batch,
-            doing=f"{editor.info.name}: {number} ({batch[0].id})",
-        )
-        if not isinstance(edited, nn.Module):
-            raise EditorError(
-                f"{editor.info.name}: {number}: returned a {type(edited).__name__}; "
-                "an editor returns the edited model, or None when it edits in place"
-            )
-        return edited
-
     def _alone(self, run: Run) -> Record:
         """The record as if this were its only run: what another run has failed does not end this one."""
         return self.record.model_copy(update={"runs": (run,)})
@@ -192,6 +170,34 @@ class Experiment:
     def _spent(self, started: float, stage: str) -> None:
         timing = {**self.record.timing, stage: time.perf_counter() - started}
         self.record = self.record.model_copy(update={"timing": timing})
+
+
+def prepare(editor: LoadedEditor, model: nn.Module, tokenizer: Any, store: Store, seed: int) -> None:
+    """Prepare an editor on the unedited model with a seed's random numbers; `EditorError` if it fails."""
+    with random_state(seed):
+        call(editor.prepare, model, tokenizer, store, doing=f"{editor.info.name}: preparing")
+
+
+def make_batch(
+    editor: LoadedEditor, model: Any, tokenizer: Any, batch: Sequence[Edit], first: int, seed: int
+) -> tuple[Any, list[dict[str, float]]]:
+    """Make a batch of edits after `first` others: what became of the model, and what is reported of each.
+
+    The random numbers are those of the seed and of `first`, whatever was drawn before.
+
+    Raises:
+        EditorError: the editor raised, or returned something else than a model.
+    """
+    name = editor.info.name
+    number = f"edit {first + 1}" if len(batch) == 1 else f"edits {first + 1}-{first + len(batch)}"
+    with random_state(seed * 1_000_003 + first):
+        edited = call(editor.edit, model, tokenizer, batch, doing=f"{name}: {number} ({batch[0].id})")
+        if not isinstance(edited, nn.Module) and language_model(edited) is None:
+            raise EditorError(
+                f"{name}: {number}: returned a {type(edited).__name__}; "
+                "an editor returns the edited model, or None when it edits in place"
+            )
+        return edited, call(editor.report, len(batch), doing=f"{name}: reporting")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Record and suite in, verdicts out. Needs neither torch nor a model."""
 
+from stability.judge.baseline import Baseline, differences, edits_up_to
 from stability.judge.judging import judge, runs_by_editor
 from stability.judge.verdict import (
     WORST_FIRST,
@@ -14,6 +15,7 @@ from stability.judge.verdict import (
 
 __all__ = [
     "WORST_FIRST",
+    "Baseline",
     "EditorJudgement",
     "Judgement",
     "Point",
@@ -21,6 +23,8 @@ __all__ = [
     "SeedVerdict",
     "Status",
     "Verdict",
+    "differences",
+    "edits_up_to",
     "judge",
     "runs_by_editor",
 ]

@@ -1,4 +1,4 @@
-"""A value against its reference: the unedited model, the unedited layers, or an earlier record."""
+"""A value against its reference, and the medians that are the reference of `relative_to: unedited`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import median
 
 from stability.judge.reasons import CannotJudge, NothingSelected
 from stability.judge.select import Scene
-from stability.record import Checkpoint, Reading, Record, Run
+from stability.record import Reading
 
 
 def change_of(value: float, reference: float, change: str) -> float:
@@ -68,31 +68,3 @@ def unedited_medians(reading: Reading, scene: Scene) -> dict[str, float]:
         raise NothingSelected("every layer holds an edited matrix: none is left to compare with")
     medians = {kind: median(values) for kind, values in by_kind.items()}
     return {matrix.name: medians[matrix.kind] for matrix in scene.model.matrices if matrix.kind in medians}
-
-
-def previous_checkpoint(record: Record, run: Run, edits: int, baseline: Record | None) -> Checkpoint:
-    """The checkpoint of the baseline that this one is compared with: same editor, seed and number of edits.
-
-    Raises:
-        CannotJudge: there is no baseline, it is of another model, text or edits, or it lacks the checkpoint.
-    """
-    if baseline is None:
-        raise CannotJudge("no baseline: 'relative_to: previous' needs an earlier record")
-    for what, ours, theirs in (
-        ("model", record.model.fingerprint, baseline.model.fingerprint),
-        ("text", record.text_fingerprint, baseline.text_fingerprint),
-    ):
-        if ours != theirs:
-            raise CannotJudge(f"the baseline was measured on another {what} ({theirs[:12]}, not {ours[:12]})")
-    if edits == 0:
-        return baseline.base
-    name, seed = run.editor.name, run.seed
-    earlier = next((old for old in baseline.runs if old.editor.name == name and old.seed == seed), None)
-    if earlier is None:
-        raise CannotJudge(f"the baseline has no run of {name} at seed {seed}")
-    if [edit.id for edit in earlier.edits[:edits]] != [edit.id for edit in run.edits[:edits]]:
-        raise CannotJudge(f"the baseline's run of {name} at seed {seed} made other edits")
-    for checkpoint in earlier.checkpoints:
-        if checkpoint.edits == edits:
-            return checkpoint
-    raise CannotJudge(f"the baseline's run of {name} at seed {seed} has no checkpoint at {edits} edits")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from stability.judge.gated import not_asked
 from stability.judge.noise import Sample, with_noise
 from stability.judge.summary import summarise
 from stability.judge.tasks import at_chance
@@ -22,6 +23,8 @@ def judge_check(name: str, check: CheckSpec, suite: SuiteSpec, cases: Sequence[C
     chance = tasks_at_chance(check, cases[0].record)
     tasks: Sequence[str | None] = check.for_each.get("task") or (check.where.task,)
     questions = [Question(name, check, suite, task, chance) for task in tasks]
+    if (reason := cases[0].record.not_asked.get(check.metric)) is not None:
+        return not_asked(questions, cases, reason)
     samples: list[Sample] = []
     trials: dict[tuple[int, int], list[Trial]] = {}
     for q, question in enumerate(questions):
@@ -62,7 +65,7 @@ def _none_unjudged(verdicts: list[Verdict]) -> list[Verdict]:
 def tasks_at_chance(check: CheckSpec, record: Record) -> dict[str, str]:
     """The tasks that cannot show a drop because the unedited model only guesses, each with the reason."""
     reading = record.base.readings.get(check.metric)
-    is_drop = check.relative_to == "base" and math.isfinite(check.bound.low)
+    is_drop = check.relative_to in ("base", "previous") and math.isfinite(check.bound.low)
     if reading is None or reading.over != "task" or not is_drop:
         return {}
     confidence = check.noise.confidence if check.noise else DEFAULT_CONFIDENCE

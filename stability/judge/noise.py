@@ -43,10 +43,12 @@ class Sample:
             CannotJudge: a task's documents do not allow it.
         """
         reading, values, _ = self.question.values(self.case, self.checkpoint)
-        before = self.question.reading(self.case.record.base)
+        before = self.question.reference(self.case, self.checkpoint)
+        reference = self.question.reference_name
         seed, edits = self.case.run.seed, self.checkpoint.edits
+        when = f"after {edits} edits"
         return {
-            task: drop_of(task, before, reading, f"after {edits} edits", (seed, edits)) for task in values
+            task: drop_of(task, before, reading, when, (seed, edits), reference=reference) for task in values
         }
 
     def decided(self, findings: Mapping[str, Finding]) -> Sample:

@@ -90,13 +90,15 @@ class PairedNumbers:
 Paired = PairedAnswers | PairedNumbers
 
 
-def pair(task: str, before: TaskResult, now: TaskResult, when: str) -> Paired:
+def pair(
+    task: str, before: TaskResult, now: TaskResult, when: str, reference: str = "the unedited model"
+) -> Paired:
     """The same documents at two times, matched by id.
 
     Raises:
         CannotJudge: documents are missing, or are others than before, or cannot be scored.
     """
-    _check(task, before, "of the unedited model")
+    _check(task, before, f"of {reference}")
     _check(task, now, when)
     first, second = np.array(before.doc_ids), np.array(now.doc_ids)
     order, later = np.argsort(first), np.argsort(second)
@@ -104,12 +106,12 @@ def pair(task: str, before: TaskResult, now: TaskResult, when: str) -> Paired:
         alone = sorted(set(before.doc_ids) ^ set(now.doc_ids))
         raise CannotJudge(
             f"{task}: {len(alone)} documents were answered at one time only, such as document {alone[0]}; "
-            f"the unedited model had {before.n}, {when} there are {now.n}"
+            f"{reference} had {before.n}, {when} there are {now.n}"
         )
     if before.predicted and now.predicted:
         gold = np.array(before.gold)[order]
         if not np.array_equal(gold, np.array(now.gold)[later]):
-            raise CannotJudge(f"{task}: the right answers {when} are not those of the unedited model")
+            raise CannotJudge(f"{task}: the right answers {when} are not those of {reference}")
         return _answers(
             task, before.metric, gold, np.array(before.predicted)[order], np.array(now.predicted)[later]
         )

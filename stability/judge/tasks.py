@@ -15,21 +15,30 @@ from stability.record import Reading, TaskResult
 AGREEMENT = 1e-6  # between the score in a record and the one that its documents give
 
 
-def drop_of(task: str, before: Reading, now: Reading, when: str, seed: tuple[int, ...] = ()) -> Drop:
+def drop_of(
+    task: str,
+    before: Reading,
+    now: Reading,
+    when: str,
+    seed: tuple[int, ...] = (),
+    *,
+    reference: str = "the unedited model",
+) -> Drop:
     """The change of a task's score, or of a group's.
 
     A group whose score is the mean over its members' documents is one pool of documents; any other is the
     mean of its members' scores, and its documents are resampled member by member. `seed` makes the
-    resampling repeatable; the task's name is added to it.
+    resampling repeatable; the task's name is added to it. `when` and `reference` say in messages whose the
+    readings are.
 
     Raises:
         CannotJudge: documents are missing or differ, or do not give the score that the record states.
     """
-    reported = [score_in(reading, task, time) for reading, time in ((before, "unedited"), (now, when))]
+    reported = [score_in(reading, task, time) for reading, time in ((before, f"of {reference}"), (now, when))]
     names = leaves(task, before)
     if names != leaves(task, now):
-        raise CannotJudge(f"{task}: its members {when} are not those of the unedited model")
-    paired = [pair(name, before.tasks[name], now.tasks[name], when) for name in names]
+        raise CannotJudge(f"{task}: its members {when} are not those of {reference}")
+    paired = [pair(name, before.tasks[name], now.tasks[name], when, reference) for name in names]
     seed = (zlib.crc32(task.encode()), *seed)
     for drop in candidates(paired, seed):
         if all(

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Literal
 
 from stability.judge.aggregate import Worst, aggregate, worst_of
-from stability.judge.change import compare, previous_checkpoint, unedited_medians
+from stability.judge.baseline import Baseline, previous_checkpoint
+from stability.judge.change import compare, unedited_medians
 from stability.judge.reasons import CannotJudge, NothingSelected
 from stability.judge.select import (
     NOTHING_EDITED,
@@ -77,7 +78,7 @@ class Case:
 
     record: Record
     run: Run
-    baseline: Record | None = None
+    baseline: Baseline | None = None
 
     @cached_property
     def scene(self) -> Scene:
@@ -120,6 +121,25 @@ class Question:
             if reason
             else f"not measured: the record has no {metric} at {checkpoint.edits} edits"
         )
+
+    @property
+    def reference_name(self) -> str:
+        """What values are compared with, in words."""
+        return "the baseline" if self.check.relative_to == "previous" else "the unedited model"
+
+    def reference(self, case: Case, checkpoint: Checkpoint) -> Reading:
+        """The reading to compare with: the unedited model's, or the baseline's after as many edits.
+
+        Raises:
+            CannotJudge: it was not measured, or there is no baseline that fits.
+        """
+        if self.check.relative_to != "previous":
+            return self.reading(case.record.base)
+        earlier = previous_checkpoint(case.record, case.run, checkpoint.edits, case.baseline)
+        try:
+            return self.reading(earlier)
+        except CannotJudge as reason:
+            raise CannotJudge(f"the baseline cannot be compared with: {reason}") from reason
 
     def values(self, case: Case, checkpoint: Checkpoint) -> tuple[Reading, dict[str, float], dict[str, str]]:
         """The reading, the values that the check looks at after comparison, and why others are left out.
@@ -176,11 +196,8 @@ class Question:
             without = {key: "no matrix of its kind is unedited" for key in values if key not in medians}
             known = {key: value for key, value in values.items() if key in medians}
             return compare(known, medians, check.change, "the median of the unedited layers"), without
-        if check.relative_to == "base":
-            references = self.reading(case.record.base).values
-            return compare(values, references, check.change, "the unedited model"), {}
-        earlier = previous_checkpoint(case.record, case.run, checkpoint.edits, case.baseline)
-        return compare(values, self.reading(earlier).values, check.change, "the baseline"), {}
+        references = self.reference(case, checkpoint).values
+        return compare(values, references, check.change, self.reference_name), {}
 
     def _explain_nothing(self, left_out: Mapping[str, str], scene: Scene) -> None:
         """Say why no value is left over to look at."""

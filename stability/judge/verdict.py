@@ -87,6 +87,7 @@ class RunSummary:
     seconds: float
     edits_per_key_dimension: float | None = None  # N / d_k of the edited matrices, the smallest d_k
     error: str = ""
+    edits_known: bool = True  # False for a checkpoint found on disk, which counts as one
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Models: loading, the map of their blocks and matrices, pristine copies, views of edited ones, tokens."""
 
 from stability.models.continuation import Continuation, recording, suspend
-from stability.models.describe import describe_model
+from stability.models.describe import describe_model, model_name
 from stability.models.fingerprint import model_fingerprint, tensors_fingerprint, tokenizer_fingerprint
 from stability.models.linear import LinearMap, NotLinearError
 from stability.models.load import LoadedModel, load_model, model_depth
@@ -31,6 +31,7 @@ __all__ = [
     "measurable",
     "model_depth",
     "model_fingerprint",
+    "model_name",
     "output_head",
     "pad_id",
     "pad_right",

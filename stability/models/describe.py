@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from stability.models.fingerprint import model_fingerprint, tokenizer_fingerprint
 from stability.models.load import LoadedModel
 from stability.models.map import map_model
 from stability.record import ModelInfo
+from stability.world import MODEL as WORLD
 
 
 def describe_model(loaded: LoadedModel) -> ModelInfo:
@@ -25,3 +28,9 @@ def describe_model(loaded: LoadedModel) -> ModelInfo:
         parameters=sum(parameter.numel() for parameter in parameters),
         matrices=found.matrices,
     )
+
+
+def model_name(model: nn.Module) -> str:
+    """What a loaded model was loaded as; presets are found by it."""
+    origin = str(getattr(model, "name_or_path", "") or type(model).__name__)
+    return "world" if origin == str(WORLD) else origin

@@ -117,7 +117,7 @@ class EditorInfo(RecordModel):
     """The editor as it ran, every setting filled in."""
 
     name: str  # as the suite or the command line calls it; unique within a record
-    source: str  # built-in, entry point, dotted name or path
+    source: str  # built-in, entry point, dotted name or path; checkpoint: found edited on disk
     settings: dict[str, Any] = Field(default_factory=dict)
     version: str | None = None
     fingerprint: str = ""  # SHA-256 of source code and settings
@@ -136,6 +136,11 @@ class Run(RecordModel):
     timing: dict[str, float] = Field(default_factory=dict)  # seconds by stage
 
     @property
+    def is_gated(self) -> bool:
+        """Whether the model was found edited on disk; without `edits`, nobody knows how often."""
+        return self.editor.source == "checkpoint"
+
+    @property
     def edited(self) -> frozenset[str]:
         """Parameters that differ from the base at any checkpoint."""
         return frozenset(name for checkpoint in self.checkpoints for name in checkpoint.changed)
@@ -152,6 +157,7 @@ class Record(RecordModel):
     measured_fingerprint: (
         str  # of everything in the suite but its checks: what was measured, not how it is judged
     )
+    measured: dict[str, Any] = Field(default_factory=dict)  # the same in full, to say what differs
     command: str  # what runs it again
     model: ModelInfo
     edits_source: str
@@ -159,6 +165,7 @@ class Record(RecordModel):
     text_tokens: int
     base: Checkpoint
     runs: tuple[Run, ...] = ()
+    not_asked: dict[str, str] = Field(default_factory=dict)  # metrics that were not to be measured, and why
     versions: dict[str, str] = Field(default_factory=dict)
     timing: dict[str, float] = Field(default_factory=dict)
     started: str = ""  # ISO 8601, UTC; a time, so not compared between runs

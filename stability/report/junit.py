@@ -54,7 +54,7 @@ def _suite(record: Record, judgement: Judgement, editor: EditorJudgement) -> Ele
     for name, value in (
         ("model", judgement.model),
         ("model_fingerprint", record.model.fingerprint),
-        ("edits", "-".join(str(count) for count in sorted({run.edits for run in editor.runs}))),
+        ("edits", _edits(editor)),
         ("seeds", ", ".join(str(run.seed) for run in editor.runs)),
         ("command", record.command),
     ):
@@ -62,6 +62,13 @@ def _suite(record: Record, judgement: Judgement, editor: EditorJudgement) -> Ele
     for verdict in editor.verdicts:
         suite.append(_case(record, judgement, verdict))
     return suite
+
+
+def _edits(editor: EditorJudgement) -> str:
+    """How many edits the runs made: `20`, `5-20` or `unknown`."""
+    if not all(run.edits_known for run in editor.runs):
+        return "unknown"
+    return "-".join(str(count) for count in sorted({run.edits for run in editor.runs}))
 
 
 def _case(record: Record, judgement: Judgement, verdict: Verdict) -> ElementTree.Element:

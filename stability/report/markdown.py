@@ -89,7 +89,14 @@ def _runs(record: Record, editor: EditorJudgement) -> str:
     lines = [row(["seed", "status", "edits", "N/d_k", "seconds", ""]), row(["---"] * 6)]
     for run in editor.runs:
         share = "" if run.edits_per_key_dimension is None else f"{run.edits_per_key_dimension:.3g}"
-        cells = [str(run.seed), run.status, str(run.edits), share, f"{run.seconds:.1f}", escape(run.error)]
+        cells = [
+            str(run.seed),
+            run.status,
+            str(run.edits) if run.edits_known else "unknown",
+            share,
+            f"{run.seconds:.1f}",
+            escape(run.error),
+        ]
         lines.append(row(cells))
     settings = json.dumps(info.settings, indent=1, sort_keys=True, default=str)
     return "\n\n".join(

@@ -131,7 +131,8 @@ def headline(judgement: Judgement, editor: EditorJudgement) -> str:
     """`norm-growth · memit on world · 120 edits (N/d_k 0.12) · seed 0 · 38 s`."""
     edits = sorted({run.edits for run in editor.runs})
     count = f"{edits[0]}" if len(edits) == 1 else f"{edits[0]}-{edits[-1]}"
-    noun = "edit" if edits[-1] == 1 else "edits"
+    count = count if all(run.edits_known for run in editor.runs) else "unknown"
+    noun = "edit" if count == "1" else "edits"
     shares = [run.edits_per_key_dimension for run in editor.runs if run.edits_per_key_dimension is not None]
     relative = f" (N/d_k {number(max(shares), digits=2)})" if shares else ""
     seeds = ", ".join(str(run.seed) for run in editor.runs)

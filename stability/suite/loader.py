@@ -37,14 +37,19 @@ class SuiteFile:
         return describe(self.path, self.lines, location, message)
 
     @property
-    def measured_fingerprint(self) -> str:
-        """SHA-256 of what is measured: two suites that differ in bounds and editors only share it."""
+    def measured(self) -> dict[str, Any]:
+        """What is measured, as plain JSON: two suites that differ in bounds and editors only share it."""
         content = self.spec.model_dump(
             mode="json", exclude={"checks", "editors", "name", "description", "may_change"}
         )
         content["tasks_measured"] = sorted(self.spec.task_names)
         content["metrics"] = sorted({check.metric for check in self.spec.checks.values()})
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return content
+
+    @property
+    def measured_fingerprint(self) -> str:
+        """SHA-256 of what is measured."""
+        return hashlib.sha256(json.dumps(self.measured, sort_keys=True).encode()).hexdigest()
 
 
 class _Loader(yaml.SafeLoader):

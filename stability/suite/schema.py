@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from stability.suite.bounds import Bound, parse_bound
-from stability.vocabulary import metric_names
+from stability.vocabulary import GATE, metric_names
 
 LAYER_WORDS = ("edited", "unedited", "before_edited", "after_edited", "late", "all")
 MATRIX_WORDS = ("edited", "mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_out", "all")
@@ -259,8 +259,10 @@ class CheckSpec(SuiteModel):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> CheckSpec:
-        if self.noise and (self.relative_to != "base" or self.change != "absolute"):
-            raise ValueError("noise is judged on drops: it needs 'relative_to: base' and 'change: absolute'")
+        if self.noise and (self.relative_to not in ("base", "previous") or self.change != "absolute"):
+            raise ValueError(
+                "noise is judged on drops: it needs 'relative_to: base' or 'previous', and 'change: absolute'"
+            )
         if self.noise and not self.assertion.lstrip().startswith(">"):
             raise ValueError("noise is judged on drops: write the bound as '>= -TOLERANCE'")
         if self.where.task and self.for_each:
@@ -343,6 +345,11 @@ class SuiteSpec(SuiteModel):
             if check.metric == "frozen_weights" and self.may_change is None:
                 raise ValueError(f"check {name}: frozen_weights needs 'may_change' to say what is not frozen")
         return self
+
+    @property
+    def is_for_gate(self) -> bool:
+        """Whether it asks what only `stability gate` measures, so that no editor can be run by it."""
+        return any(check.metric in GATE for check in self.checks.values())
 
     def checks_of(self, editor: str) -> dict[str, CheckSpec]:
         """The checks that are put to an editor, by name, in the order of the file."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stability.judge.change import compare, previous_checkpoint, unedited_medians
+from stability.judge.change import compare, unedited_medians
 from stability.judge.reasons import CannotJudge, NothingSelected
 from stability.judge.select import Scene
 
@@ -64,45 +64,3 @@ def test_only_matrices_have_unedited_counterparts(records: ModuleType) -> None:
     scene = Scene(records.model(), frozenset({records.name(0)}))
     with pytest.raises(CannotJudge, match="a value for each layer"):
         unedited_medians(records.by_layer([1.0] * 8), scene)
-
-
-class TestPrevious:
-    """`relative_to: previous` takes the same editor's run at the same seed from an earlier record."""
-
-    def test_the_same_checkpoint_of_the_same_run_is_found(self, records: ModuleType) -> None:
-        base, run = records.whole_run(at=(20, 40))
-        record = records.record(base, [run])
-        assert previous_checkpoint(record, run, 40, record) is run.checkpoints[1]
-        assert previous_checkpoint(record, run, 0, record) is base
-
-    def test_without_a_baseline_it_says_so(self, records: ModuleType) -> None:
-        base, run = records.whole_run(at=(20,))
-        with pytest.raises(CannotJudge, match="no baseline"):
-            previous_checkpoint(records.record(base, [run]), run, 20, None)
-
-    @pytest.mark.parametrize(("field", "what"), [("model", "another model"), ("text", "another text")])
-    def test_a_baseline_of_something_else_is_refused(
-        self, records: ModuleType, field: str, what: str
-    ) -> None:
-        base, run = records.whole_run(at=(20,))
-        record = records.record(base, [run])
-        other = (
-            {"model": record.model.model_copy(update={"fingerprint": "e" * 64})}
-            if field == "model"
-            else {"text_fingerprint": "e" * 64}
-        )
-        with pytest.raises(CannotJudge, match=what):
-            previous_checkpoint(record, run, 20, record.model_copy(update=other))
-
-    def test_other_edits_editors_or_checkpoints_are_refused(self, records: ModuleType) -> None:
-        base, run = records.whole_run(at=(20,))
-        record = records.record(base, [run])
-        fewer = run.model_copy(update={"checkpoints": ()})
-        shuffled = run.model_copy(update={"edits": run.edits[::-1]})
-        for baseline, complaint in (
-            (records.record(base, [run.model_copy(update={"seed": 3})]), "no run of memit at seed 0"),
-            (records.record(base, [fewer]), "no checkpoint at 20 edits"),
-            (records.record(base, [shuffled]), "made other edits"),
-        ):
-            with pytest.raises(CannotJudge, match=complaint):
-                previous_checkpoint(record, run, 20, baseline)

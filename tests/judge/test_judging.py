@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stability.judge import EditorJudgement, Judgement, Verdict, judge
+from stability.judge import Baseline, EditorJudgement, Judgement, Verdict, judge
 from stability.record import Checkpoint, Reading, Record, TaskResult
 from stability.suite import parse_suite
 
@@ -278,8 +278,9 @@ class TestReferences:
     def test_a_record_may_not_get_worse_than_an_earlier_one(self, records: ModuleType) -> None:
         suite = records.suite(NORM.replace("base", "previous").replace("2.0", "1.1"))
         before = growing(records, 1.5, 2.0)
-        assert only(judge(suite, growing(records, 1.5, 2.1), before)).status == "pass"
-        worse = only(judge(suite, growing(records, 1.5, 2.3), before))
+        baselines = {"rome": Baseline(before)}
+        assert only(judge(suite, growing(records, 1.5, 2.1), baselines)).status == "pass"
+        worse = only(judge(suite, growing(records, 1.5, 2.3), baselines))
         assert (worse.status, worse.failed_at) == ("fail", 40)
         assert only(judge(suite, before)).message.startswith("no baseline")
 

@@ -1,0 +1,145 @@
+"""Tensors and editors' states in safetensors files, written whole and on the disk, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save
+from torch import Tensor
+
+from stability.errors import EditorError, RecordError
+from stability.models import tensors_fingerprint
+
+TENSOR = "__tensor__"  # stands in a state's JSON where a tensor was
+STATE = "state"  # the JSON's place in the file's metadata
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> str:
+    """Write tensors under a name that appears when all of them are on the disk; the file's SHA-256.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    content = save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        metadata=dict(metadata or {}),
+    )
+    descriptor, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).replace(path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return hashlib.sha256(content).hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's list of files on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_tensors(path: Path, digest: str) -> dict[str, Tensor]:
+    """The tensors of a file, on the CPU.
+
+    Raises:
+        RecordError: it is missing, or is not the one that was written.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise RecordError(f"{path}: damaged, its checksum is not the one that was noted when it was written")
+    return load(content)
+
+
+def copy_state(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state that later edits cannot reach into.
+
+    Raises:
+        EditorError: it holds something else than JSON values and tensors.
+    """
+    tensors: dict[str, Tensor] = {}
+    text = _as_json(state, tensors)
+    return _from_json(text, {name: tensor.detach().clone() for name, tensor in tensors.items()})
+
+
+def state_digest(state: Mapping[str, Any]) -> str:
+    """SHA-256 of a state's content, hexadecimal; `EditorError` as for `copy_state`."""
+    tensors: dict[str, Tensor] = {}
+    text = _as_json(state, tensors)
+    return hashlib.sha256(f"{text} {tensors_fingerprint(tensors.items())}".encode()).hexdigest()
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write an editor's state; raises `OSError` as `write_tensors`, `EditorError` as `copy_state`."""
+    tensors: dict[str, Tensor] = {}
+    text = _as_json(state, tensors)
+    write_tensors(
+        path, {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, {STATE: text}
+    )
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state that was written, tensors on the CPU.
+
+    Raises:
+        RecordError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {})[STATE]
+            return _from_json(text, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise RecordError(f"{path}: cannot read the editor's state: {error}") from error
+
+
+def _as_json(state: Mapping[str, Any], tensors: dict[str, Tensor]) -> str:
+    """The state as JSON, with the number of a tensor in place of each; they are added to `tensors`."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            tensors[str(len(tensors))] = value
+            return {TENSOR: str(len(tensors) - 1)}
+        if isinstance(value, Mapping):
+            if not all(isinstance(key, str) for key in value):
+                raise EditorError("an editor's state has a key that is no string, which JSON cannot hold")
+            return {key: plain(part) for key, part in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(part) for part in value]
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        raise EditorError(
+            f"an editor's state holds a {type(value).__name__}; it should hold JSON values and tensors only"
+        )
+
+    return json.dumps(plain(state))
+
+
+def _from_json(text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            if value.keys() == {TENSOR}:
+                return tensors[value[TENSOR]]
+            return {key: filled(part) for key, part in value.items()}
+        return [filled(part) for part in value] if isinstance(value, list) else value
+
+    found: dict[str, Any] = filled(json.loads(text))
+    return found

@@ -1,0 +1,119 @@
+"""The part of a gate that loads models: one after the other, each let go before the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from stability.edits import Edit
+from stability.engine import Examination, Listener
+from stability.errors import MeasurementError, StabilityError
+from stability.gate.levels import EDIT_METRICS, Level
+from stability.metrics import METRICS, Context, Skipped, edit_outcomes
+from stability.models import (
+    Snapshot,
+    TokenizedText,
+    context_length,
+    describe_model,
+    load_model,
+    map_model,
+    tokenize_text,
+)
+from stability.record import Checkpoint, EditOutcome, ModelInfo
+from stability.suite import SuiteSpec
+from stability.text import load_documents
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What the models gave: the unedited one's description and readings, the edited one's, and its edits'.
+
+    `base` and `model` are None where only the edited one was asked.
+    """
+
+    edited: Checkpoint
+    outcomes: tuple[EditOutcome, ...] = ()
+    base: Checkpoint | None = None
+    model: ModelInfo | None = None
+    text: TokenizedText = field(default_factory=lambda: TokenizedText((), ""))
+
+
+def examine(
+    base: str, edited: str, suite: SuiteSpec, level: Level, edits: Sequence[Edit], listener: Listener
+) -> Examined:
+    """Measure the unedited model, let it go, then measure the edited one by all that was fitted on the first.
+
+    Raises:
+        MeasurementError: the unedited model cannot be loaded or measured. What fails on the edited one is in
+            its checkpoint's errors.
+    """
+    if level is not Level.tasks:
+        kept = {name: check for name, check in suite.checks.items() if check.metric != "task_score"}
+        suite = suite.model_copy(update={"checks": kept})
+    listener.stage("loading the base")
+    loaded = load_model(suite.model.model_copy(update={"name": base}))
+    info = describe_model(loaded)
+    text = tokenize_text(
+        loaded.tokenizer,
+        load_documents(suite.text.source, suite.text.path),
+        tokens=suite.text.tokens,
+        max_length=context_length(loaded.model),
+    )
+    examination = Examination(loaded.model, loaded.tokenizer, suite, text, listener)
+    release(loaded.model)
+    listener.stage("loading the edited model")
+    outcomes: list[EditOutcome] = []
+    try:
+        model = load_model(suite.model.model_copy(update={"name": edited})).model
+        listener.stage("measuring the edited model")
+        outcomes = examination.outcomes(model, tuple(edits))
+        checkpoint = examination.checkpoint(model, tuple(edits), tuple(outcomes), seed=0)
+    except StabilityError as error:
+        wanted = {*examination.base.readings, *examination.base.skipped, *examination.base.errors}
+        checkpoint = Checkpoint(edits=len(edits), errors=dict.fromkeys(sorted(wanted), str(error)))
+    return Examined(checkpoint, tuple(outcomes), examination.base, info, text)
+
+
+def release(model: nn.Module) -> None:
+    """Let go of a model's weights, and keep its modules, by which the edited model is mapped."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.new_empty(0)
+
+
+def ask_edits(edited: str, suite: SuiteSpec, edits: Sequence[Edit], listener: Listener) -> Examined:
+    """Ask the edited model alone about its edits.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    listener.stage("loading the edited model")
+    loaded = load_model(suite.model.model_copy(update={"name": edited}))
+    listener.stage("asking about the edits")
+    readings, errors, skipped = {}, {}, {}
+    with torch.no_grad():
+        try:
+            outcomes = tuple(edit_outcomes(loaded.model, loaded.tokenizer, edits))
+        except MeasurementError as error:
+            return Examined(Checkpoint(edits=len(edits), errors=dict.fromkeys(EDIT_METRICS, str(error))))
+        context = Context(
+            model=loaded.model,
+            tokenizer=loaded.tokenizer,
+            map=map_model(loaded.model),
+            snapshot=Snapshot(nn.Module()),  # nothing that is asked of edits looks at the unedited model
+            suite=suite,
+            text=TokenizedText((), ""),
+            edits=tuple(edits),
+            outcomes=outcomes,
+        )
+        for name in EDIT_METRICS:
+            try:
+                readings[name] = METRICS[name]().measure(context)
+            except Skipped as reason:
+                skipped[name] = str(reason)
+            except MeasurementError as error:
+                errors[name] = str(error)
+    checkpoint = Checkpoint(edits=len(edits), readings=readings, errors=errors, skipped=skipped)
+    return Examined(checkpoint, outcomes)

@@ -1,0 +1,86 @@
+"""Annotations for GitHub Actions: each check that did not hold, at the line of the suite that it stands on.
+
+The runner reads such lines from the output of a step (documented as workflow commands) and shows ten errors
+and ten warnings of a step at most, so the worst come first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stability.judge import Judgement, Status, Verdict
+from stability.report import wording
+from stability.suite import SuiteFile
+
+LEVELS: dict[Status, str] = {"fail": "error", "error": "error", "warn": "warning", "inconclusive": "warning"}
+PROBLEM = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<message>.+)")
+
+
+def render_github(judgement: Judgement, suite: SuiteFile, *, strict: bool = False) -> str:
+    """A line for each check that did not hold; with `strict`, one that warned is an error, too.
+
+    The file is the suite's, as it was named on the command line; a suite that is in no file has no place.
+    """
+    lines = [
+        annotation(
+            "error" if strict else LEVELS[verdict.status],
+            _message(verdict),
+            title=f"{verdict.check}: {verdict.status} ({verdict.editor})",
+            place=_place(suite, verdict),
+        )
+        for editor in judgement.editors
+        for verdict in editor.worst_first
+        if verdict.status in LEVELS
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def render_problems(problems: Sequence[str]) -> str:
+    """A line for each mistake in a suite: those that are `file:line: message` at their place."""
+    lines = []
+    for problem in problems:
+        match = PROBLEM.fullmatch(problem)
+        place = {"file": match["file"], "line": match["line"]} if match else {}
+        lines.append(
+            annotation("error", match["message"] if match else problem, title="stability", place=place)
+        )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def annotation(level: str, message: str, *, title: str, place: Mapping[str, str] | None = None) -> str:
+    """`::error file=suite.yaml,line=3,title=…::message`, whatever is in the names."""
+    keys = {**(place or {}), "title": title}
+    listed = ",".join(f"{key}={_property(value)}" for key, value in keys.items())
+    return f"::{level} {listed}::{_data(message)}"
+
+
+def _message(verdict: Verdict) -> str:
+    if verdict.status == "error":  # the reason is all that matters
+        return verdict.message
+    return "; ".join([wording.assertion(verdict), *wording.details(verdict)])
+
+
+def _place(suite: SuiteFile, verdict: Verdict) -> dict[str, str]:
+    if suite.path is None:
+        return {}
+    return {"file": _from_here(suite.path), "line": str(suite.line("checks", verdict.name))}
+
+
+def _from_here(path: Path) -> str:
+    """Relative to the working directory, if it lies below: the runner knows files from its checkout on."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _data(text: str) -> str:
+    """One line, with the runner's escapes."""
+    return wording.clean(text).replace("%", "%25")
+
+
+def _property(text: str) -> str:
+    """The same for a value among others, which a colon or a comma would end."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

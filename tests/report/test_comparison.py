@@ -1,0 +1,56 @@
+"""A comparison in words, on a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from stability.judge.comparison import Comparison, Row, Standing
+from stability.judge.figure import Cell
+from stability.report import render_comparison, render_comparison_markdown
+
+COMPARISON = Comparison(
+    suite="norm-growth",
+    model="world",
+    edits=20,
+    seeds=(0, 1),
+    confidence=0.95,
+    standings=(Standing("rome", 20, 0.25), Standing("ft|x", None, None)),
+    rows=(
+        Row(
+            "norm",
+            "weight_norm",
+            "<= 2.0",
+            (Cell(1.27, None, None, "same"), Cell(1.52, 0.25, (0.21, 0.29), "worse")),
+        ),
+        Row("took", "edit_success", ">= 0.9", (Cell(1.0, None, None, "same"), Cell(1.0, 0.0, None, "same"))),
+        Row(
+            "quiet",
+            "kl_divergence",
+            "<= 1",
+            (Cell(0.5, None, None, "same"), Cell(0.4, -0.1, None, "untold", "one seed")),
+        ),
+        Row("gone", "perplexity", "<= 1", (Cell(), Cell())),
+    ),
+)
+
+
+def test_the_table_reads_line_by_line() -> None:
+    assert [line.rstrip() for line in render_comparison(COMPARISON).splitlines()] == [
+        "norm-growth on world · after 20 edits · seeds 0, 1 · against rome",
+        "",
+        "  check                           bound   rome  ft|x",
+        "  norm                            <= 2.0  1.27  1.52 worse +0.25 [0.21, 0.29]",
+        "  took                            >= 0.9  1     1 same",
+        "  quiet                           <= 1    0.5   0.4 -0.1 (one seed)",
+        "  gone                            <= 1    –     –",
+        "  edits to which all checks held          20    –",
+        "  seconds an edit                         0.25  –",
+        "",
+        "ft|x: 1 worse (norm), 1 same, 1 not told from noise, 1 not measured",
+    ]
+
+
+def test_the_markdown_is_a_table_whatever_the_names() -> None:
+    text = render_comparison_markdown(COMPARISON)
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.replace(r"\|", "").count("|") for line in table} == {5}
+    assert r"| norm | &lt;= 2.0 | 1.27 | 🔴 1.52 worse \+0.25 \[0.21, 0.29\] |" in table
+    assert r"- ft\|x: 1 worse \(norm\), 1 same, 1 not told from noise, 1 not measured" in text
