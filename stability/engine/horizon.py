@@ -221,9 +221,9 @@ class _Asking:
             self._experiment.listener.stage(f"measuring after {edits} edits")
             self._measurements += 1
             end = self._walk.end
-            ended = end is not None and end.at == edits
+            ended = end is not None and end.at == edits and end.broken
             answer = self._judge(
-                self._walk.measure(),
+                self._walk.measure(self._point.metrics),
                 self._blank.model_copy(
                     update={
                         "edits": tuple(self._walk.outcomes[:edits]),
@@ -240,7 +240,7 @@ class _Asking:
 
     def _judge(self, checkpoint: Checkpoint, run: Run) -> Answer:
         self._changed |= set(checkpoint.changed)
-        alone = {"checkpoints": (checkpoint,), "edits": run.edits[: checkpoint.edits]}
+        alone: dict[str, Any] = {"checkpoints": (checkpoint,), "edits": run.edits[: checkpoint.edits]}
         if run.status != "failed" or (run.failed_at is not None and checkpoint.edits < run.failed_at):
             alone |= {"status": "complete", "error": None, "failed_at": None}
         return self._point.answer(self._experiment.record, run.model_copy(update=alone))
@@ -252,8 +252,8 @@ class _Asking:
         answer = self._answers.get(failed)
         if answer is None:
             end = self._walk.end
-            reasons = (str(end.error),) if end else ()
-            return self._horizon(held, failed, reasons, reasons[0] if reasons else "")
+            error = str(end.error) if end else ""
+            return self._horizon(held, failed, (error,) if error else (), error)
         reasons = answer.reasons or ("nothing that the suite asks of could be looked at",)
         return self._horizon(held, failed, reasons, "" if answer.is_measured else reasons[0])
 

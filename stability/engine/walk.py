@@ -41,8 +41,11 @@ class Walk:
         self._batch = experiment.suite.spec.run.edits.batch
         self._pristine = _builds(experiment.loaded.model)
         self._sums: dict[int, Mapping[str, int]] = {}
+        self._model: Any = experiment.loaded.model
+        self._since = 0  # where the edits that are being made again began
         self._kept: Kept | None = None
         self._can_keep = True
+        self.at = 0
         self.outcomes: list[EditOutcome] = []
         self.end: End | None = None
         self.edits_made = 0
@@ -77,11 +80,11 @@ class Walk:
             else:
                 return True
 
-    def measure(self) -> Checkpoint:
-        """Every reading of the model as it is."""
+    def measure(self, metrics: frozenset[str]) -> Checkpoint:
+        """The readings of these metrics, of the model as it is."""
         done = self.at
         return self._experiment.examination.checkpoint(
-            self._model, self._edits[:done], tuple(self.outcomes[:done]), self._seed
+            self._model, self._edits[:done], tuple(self.outcomes[:done]), self._seed, metrics
         )
 
     def keep(self) -> None:
@@ -122,7 +125,7 @@ class Walk:
                 self._editor, self._model, self._experiment.loaded.tokenizer, batch, first, self._seed
             )
         except EditorError as error:
-            self.end = End(first, error)
+            self.end = End(first, error, broken=False)
             self.at = done  # half made: to be anywhere, the model has to go back
             return
         self.at = done
@@ -137,7 +140,7 @@ class Walk:
             measured = self._experiment.examination.outcomes(self._model, batch)
         except MeasurementError as error:  # the model gives NaN
             measured = [unmeasured(edit) for edit in batch]
-            self.end = End(done, error)
+            self.end = End(done, error, broken=True)
         self.outcomes += [
             outcome.model_copy(update={"reported": figures})
             for outcome, figures in zip(measured, reported, strict=True)
@@ -181,7 +184,7 @@ class Walk:
         """The unedited model, and the editor prepared on it."""
         self._put_back()
         experiment = self._experiment
-        self._model: Any = experiment.loaded.model
+        self._model = experiment.loaded.model
         self.at = self._since = 0
         prepare(self._editor, self._model, experiment.loaded.tokenizer, experiment.store, self._seed)
 
@@ -207,10 +210,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class End:
-    """The last number of edits at which there is a model, and what stands in the way of more."""
+    """The last number of edits at which there is a model, broken or not, and what prevents more."""
 
     at: int
     error: MeasurementError
+    broken: bool
 
 
 def word_sums(model: nn.Module) -> dict[str, int]:
