@@ -12,20 +12,20 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
-from stability.editors import LoadedEditor, Store, find_editor, wrap_editor
+from stability.editors import Store
 from stability.edits import Edit
 from stability.engine import Examination
 from stability.engine.point import PointSuite
-from stability.engine.run import make_batch, prepare, timed
-from stability.engine.saved import copy_state, state_digest
+from stability.engine.run import make_batch, timed
+from stability.engine.saved import copy_state
 from stability.errors import MeasurementError, UsageError
 from stability.gate.accepted import Accepted, Form, tensors
+from stability.gate.in_use import EditorsInUse, Held
 from stability.gate.journal import Entry, Header, Journal
 from stability.models import (
     LoadedModel,
     context_length,
     describe_model,
-    map_model,
     model_name,
     tokenize_text,
 )
@@ -84,20 +84,6 @@ class Bisection:
 
 
 @dataclass
-class Held:
-    """An editor in use, and what it remembered after the last batch of its that was kept."""
-
-    editor: LoadedEditor
-    given: object
-    state: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Name and fingerprint of code and settings: by them the journal knows its state."""
-        return self.editor.info.name, self.editor.info.fingerprint
-
-
-@dataclass
 class Attempt:
     """A batch that has been made and measured, the model still being as it left it."""
 
@@ -116,7 +102,7 @@ class Attempt:
 class Guard:
     """Makes each batch of edits of a model a transaction: made, measured, and kept or rolled back.
 
-        with Guard(model, tokenizer, "suites/gate.stability.yaml", journal="journal") as guard:
+        with Guard(model, tokenizer, "service.stability.yaml", journal="journal") as guard:
             decision = guard.apply("memit", edits)
 
     The model is given unedited, and left as the accepted batches have made it. With a `journal` folder that
@@ -163,7 +149,6 @@ class Guard:
         self._every = every
         self._seed = seed
         self._store = store or Store()
-        self._held: dict[tuple[str, str], Held] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Guard:
@@ -216,6 +201,7 @@ class Guard:
         values = self._journal.tensors()
         self._accepted.add(values)
         self._accepted.put_back(self.model, values)
+        self._editors = EditorsInUse(loaded, spec, self._accepted, self._journal, self._store, self._seed)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -239,7 +225,7 @@ class Guard:
         batch = tuple(edits)
         if not batch:
             raise UsageError("Guard.apply: a batch holds at least one edit")
-        return self._decide(self._hold(editor), batch, self._due())
+        return self._decide(self._editors.hold(editor), batch, self._due())
 
     def bisect(self, editor: str | Callable[..., Any] | object | None = None) -> Bisection:
         """Find which edits of the last batch, which was refused, did the harm, and apply the others.
@@ -255,7 +241,7 @@ class Guard:
         entry = self._journal.entries[-1] if self._journal.entries else None
         if entry is None or entry.accepted or not entry.edits:
             raise UsageError("Guard.bisect: the last batch was not refused")
-        held = self._of(entry, editor)
+        held = self._editors.maker(entry, editor)
         trials = 0
 
         def holds(edits: Sequence[Edit]) -> bool:
@@ -292,12 +278,15 @@ class Guard:
         """
         if not 0 <= number <= len(self._journal.entries):
             raise UsageError(f"Guard.rewind: there is no entry {number}; the last is {len(self.entries)}")
-        values = self._journal.tensors(back_to=number)
+        self._journal.tensors(back_to=number)  # that they can be read is known before it is written down
         entry = Entry(number=len(self._journal.entries) + 1, accepted=False, back_to=number)
         self._journal.append(entry, {}, {})
-        self._accepted.put_back(self.model, self._accepted.replace(values))
-        for held in self._held.values():
-            held.state = self._prepare(held, self._journal.state(*held.key))
+        self._follow_journal()
+
+    def _follow_journal(self) -> None:
+        """Bring model and editors to where the journal has them."""
+        self._accepted.put_back(self.model, self._accepted.replace(self._journal.tensors()))
+        self._editors.follow_journal()
 
     def _unchecked(self) -> list[Entry]:
         """The batches that were accepted since all checks were made."""
@@ -316,12 +305,15 @@ class Guard:
         self, held: Held, batch: tuple[Edit, ...], checked: Checked, harmful: tuple[str, ...] = ()
     ) -> Decision:
         attempt = self._attempt(held, batch, checked)
+        before = len(self._journal.entries)
         try:
             if attempt.reasons:
                 self._roll_back(held, attempt)
             entry = self._note(held, attempt, harmful)
         except BaseException:
             self._roll_back(held, attempt)
+            if len(self._journal.entries) > before:  # interrupted once it was written down: so it counts
+                self._follow_journal()
             raise
         return Decision(
             entry.number, entry.accepted, entry.reasons, entry.changed, checked, dict(attempt.seconds)
@@ -414,62 +406,7 @@ class Guard:
             if changed is None or moved:
                 changed = self._accepted.differing(self.model)
             self._accepted.put_back(self.model, changed)
-            if state_digest(held.editor.state()) != state_digest(held.state):
-                self._prepare(held, held.state)
-
-    def _hold(self, editor: object) -> Held:
-        """The editor as it is in use here, prepared on the unedited model if this is the first time."""
-        for known in self._held.values():
-            if known.given is editor or (isinstance(editor, str) and known.given == editor):
-                return known
-        loaded = self._found(editor) if isinstance(editor, str) else wrap_editor(editor)
-        held = Held(loaded, editor)
-        if held.key in self._held:
-            raise UsageError(
-                f"Guard: two editors called {held.editor.info.name} have the same code and settings; "
-                "give the same object each time"
-            )
-        held.state = self._prepare(held, self._journal.state(*held.key))
-        self._held[held.key] = held
-        return held
-
-    def _found(self, name: str) -> LoadedEditor:
-        """The suite's own entry for an editor of that name, with its settings; else the bare name."""
-        for entry in self._suite.spec.editors:
-            if name in (entry.called, entry.name):
-                return find_editor(
-                    entry.name,
-                    entry.settings,
-                    self._record.model.name,
-                    called=entry.called,
-                    depth=self._record.model.layers,
-                )
-        return find_editor(name, {}, self._record.model.name, depth=map_model(self.model).n_layers)
-
-    def _of(self, entry: Entry, editor: object | None) -> Held:
-        """The editor that an entry was made by."""
-        key = (entry.editor, entry.editor_fingerprint)
-        if editor is None and key in self._held:
-            return self._held[key]
-        if editor is None:
-            raise UsageError(f"Guard.bisect: give the editor, {entry.editor}, which made the refused batch")
-        held = self._hold(editor)
-        if held.key != key:
-            raise UsageError(f"Guard.bisect: the refused batch was made by {entry.editor}, another editor")
-        return held
-
-    def _prepare(self, held: Held, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Prepare an editor on the unedited model, let it go on from a state, and say what it remembers."""
-        form = Form(self.model)
-        self._accepted.put_base(self.model)
-        try:
-            prepare(held.editor, self.model, self.tokenizer, self._store, self._seed)
-        finally:
-            form.restore()
-            self._accepted.put_back(self.model, self._accepted.differing(self.model))
-        if state:
-            held.editor.load_state(copy_state(state))
-        return copy_state(held.editor.state())
+            self._editors.take_back(held)
 
 
 def _file(suite: HasSuite | SuiteFile | str | Path) -> SuiteFile:

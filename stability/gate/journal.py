@@ -11,12 +11,13 @@ opened again, and so are files that no line names.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from torch import Tensor
@@ -84,7 +85,9 @@ class Journal:
         self.entries: list[Entry] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = (folder / FILE).open("a+b")
+            self._file = (folder / FILE).open(
+                "a+b", buffering=0
+            )  # what failed to be written is not tried again
         except OSError as error:
             raise RecordError(f"{folder}: cannot open the journal: {error.strerror}") from error
         try:
@@ -109,10 +112,9 @@ class Journal:
             if entry.accepted:
                 digest = write_tensors(self.folder / entry.tensors, tensors)
                 entry = entry.model_copy(update={"digest": digest, "state": self._write_state(state)})
-            self._write(entry.model_dump_json())
+            self._write(entry)
         except OSError as error:
             raise RecordError(f"{self.folder}: cannot write to the journal: {error.strerror}") from error
-        self.entries.append(entry)
         return entry
 
     @property
@@ -162,14 +164,17 @@ class Journal:
             write_state(self.folder / name, state)
         return name
 
-    def _write(self, line: str) -> None:
-        """Append a line, and wait for the disk; a line that could be written in part only is taken away."""
+    def _write(self, content: Header | Entry) -> None:
+        """Append a line, and wait for the disk; if that does not come to an end, the line is taken away."""
         end = os.fstat(self._file.fileno()).st_size
         try:
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
+            line = content.model_dump_json().encode() + b"\n"
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
-        except OSError:
+            if isinstance(content, Entry):
+                self.entries.append(content)
+        except BaseException:
             self._file.truncate(end)
             raise
 
@@ -187,7 +192,7 @@ class Journal:
         if whole < len(content):
             self._file.truncate(whole)
         if not lines:
-            self._write(header.model_dump_json())
+            self._write(header)
             sync_folder(self.folder)
         else:
             self._check(header, lines[0])

@@ -18,6 +18,8 @@ WORDS: tuple[Outcome, ...] = ("worse", "mixed", "better", "same", "untold", "mis
 CALLED: dict[Outcome, str] = {"untold": "not told from noise", "missing": "not measured"}
 NOTHING = "–"
 GAP = "  "
+WIDTH = 120  # of a block of columns
+FIXED = 3  # columns that stand in every block
 
 
 def render_comparison(comparison: Comparison) -> str:
@@ -37,15 +39,31 @@ def comparison_text(comparison: Comparison) -> Text:
     ]
     lines += standings(comparison)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for number, line in enumerate(lines):
-        cells = comparison.rows[number - 1].cells if 0 < number <= len(comparison.rows) else ()
-        for column, (words, width) in enumerate(zip(line, widths, strict=True)):
-            outcome = cells[column - 2].outcome if cells and column > 2 else "same"
-            style = "bold" if number == 0 else STYLES.get(outcome, "")
-            text.append(GAP + (words.ljust(width) if column < len(line) - 1 else words), style=style)
-        text.append("\n")
+    for columns in blocks(widths):
+        for number, line in enumerate(lines):
+            cells = comparison.rows[number - 1].cells if 0 < number <= len(comparison.rows) else ()
+            for column in columns:
+                outcome = cells[column - 2].outcome if cells and column > 2 else "same"
+                style = "bold" if number == 0 else STYLES.get(outcome, "")
+                words = line[column] if column == columns[-1] else line[column].ljust(widths[column])
+                text.append(GAP + words, style=style)
+            text.append("\n")
+        if columns[-1] < len(widths) - 1:
+            text.append("\n")
     text.append("\n" + "\n".join(tallies(comparison, wording.clean)))
     return text
+
+
+def blocks(widths: Sequence[int]) -> list[list[int]]:
+    """Which columns stand beside each other; check, bound and the first contender are in every block."""
+    fixed = list(range(min(FIXED, len(widths))))
+    found = [list(fixed)]
+    for column in range(FIXED, len(widths)):
+        taken = sum(len(GAP) + widths[other] for other in (*found[-1], column))
+        if len(found[-1]) > FIXED and taken > WIDTH:
+            found.append(list(fixed))
+        found[-1].append(column)
+    return found
 
 
 def render_comparison_markdown(comparison: Comparison) -> str:

@@ -282,6 +282,29 @@ def test_a_process_killed_again_and_again_ends_in_the_same_weights(drifting, tmp
     assert result["end"] == tensors_fingerprint(plainly(drifting.Drifting(), good).items())
 
 
+@pytest.mark.parametrize("place", ["add", "append"])
+def test_an_interruption_leaves_the_model_where_the_journal_has_it(loaded, drifting, monkeypatch, place):
+    from stability.gate.accepted import Accepted
+    from stability.gate.journal import Journal
+
+    def interrupted(*arguments):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    first, _, third = named("grow", drifting)
+    editor = drifting.Drifting()
+    with guarding(loaded, drifting.SUITE) as guard:
+        guard.apply(editor, first)
+        monkeypatch.setattr(*{"add": (Accepted, "add"), "append": (Journal, "append")}[place], interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            guard.apply(editor, third)
+        written = place == "add"  # it comes after
+        assert len(guard.entries) == 1 + written
+        guard.apply(editor, first)
+    batches = [first, third, first] if written else [first, first]
+    assert_same(loaded.model, plainly(drifting.Drifting(), batches))
+
+
 def test_a_journal_is_of_one_model(loaded, drifting, tmp_path):
     with guarding(loaded, drifting.SUITE, journal=tmp_path) as guard:
         guard.apply(drifting.Drifting(), drifting.stream(1)[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stability.judge.comparison import Comparison, Row, Standing
 from stability.judge.figure import Cell
 from stability.report import render_comparison, render_comparison_markdown
@@ -54,3 +56,17 @@ def test_the_markdown_is_a_table_whatever_the_names() -> None:
     assert {line.replace(r"\|", "").count("|") for line in table} == {5}
     assert r"| norm | &lt;= 2.0 | 1.27 | 🔴 1.52 worse \+0.25 \[0.21, 0.29\] |" in table
     assert r"- ft\|x: 1 worse \(norm\), 1 same, 1 not told from noise, 1 not measured" in text
+
+
+def test_contenders_that_do_not_fit_beside_each_other_stand_in_blocks_with_the_first() -> None:
+    names = [f"editor-{number:02}-of-a-long-name" for number in range(9)]
+    many = replace(
+        COMPARISON,
+        standings=tuple(Standing(name, 20, 0.25) for name in names),
+        rows=(Row("norm", "weight_norm", "<= 2.0", tuple(Cell(1.0, None, None, "same") for _ in names)),),
+    )
+    lines = render_comparison(many).splitlines()
+    headers = [line for line in lines if line.startswith("  check")]
+    assert len(headers) > 1
+    assert all(len(line) <= 120 and names[0] in line for line in headers)
+    assert [name for line in headers for name in line.split()[3:]] == names[1:]
