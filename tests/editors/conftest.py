@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from stability.editors import Store
 from stability.edits import Edit
+from stability.models import LoadedModel, Snapshot, load_model
+from stability.suite import ModelSpec
 
 DOCUMENTS = [
     "the quick brown fox jumps over the lazy dog .",
@@ -119,3 +121,20 @@ def text_file(tmp_path: Path) -> str:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "cache")
+
+
+@pytest.fixture(scope="module")
+def world() -> LoadedModel:
+    return load_model(ModelSpec(name="world"))
+
+
+@pytest.fixture(scope="module")
+def pristine(world: LoadedModel) -> Snapshot:
+    return Snapshot(world.model)
+
+
+@pytest.fixture
+def restored(world: LoadedModel, pristine: Snapshot) -> Iterator[None]:
+    """The built-in model as it was, after each test."""
+    yield
+    pristine.restore(world.model)

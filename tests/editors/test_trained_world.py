@@ -12,31 +12,12 @@ from torch import nn
 
 from stability.editors import Store, find_editor
 from stability.edits import Edit, load_edits
-from stability.models import LoadedModel, Snapshot, load_model
-from stability.suite import EditsSpec, ModelSpec
+from stability.models import LoadedModel, Snapshot
+from stability.suite import EditsSpec
 from stability.text import load_documents
 from stability.world import build_world
 
-
-@pytest.fixture(scope="module")
-def world() -> LoadedModel:
-    return load_model(ModelSpec(name="world"))
-
-
-@pytest.fixture(scope="module")
-def pristine(world: LoadedModel) -> Snapshot:
-    return Snapshot(world.model)
-
-
-@pytest.fixture(autouse=True)
-def restored(world: LoadedModel, pristine: Snapshot) -> Any:
-    yield
-    pristine.restore(world.model)
-
-
-@pytest.fixture(scope="module")
-def cache(shared_store: Store) -> Store:
-    return shared_store
+pytestmark = pytest.mark.usefixtures("restored")
 
 
 @torch.no_grad()
@@ -54,13 +35,13 @@ class Outcome:
 
 
 def edited_in_turn(
-    name: str, world: LoadedModel, cache: Store, seed: int, settings: dict[str, Any] | None = None
+    name: str, world: LoadedModel, shared_store: Store, seed: int, settings: dict[str, Any] | None = None
 ) -> Outcome:
     editor = find_editor(name, settings or {}, "world")
     model, took, reported = world.model, [], []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        editor.prepare(world.model, world.tokenizer, cache)
+        editor.prepare(world.model, world.tokenizer, shared_store)
         for number, edit in enumerate(load_edits(EditsSpec(source="world", count=20), seed=seed)):
             torch.manual_seed(number)
             model = editor.edit(model, world.tokenizer, [edit])
@@ -72,8 +53,10 @@ def edited_in_turn(
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_edits_by_mend_take_after_training_on_others(world: LoadedModel, cache: Store, seed: int) -> None:
-    assert edited_in_turn("mend", world, cache, seed).success >= 0.8
+def test_edits_by_mend_take_after_training_on_others(
+    world: LoadedModel, shared_store: Store, seed: int
+) -> None:
+    assert edited_in_turn("mend", world, shared_store, seed).success >= 0.8
 
 
 def test_mend_learns_from_no_subject_that_a_run_edits() -> None:
@@ -95,28 +78,30 @@ def test_the_text_of_another_world_has_the_same_words_and_other_facts(world: Loa
 
 
 @pytest.mark.parametrize("merge", [True, False])
-def test_edits_by_lora_take(world: LoadedModel, cache: Store, merge: bool) -> None:
-    assert edited_in_turn("lora", world, cache, 0, {"merge": merge}).success >= 0.9
+def test_edits_by_lora_take(world: LoadedModel, shared_store: Store, merge: bool) -> None:
+    assert edited_in_turn("lora", world, shared_store, 0, {"merge": merge}).success >= 0.9
 
 
 def test_edits_by_ft_l_take_and_stay_in_their_boxes(
-    world: LoadedModel, pristine: Snapshot, cache: Store
+    world: LoadedModel, pristine: Snapshot, shared_store: Store
 ) -> None:
-    assert edited_in_turn("ft_l", world, cache, 0).success >= 0.8
+    assert edited_in_turn("ft_l", world, shared_store, 0).success >= 0.8
     (name,) = pristine.changed(world.model)
     moved = (world.model.get_parameter(name) - pristine.tensor(name)).abs().max()
     assert 0.005 < moved <= 20 * 0.005
 
 
-def test_fine_tuning_of_all_weights_learns_each_statement(world: LoadedModel, cache: Store) -> None:
-    outcome = edited_in_turn("full_ft", world, cache, 0)
+def test_fine_tuning_of_all_weights_learns_each_statement(world: LoadedModel, shared_store: Store) -> None:
+    outcome = edited_in_turn("full_ft", world, shared_store, 0)
     assert outcome.success >= 0.9
     first = sum(row["first_loss"] for row in outcome.reported) / 20
     assert sum(row["training_loss"] for row in outcome.reported) / 20 < 0.2 * first
 
 
-def test_continual_pretraining_learns_its_text_and_text_like_it(world: LoadedModel, cache: Store) -> None:
-    reported = edited_in_turn("cpt", world, cache, 0).reported
+def test_continual_pretraining_learns_its_text_and_text_like_it(
+    world: LoadedModel, shared_store: Store
+) -> None:
+    reported = edited_in_turn("cpt", world, shared_store, 0).reported
     for figure in ("training_loss", "held_loss"):
         start, end = (sum(row[figure] for row in part) / 5 for part in (reported[:5], reported[-5:]))
         assert end < 0.85 * start

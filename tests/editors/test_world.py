@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import torch
@@ -12,32 +11,14 @@ from torch import nn
 
 from stability.editors import Store, find_editor
 from stability.edits import Edit, load_edits
-from stability.models import LoadedModel, Snapshot, load_model, map_model
-from stability.suite import EditsSpec, ModelSpec
+from stability.models import LoadedModel, Snapshot, map_model
+from stability.suite import EditsSpec
 
 SINGLE = 20
 EDITED = "transformer.h.0.mlp.c_proj.weight"
 
 
-@pytest.fixture(scope="module")
-def world() -> LoadedModel:
-    return load_model(ModelSpec(name="world"))
-
-
-@pytest.fixture(scope="module")
-def pristine(world: LoadedModel) -> Snapshot:
-    return Snapshot(world.model)
-
-
-@pytest.fixture(autouse=True)
-def restored(world: LoadedModel, pristine: Snapshot) -> Any:
-    yield
-    pristine.restore(world.model)
-
-
-@pytest.fixture(scope="module")
-def cache(shared_store: Store) -> Store:
-    return shared_store
+pytestmark = pytest.mark.usefixtures("restored")
 
 
 @dataclass
@@ -79,22 +60,24 @@ def growth(model: nn.Module, pristine: Snapshot) -> float:
     return norm.item()
 
 
-def edited_in_turn(name: str, world: LoadedModel, cache: Store, edits: Sequence[Edit], seed: int) -> None:
+def edited_in_turn(
+    name: str, world: LoadedModel, shared_store: Store, edits: Sequence[Edit], seed: int
+) -> None:
     editor = find_editor(name, {}, "world")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        editor.prepare(world.model, world.tokenizer, cache)
+        editor.prepare(world.model, world.tokenizer, shared_store)
         for edit in edits:
             editor.edit(world.model, world.tokenizer, [edit])
 
 
 def test_single_rome_edits_take_generalise_and_stay_local(
-    world: LoadedModel, pristine: Snapshot, cache: Store
+    world: LoadedModel, pristine: Snapshot, shared_store: Store
 ) -> None:
     editor = find_editor("rome", {}, "world")
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        editor.prepare(world.model, world.tokenizer, cache)
+        editor.prepare(world.model, world.tokenizer, shared_store)
     scores = []
     for edit in load_edits(EditsSpec(source="world", count=SINGLE), seed=5):
         editor.edit(world.model, world.tokenizer, [edit])
@@ -108,10 +91,10 @@ def test_single_rome_edits_take_generalise_and_stay_local(
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_twenty_rome_edits_in_turn_are_kept_and_the_norm_stays_below_twice(
-    world: LoadedModel, pristine: Snapshot, cache: Store, seed: int
+    world: LoadedModel, pristine: Snapshot, shared_store: Store, seed: int
 ) -> None:
     edits = load_edits(EditsSpec(source="world", count=20), seed=seed)
-    edited_in_turn("rome", world, cache, edits, seed)
+    edited_in_turn("rome", world, shared_store, edits, seed)
     now = score(world, edits)
     assert now.success >= 0.90
     assert now.paraphrase >= 0.80
@@ -119,10 +102,12 @@ def test_twenty_rome_edits_in_turn_are_kept_and_the_norm_stays_below_twice(
     assert 1.05 < growth(world.model, pristine) <= 2.0
 
 
-def test_twenty_fine_tunings_in_turn_ruin_what_they_do_not_speak_of(world: LoadedModel, cache: Store) -> None:
+def test_twenty_fine_tunings_in_turn_ruin_what_they_do_not_speak_of(
+    world: LoadedModel, shared_store: Store
+) -> None:
     edits = load_edits(EditsSpec(source="world", count=20), seed=0)
     assert score(world, edits).neighborhood >= 0.95
-    edited_in_turn("ft", world, cache, edits, 0)
+    edited_in_turn("ft", world, shared_store, edits, 0)
     now = score(world, edits)
     assert wins(world, [(edits[-1].filled, edits[-1].target, edits[-1].target_true or "")]) == 1.0
     assert now.neighborhood < 0.8

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
 from stability.editors import Store, find_editor
 from stability.edits import Edit, load_edits
-from stability.models import LoadedModel, Snapshot, load_model, map_model
-from stability.suite import EditsSpec, ModelSpec
+from stability.models import LoadedModel, Snapshot, map_model
+from stability.suite import EditsSpec
 
 EDITS = 20
 
 
-@pytest.fixture(scope="module")
-def world() -> LoadedModel:
-    return load_model(ModelSpec(name="world"))
-
-
-@pytest.fixture(scope="module")
-def pristine(world: LoadedModel) -> Snapshot:
-    return Snapshot(world.model)
-
-
-@pytest.fixture(autouse=True)
-def restored(world: LoadedModel, pristine: Snapshot) -> Iterator[None]:
-    yield
-    pristine.restore(world.model)
-
-
-@pytest.fixture(scope="module")
-def cache(shared_store: Store) -> Store:
-    return shared_store
+pytestmark = pytest.mark.usefixtures("restored")
 
 
 @torch.no_grad()
@@ -56,14 +36,14 @@ def mean(shares: list[float]) -> float:
     [("memit", 0), ("emmet", 1), ("encore", 2), ("alphaedit", 0), ("nas", 1), ("pmet", 2)],
 )
 def test_edits_in_turn_take_generalise_and_stay_local_and_the_norms_stay_below_twice(
-    world: LoadedModel, pristine: Snapshot, cache: Store, name: str, seed: int
+    world: LoadedModel, pristine: Snapshot, shared_store: Store, name: str, seed: int
 ) -> None:
     edits = load_edits(EditsSpec(source="world", count=EDITS), seed=seed)
     editor = find_editor(name, {}, "world")
     took = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        editor.prepare(world.model, world.tokenizer, cache)
+        editor.prepare(world.model, world.tokenizer, shared_store)
         for edit in edits:
             editor.edit(world.model, world.tokenizer, [edit])
             took.append(share(world, edit, (edit.filled,)))
@@ -80,11 +60,11 @@ def test_edits_in_turn_take_generalise_and_stay_local_and_the_norms_stay_below_t
         assert 1.0 < growth <= 2.0
 
 
-def test_a_batch_of_edits_takes(world: LoadedModel, cache: Store) -> None:
+def test_a_batch_of_edits_takes(world: LoadedModel, shared_store: Store) -> None:
     edits = load_edits(EditsSpec(source="world", count=EDITS), seed=0)
     editor = find_editor("memit", {}, "world")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        editor.prepare(world.model, world.tokenizer, cache)
+        editor.prepare(world.model, world.tokenizer, shared_store)
         editor.edit(world.model, world.tokenizer, edits)
     assert mean([share(world, edit, (edit.filled,)) for edit in edits]) >= 0.95
