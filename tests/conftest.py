@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,3 +21,25 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     if "PYTEST_XDIST_WORKER" in os.environ:  # whose folders stand beside each other
         folder = folder.parent
     return Store(folder / "shared-store")
+
+
+@pytest.fixture(scope="session")
+def import_file() -> Callable[[Path], ModuleType]:
+    """Imports a module of the tests by its path: the folders here are no packages."""
+
+    def load(path: Path) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"tests_{path.stem}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def records(import_file: Callable[[Path], ModuleType]) -> ModuleType:
+    """The builder of synthetic records, judge/records.py."""
+    return import_file(Path(__file__).parent / "judge" / "records.py")

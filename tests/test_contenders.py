@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -20,19 +18,6 @@ name: norm-growth
 checks:
   quiet: {metric: kl_divergence, assert: "<= 0.5"}
 """
-
-
-@pytest.fixture(scope="module")
-def records() -> ModuleType:
-    """The builder of synthetic records that the judge's tests use, too."""
-    path = Path(__file__).parent / "judge" / "records.py"
-    spec = importlib.util.spec_from_file_location("synthetic_records", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def kept(records: ModuleType, path: Path, *editors: str) -> Record:

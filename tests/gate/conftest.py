@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -93,13 +91,6 @@ def copy_of_world(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def drifting() -> ModuleType:
+def drifting(import_file: Callable[[Path], ModuleType]) -> ModuleType:
     """The editor that drifts and its stream of edits, drifting.py in this folder."""
-    path = Path(__file__).with_name("drifting.py")
-    spec = importlib.util.spec_from_file_location("drifting", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return import_file(Path(__file__).with_name("drifting.py"))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,17 +10,11 @@ import pytest
 
 from stability.editors import Store
 
-FILE = Path(__file__).with_name("broken.py")
-
 
 @pytest.fixture(scope="session")
-def broken() -> ModuleType:
+def broken(import_file: Callable[[Path], ModuleType]) -> ModuleType:
     """The module of broken editors, imported once."""
-    spec = importlib.util.spec_from_file_location("broken_editors", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return import_file(Path(__file__).with_name("broken.py"))
 
 
 @pytest.fixture(scope="session")
