@@ -37,6 +37,7 @@ DEAR = frozenset(
     {
         "task_score",
         "probe_accuracy",
+        "edit_retention",
         "retention",
         "retention_accuracy",
         "fluency",

@@ -9,6 +9,7 @@ from stability.vocabulary import COSTS, metric_names
 
 EDIT_METRICS = (
     "edit_accuracy",
+    "edit_retention",
     "edit_success",
     "neighborhood_success",
     "paraphrase_success",

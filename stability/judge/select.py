@@ -221,6 +221,8 @@ def place(over: str, key: str, scene: Scene) -> str:
         return f"block {key}"
     if over == "pair":
         return f"blocks {key}"
+    if over == "edit":
+        return f"edit {key}"
     if over in ("matrix", "parameter"):
         parts = key.removesuffix(".weight").split(".")
         layer = scene.layer_of(key)

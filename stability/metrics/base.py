@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 from torch import nn
 
 from stability.edits import Edit
+from stability.metrics.edit_outcome import edit_outcomes
 from stability.metrics.observation import Observation, observe
 from stability.models import ModelMap, Snapshot, TokenizedText, View
 from stability.record.schema import EditOutcome, Over, Reading
@@ -49,6 +50,20 @@ class Context:
     def observation(self) -> Observation:
         """One pass of the model over the text, shared by every metric that reads activations or logits."""
         return observe(self.model, self.map, self.text, self.suite.probes, self.suite.text.skip_tokens)
+
+    @cached_property
+    def answers_now(self) -> dict[int, EditOutcome]:
+        """How the model, as it is now, answers every edit's own prompt, by the edit's number from 1 on.
+
+        Of several edits of one prompt and subject only the last should still hold, and is asked.
+        """
+        last = {edit.filled: number for number, edit in enumerate(self.edits, start=1)}
+        bare = [
+            replace(self.edits[number - 1], paraphrase_prompts=(), neighborhood_prompts=())
+            for number in last.values()
+        ]
+        outcomes = edit_outcomes(self.model, self.tokenizer, bare)
+        return dict(sorted(zip(last.values(), outcomes, strict=True)))
 
 
 class Metric(ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from stability.metrics.base import Context, Metric, register
-from stability.metrics.edit_outcome import measured_outcomes
+from stability.metrics.right_after import measured_outcomes
 from stability.record.schema import Over, Reading
 
 

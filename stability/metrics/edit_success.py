@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from stability.errors import MeasurementError
 from stability.metrics.base import Context, Metric, register
-from stability.metrics.edit_outcome import measured_outcomes
+from stability.metrics.right_after import measured_outcomes
 from stability.record.schema import Over, Reading
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from stability.metrics.base import Context, Metric, register
-from stability.metrics.edit_outcome import mean_share
+from stability.metrics.right_after import mean_share
 from stability.record.schema import Over, Reading
 
 

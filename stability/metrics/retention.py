@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
-from stability.edits import Edit
 from stability.metrics.base import Context, Metric, Skipped, register
-from stability.metrics.edit_outcome import edit_outcomes
 from stability.record.schema import EditOutcome, Over, Reading
 
 
@@ -25,22 +21,21 @@ class Retention(Metric):
 
     def measure(self, context: Context) -> Reading:
         """A single value between 0 and 1."""
-        held = [bool(one.accurate if one.success is None else one.success) for one in answers_now(context)]
+        held = [holds(one) for one in answers_now(context).values()]
         return Reading(over=self.over, values={"": sum(held) / len(held)})
 
 
-def answers_now(context: Context) -> list[EditOutcome]:
-    """How the model answers every edit's own prompt now.
+def holds(outcome: EditOutcome) -> bool:
+    """Whether an edit holds: by probability, or as the first choice where there is nothing to compare with."""
+    return bool(outcome.accurate if outcome.success is None else outcome.success)
+
+
+def answers_now(context: Context) -> dict[int, EditOutcome]:
+    """How the model answers every edit's own prompt now, by the edit's number.
 
     Raises:
         Skipped: no edit has been made.
     """
     if not context.edits:
         raise Skipped("no edits made")
-    bare = [replace(edit, paraphrase_prompts=(), neighborhood_prompts=()) for edit in standing(context.edits)]
-    return edit_outcomes(context.model, context.tokenizer, bare)
-
-
-def standing(edits: Sequence[Edit]) -> list[Edit]:
-    """The edits that should still hold: of those of one prompt and subject, the last."""
-    return list({edit.filled: edit for edit in edits}.values())
+    return context.answers_now

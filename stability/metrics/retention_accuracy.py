@@ -19,5 +19,5 @@ class RetentionAccuracy(Metric):
 
     def measure(self, context: Context) -> Reading:
         """A single value between 0 and 1."""
-        accurate = [bool(one.accurate) for one in answers_now(context)]
+        accurate = [bool(one.accurate) for one in answers_now(context).values()]
         return Reading(over=self.over, values={"": sum(accurate) / len(accurate)})

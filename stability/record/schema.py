@@ -8,9 +8,9 @@
         └── checkpoints   the readings after n edits
 
 A reading holds one metric's values at one checkpoint, by key. What the keys are, `over` says: a parameter's
-name, a block's index ("7"), a pair of blocks ("3-7"), a task's name, or "" for a single value. Nothing in
-here depends on the suite's thresholds. Times and memory stand in `costs` and `timing` and nowhere else, so
-that two runs of one seed give the same record but for those.
+name, a block's index ("7"), a pair of blocks ("3-7"), a task's name, the number of an edit from 1 on, or ""
+for a single value. Nothing in here depends on the suite's thresholds. Times and memory stand in `costs` and
+`timing` and nowhere else, so that two runs of one seed give the same record but for those.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 
-Over = Literal["matrix", "parameter", "layer", "pair", "task", "scalar"]
+Over = Literal["matrix", "parameter", "layer", "pair", "task", "edit", "scalar"]
 MatrixKind = Literal["mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_qkv", "attn_out"]
 
 

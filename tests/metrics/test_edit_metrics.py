@@ -11,7 +11,7 @@ from stability.metrics import METRICS, Context, Skipped
 from stability.record import EditOutcome
 
 AFTER_EACH = ("edit_success", "edit_accuracy", "paraphrase_success", "neighborhood_success")
-ALL = (*AFTER_EACH, "retention", "retention_accuracy")
+ALL = (*AFTER_EACH, "retention", "retention_accuracy", "edit_retention")
 
 
 def edit(number: int, **changes: Any) -> Edit:

@@ -31,8 +31,7 @@ def after(
 
     def make(edits: tuple[Edit, ...]) -> Context:
         outcomes = edit_outcomes(world.model, world.tokenizer, edits)
-        base.edits, base.outcomes = edits, tuple(outcomes)
-        return base
+        return replace(base, edits=edits, outcomes=tuple(outcomes))
 
     yield make
     snapshot.restore(world.model)
@@ -74,8 +73,7 @@ def test_an_edit_without_a_true_target_is_retained_if_it_is_accurate(
     shake(world)
     assert value("retention", context) == value("retention_accuracy", context)
     mixed = replace(held[0], target="nothing", target_true=None)
-    context.edits = (*bare[1:], mixed)
-    assert value("retention", context) < 1
+    assert value("retention", replace(context, edits=(*bare[1:], mixed))) < 1
 
 
 def test_a_later_edit_of_the_same_fact_takes_the_place_of_an_earlier_one(
@@ -85,3 +83,38 @@ def test_a_later_edit_of_the_same_fact_takes_the_place_of_an_earlier_one(
     assert value("retention", after((first, *held[1:]))) == 1 - 1 / len(held)
     assert value("retention", after((first, *held))) == 1
     assert value("retention", after((*held, first))) == 1 - 1 / len(held)
+
+
+def test_edit_by_edit_it_is_known_which_ones_hold(
+    world: LoadedModel, after: Callable[..., Context], held: tuple[Edit, ...]
+):
+    context = after(held)
+    shake(world)
+    reading = METRICS["edit_retention"]().measure(context)
+    now = edit_outcomes(world.model, world.tokenizer, held)
+    assert reading.values == {str(i): float(bool(one.success)) for i, one in enumerate(now, start=1)}
+    assert 0 < sum(reading.values.values()) < len(held)
+
+
+def test_an_edit_that_was_made_again_is_left_out_of_the_list(
+    after: Callable[..., Context], held: tuple[Edit, ...]
+):
+    reading = METRICS["edit_retention"]().measure(after((*held, replace(held[0], id="again"))))
+    assert reading.left_out == {"1": "edited again later"}
+    assert list(reading.values) == [str(number) for number in range(2, len(held) + 2)]
+
+
+def test_the_model_is_asked_once_for_all_three(
+    after: Callable[..., Context], held: tuple[Edit, ...], monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[int] = []
+
+    def counting(model: Any, tokenizer: Any, edits: Any) -> Any:
+        asked.append(len(edits))
+        return edit_outcomes(model, tokenizer, edits)
+
+    context = after(held)
+    monkeypatch.setattr("stability.metrics.base.edit_outcomes", counting)
+    for name in ("retention", "retention_accuracy", "edit_retention"):
+        METRICS[name]().measure(context)
+    assert asked == [len(held)]
