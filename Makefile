@@ -1,14 +1,17 @@
-# make demo   install into .venv, then show one editor that holds and one that is caught
-# make test   install into .venv, then lint, type-check and test
+# make demo     install into .venv, then show one editor that holds and one that is caught
+# make test     install into .venv, then lint, type-check and test
+# make docs     install into .venv, then build the documentation into site/
+# make sample   run every editor of the zoo; its report and figures go into reports/sample/
 PYTHON ?= python3
 BIN := .venv/bin
 SMOKE := suites/smoke.stability.yaml
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test clean
+.PHONY: help install demo check test sample docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -35,5 +38,14 @@ check: install
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+sample: install
+	$(BIN)/stability run suites/zoo.stability.yaml --out reports/sample
+	$(BIN)/stability plot reports/sample --figure side-by-side
+	$(BIN)/stability plot reports/sample --editor memit --editor ft
+
+docs: install
+	$(BIN)/mkdocs build --strict --quiet
+	@echo site/index.html
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache dist
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache dist

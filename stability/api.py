@@ -22,6 +22,7 @@ from stability.judge.verdict import plain
 from stability.record import Record, read_record, write_record
 from stability.record.file import write_atomically
 from stability.report import render_html, render_junit, render_markdown, render_terminal
+from stability.report.explanation import explain, explanation_lines
 from stability.report.wording import assertion, details
 from stability.suite import ModelSpec, SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 RECORD_FILE = "run.json"
 HORIZON_FILE = "horizon.json"
+INDENT = "    "
+TEXT_WIDTH = 100  # of an explanation
 MOST_NAMED = 3  # editors that a report's folder is named by
 
 
@@ -74,13 +77,19 @@ class Report:
         return found[0]
 
     def explain(self, verdict: Verdict) -> str:
-        """What a verdict says, in lines: value and bound, where, since which edit, and what runs it again."""
+        """What a verdict says, in lines: value and bound, where, since which edit, and what runs it again.
+
+        One that did not hold is explained, too: what it means, and what to try.
+        """
         lines = [
             f"{verdict.check} ({verdict.editor}): {verdict.status}: {assertion(verdict)}",
             *details(verdict),
         ]
+        explanation = explain(self.record, self.judgement, verdict)
+        if explanation is not None:
+            lines += explanation_lines(explanation, width=TEXT_WIDTH - len(INDENT))
         again = [f"again: {self.record.command}"] if self.record.command else []
-        return "\n    ".join([*lines, *again])
+        return f"\n{INDENT}".join([*lines, *again])
 
     def only(self, editor: str, checks: Sequence[str]) -> Report:
         """The same, cut down to these checks of one editor."""
@@ -107,6 +116,26 @@ class Report:
         write_atomically(folder / "report.html", render_html(self.record, self.judgement))
         write_atomically(folder / "junit.xml", render_junit(self.record, self.judgement))
         return folder
+
+    def plot(
+        self,
+        folder: str | Path,
+        *,
+        names: Sequence[str] = (),
+        editors: Sequence[str] = (),
+        formats: Sequence[str] = ("svg", "png"),
+        dpi: int = 200,
+    ) -> list[Path]:
+        """Write the figures into a folder, all or those of these names and editors; returns the files.
+
+        `formats` are of svg, png and pdf.
+
+        Raises:
+            UsageError: no figure, editor or format is called so, or the record has nothing for a figure.
+        """
+        from stability.report.figure_files import write_figures
+
+        return write_figures(self.record, self.judgement, Path(folder), names, editors, formats, dpi)
 
 
 @dataclass

@@ -24,14 +24,17 @@ from stability.baselines.command import app as baseline_app
 from stability.contenders import compare
 from stability.delivery import Delivery, Format, FormatOption, JsonOption, SummaryOption
 from stability.errors import StabilityError, UsageError
+from stability.export import export
 from stability.gate import Level, default_suite
 from stability.gate.table import changes_text
 from stability.judge.verdict import plain
+from stability.plotting import FIGURES_FOLDER, FiguresOption, plot_command
 from stability.record import Record, read_record
 from stability.report import comparison_text, render_comparison_markdown, terminal_text
 from stability.report.horizon import horizon_text
 from stability.suite import SuiteSpec
 from stability.suite.overrides import Overrides
+from stability.trackers.command import log
 
 INTERRUPTED = 130
 PLAIN_WIDTH = 120  # of a table that goes into a file or a pipe
@@ -45,6 +48,7 @@ app = typer.Typer(
 )
 
 app.add_typer(baseline_app, name="baseline")
+app.command("plot")(plot_command)
 
 SuitePath = Annotated[
     Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/smoke.stability.yaml.")
@@ -89,6 +93,7 @@ def run(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for run.json and the reports.")] = None,
+    figures: FiguresOption = False,
     strict: Strict = False,
     baselines: Baselines = None,
     format_: FormatOption = Format.text,
@@ -120,6 +125,8 @@ def run(
         where = f"what was measured is in {record}" if record.exists() else "nothing was measured yet"
         errors.print(f"interrupted; {where}", highlight=False, soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
+    if figures:
+        report.plot(folder / FIGURES_FOLDER)
     delivery.report(report, loaded.file, lambda: show(report, folder))
     if found is not None and not as_json:
         _print(horizon_text(found.as_dict()))
@@ -224,6 +231,7 @@ def judge_command(
         Path | None, typer.Option(help="Judge by this suite, not by the one that was run.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the reports into this folder.")] = None,
+    figures: FiguresOption = False,
     strict: Strict = False,
     baselines: Baselines = None,
     format_: FormatOption = Format.text,
@@ -239,6 +247,8 @@ def judge_command(
     report = by.judge(kept, path)
     if out is not None:
         report.write(out)
+    if figures:
+        report.plot((out or path.parent) / FIGURES_FOLDER)
     delivery.report(report, by.file, lambda: show(report, out))
     raise typer.Exit(report.judgement.exit_status(strict=strict))
 
@@ -267,6 +277,10 @@ def compare_command(
         Console(highlight=False, soft_wrap=True).print(comparison_text(comparison))
     Delivery(summary=summary).summarise(render_comparison_markdown(comparison))
     raise typer.Exit(1 if strict and comparison.is_worse else 0)
+
+
+app.command()(export)
+app.command()(log)
 
 
 @app.command("check-editor")

@@ -4,11 +4,12 @@
     ├── UsageError            the suite or the command line is wrong      (exit status 2)
     │   ├── SuiteError        a suite file does not say something valid
     │   └── SettingsError     an editor's settings have a wrong name, type or value
-    └── MeasurementError      something could not be measured             (exit status 3)
-        ├── EditorError       an editor could not be found, loaded or run
-        ├── ModelError        a model or tokenizer could not be loaded, or is not one we can map
-        ├── DataError         edits, text or a task's documents are missing or malformed
-        └── RecordError       a run.json is missing, truncated or of another schema
+    ├── MeasurementError      something could not be measured             (exit status 3)
+    │   ├── EditorError       an editor could not be found, loaded or run
+    │   ├── ModelError        a model or tokenizer could not be loaded, or is not one we can map
+    │   ├── DataError         edits, text or a task's documents are missing or malformed
+    │   └── RecordError       a run.json is missing, truncated or of another schema
+    └── TrackerError          a tracker could not be reached, or refused  (exit status 3)
 
 Each message is one line that says what, where, what was expected and what to do.
 """
@@ -58,3 +59,7 @@ class DataError(MeasurementError):
 
 class RecordError(MeasurementError):
     """A run.json is missing, truncated, or written by another schema."""
+
+
+class TrackerError(StabilityError):
+    """A tracker could not be reached, or refused what it was given."""

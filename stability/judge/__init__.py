@@ -1,7 +1,7 @@
 """Record and suite in, verdicts out. Needs neither torch nor a model."""
 
 from stability.judge.baseline import Baseline, differences, edits_up_to
-from stability.judge.judging import judge, runs_by_editor
+from stability.judge.judging import judge
 from stability.judge.verdict import (
     WORST_FIRST,
     EditorJudgement,
@@ -12,6 +12,7 @@ from stability.judge.verdict import (
     Status,
     Verdict,
 )
+from stability.record import runs_by_editor
 
 __all__ = [
     "WORST_FIRST",

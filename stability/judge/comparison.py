@@ -19,11 +19,11 @@ from stability.judge.baseline import differences, edits_up_to
 from stability.judge.drops import Drop
 from stability.judge.figure import Cell, Figure, Outcome, mean
 from stability.judge.holm import holm
-from stability.judge.judging import judge, runs_by_editor
+from stability.judge.judging import judge
 from stability.judge.reasons import CannotJudge
 from stability.judge.tasks import drop_of
 from stability.judge.verdict import EditorJudgement, plain
-from stability.record import Checkpoint, Record, Run
+from stability.record import Checkpoint, Record, Run, runs_by_editor
 from stability.suite import CheckSpec, SuiteSpec
 
 CONFIDENCE = 0.95

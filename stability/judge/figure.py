@@ -18,7 +18,7 @@ from stability.suite import Bound
 
 EQUAL = 1e-12  # relative: figures that differ by less are the same
 
-Outcome = Literal["better", "worse", "mixed", "same", "untold", "missing"]
+Outcome = Literal["better", "worse", "mixed", "same", "untold", "alone", "missing"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Cell:
 
     `value` is the mean over seeds of the value that decides the check, `change` that mean less the one of the
     editor it is compared with. `interval` holds the limits of the change, at the level at which Holm's
-    procedure decided it. `outcome` is `untold` where there is a change and nothing to tell noise by.
+    procedure decided it. `outcome` is `untold` where there is a change and nothing to tell noise by,
+    and `alone` where only this editor has a value.
     """
 
     value: float | None = None
@@ -88,7 +89,7 @@ class Figure:
             return Cell()
         value = mean(self.now.values())
         if not self.before:
-            return Cell(value, outcome="untold", note="nothing to compare with")
+            return Cell(value, outcome="alone")
         if self.broken:
             return Cell(value, None, None, self.broken, "not finite")
         change = mean(self.changes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from stability.judge.check import judge_check
 from stability.judge.gated import gate_notes, without_bracket
 from stability.judge.trial import Case
 from stability.judge.verdict import EditorJudgement, Judgement, RunSummary, Verdict
-from stability.record import Record, Run
+from stability.record import Record, runs_by_editor
 from stability.suite import SuiteSpec
 
 
@@ -27,22 +26,6 @@ def judge(suite: SuiteSpec, record: Record, baselines: Mapping[str, Baseline] | 
     )
     notes = () if editors else ("the record holds no run",)
     return Judgement(suite=suite.name, model=record.model.name, editors=editors, notes=notes)
-
-
-def runs_by_editor(record: Record) -> dict[str, list[Run]]:
-    """The runs of each editor, by its name; the same editor with other settings is another, with a number."""
-    groups: dict[tuple[str, str], list[Run]] = {}
-    for run in record.runs:
-        settings = json.dumps(run.editor.settings, sort_keys=True, default=str)
-        groups.setdefault((run.editor.name, settings), []).append(run)
-    labels: dict[str, list[Run]] = {}
-    for (name, _), runs in groups.items():
-        label, number = name, 1
-        while label in labels:
-            number += 1
-            label = f"{name} ({number})"
-        labels[label] = sorted(runs, key=lambda run: run.seed)
-    return labels
 
 
 def _judge_editor(label: str, suite: SuiteSpec, cases: Sequence[Case]) -> EditorJudgement:

@@ -26,7 +26,7 @@ class Retention(Metric):
 
 
 def holds(outcome: EditOutcome) -> bool:
-    """Whether an edit holds: by probability, or as the first choice where there is nothing to compare with."""
+    """Whether an edit holds: by probability, or as the first choice where nothing is compared with."""
     return bool(outcome.accurate if outcome.success is None else outcome.success)
 
 

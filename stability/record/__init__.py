@@ -1,6 +1,7 @@
 """run.json: what was measured, and on what."""
 
 from stability.record.file import read_record, write_record
+from stability.record.labels import runs_by_editor
 from stability.record.schema import (
     SCHEMA_VERSION,
     Checkpoint,
@@ -26,5 +27,6 @@ __all__ = [
     "Run",
     "TaskResult",
     "read_record",
+    "runs_by_editor",
     "write_record",
 ]

@@ -13,13 +13,21 @@ from stability.errors import RecordError
 from stability.record.schema import SCHEMA_VERSION, Record
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` through a temporary file beside it, synced, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a text, as UTF-8, or bytes to `path` through a temporary file beside it, synced, then renamed.
+
+    Raises:
+        RecordError: the folder cannot be made, or takes no file.
+    """
+    encoded = content.encode("utf-8") if isinstance(content, str) else content
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be written: {error.strerror}; choose another folder") from error
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(encoded)
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o644)

@@ -15,9 +15,12 @@ for a single value. Nothing in here depends on the suite's thresholds. Times and
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA_VERSION = 1
 
@@ -169,3 +172,18 @@ class Record(RecordModel):
     versions: dict[str, str] = Field(default_factory=dict)
     timing: dict[str, float] = Field(default_factory=dict)
     started: str = ""  # ISO 8601, UTC; a time, so not compared between runs
+
+    def frame(
+        self, table: Literal["readings", "edits", "documents", "runs"] = "readings"
+    ) -> pandas.DataFrame:
+        """One of the record's tables, as long and tidy as `stability.record.tables` says.
+
+        Raises:
+            ValueError: there is no such table.
+            RecordError: a number in it does not fit into 64 bits.
+        """
+        from stability.record.frame import data_frame
+        from stability.record.tables import TableName
+        from stability.record.tables import table as made
+
+        return data_frame(made(self, TableName(table)))

@@ -14,8 +14,13 @@ from stability.report.markdown import row as markdown_row
 
 STYLES: dict[Outcome, str] = {"better": "green", "worse": "bold red", "mixed": "yellow"}
 MARKS: dict[Outcome, str] = {"better": "🟢 ", "worse": "🔴 ", "mixed": "🟡 "}
-WORDS: tuple[Outcome, ...] = ("worse", "mixed", "better", "same", "untold", "missing")
-CALLED: dict[Outcome, str] = {"untold": "not told from noise", "missing": "not measured"}
+WORDS: tuple[Outcome, ...] = ("worse", "mixed", "better", "same", "untold", "alone", "missing")
+CALLED: dict[Outcome, str] = {
+    "untold": "not told from noise",
+    "alone": "not compared",
+    "missing": "not measured",
+}
+UNSAID: tuple[Outcome, ...] = ("untold", "alone")  # outcomes that the words of a cell leave out
 NOTHING = "–"
 GAP = "  "
 WIDTH = 120  # of a block of columns
@@ -96,14 +101,14 @@ def headline(comparison: Comparison) -> str:
 
 
 def cell_words(row: Row, cell: Cell, index: int) -> str:
-    """`1.52 worse +0.25 [0.21, 0.29]`; the first contender's is the value alone."""
+    """`1.52 worse +0.25 [0.21, 0.29]`; the value alone for the first contender, and where that has none."""
     if cell.value is None:
         return NOTHING
     value = wording.number(cell.value)
     if index == 0:
         return value
     words = [value]
-    if cell.outcome != "untold":
+    if cell.outcome not in UNSAID:
         words.append(cell.outcome)
     if cell.change is not None and cell.change != 0:
         words.append(signed(cell.change))
@@ -144,7 +149,7 @@ def _horizon(standing: Standing) -> str:
 
 
 def tallies(comparison: Comparison, shown: Callable[[str], str]) -> Sequence[str]:
-    """`ft: 2 worse (task_drop[arena], edits_took), 5 same`."""
+    """`ft: 2 worse (task_drop[arena], edits_took), 5 same`, and why some are not compared."""
     lines = []
     for name in comparison.names[1:]:
         parts = []
@@ -154,6 +159,8 @@ def tallies(comparison: Comparison, shown: Callable[[str], str]) -> Sequence[str
                 listed = f" ({', '.join(checks)})" if outcome in ("worse", "mixed", "better") else ""
                 parts.append(f"{len(checks)} {CALLED.get(outcome, outcome)}{listed}")
         lines.append(shown(f"{name}: {', '.join(parts)}"))
+    if any(comparison.checks(name, "alone") for name in comparison.names[1:]):
+        lines.append(shown(f"not compared: {comparison.names[0]} has no value there ({NOTHING})"))
     if len(comparison.by_horizon) > 1:
         lines.append(shown(f"by horizon: {', '.join(comparison.by_horizon)}"))
     return lines

@@ -1,34 +1,52 @@
-"""One self-contained page: verdicts, then figures, then everything that it takes to run it again."""
+"""One self-contained page: verdicts, what they mean, then figures, then all that it takes to run it again."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from stability.judge import EditorJudgement, Judgement, Verdict, runs_by_editor
-from stability.record import Record, Run
-from stability.report import wording
-from stability.report.figures import Figure, figures
-from stability.report.series import EditorRuns, values
+from stability.judge import EditorJudgement, Judgement, Verdict
+from stability.record import Record
+from stability.report import palette, wording
+from stability.report.explanation import Explanation, explain
+from stability.report.figures import EditorRuns, Figure, editor_runs, figures, overlay
+from stability.report.matrix import matrix
+from stability.report.series import values
+from stability.report.svg import draw
 
 TEMPLATE = "report.html.j2"
+FEW = 3  # editors whose verdicts and figures are all unfolded
+UNHELD = ("fail", "error", "warn", "inconclusive")
 
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says about one editor."""
+    """What the page says about one editor; `index` is its place in the judgement."""
 
+    index: int
     judgement: EditorJudgement
     headline: str
+    unfolded: bool
+    explained: list[tuple[Verdict, Explanation]]
     figures: list[Figure]
-    tasks: list[dict[str, str]]
+    tasks: list[TaskRow]
     settings: str
     source: str
-    runs: list[Run]
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """The score of a task before, and at the last checkpoint of the run that is shown."""
+
+    task: str
+    metric: str
+    documents: int | None
+    chance: float | None
+    before: float
+    after: float | None
 
 
 def render_html(record: Record, judgement: Judgement) -> str:
@@ -42,17 +60,20 @@ def render_html(record: Record, judgement: Judgement) -> str:
     )
     environment.filters["clean"] = wording.clean
     environment.filters["lines"] = wording.clean_lines
-    environment.filters["svg"] = Markup  # of our own making: see report.svg, where every text is escaped
-    environment.globals["wording"] = wording
+    environment.globals.update(wording=wording, palette=palette, draw=drawn, data=data, rest=rest)
+    editors = matrix(judgement)
+    by_index = {
+        index: section(record, judgement, runs, index, unfolded=len(judgement.editors) <= FEW)
+        for index, runs in enumerate(editor_runs(record, judgement))
+    }
     return environment.get_template(TEMPLATE).render(
         record=record,
         judgement=judgement,
         outcome=outcome(judgement),
-        sections=[
-            section(record, judgement, editor, index) for index, editor in enumerate(judgement.editors)
-        ],
+        matrix=editors,
+        overlay=overlay(judgement),
+        sections=[by_index[row.index] for row in editors.rows],
         facts=facts(record),
-        rest=rest,
     )
 
 
@@ -62,20 +83,38 @@ def outcome(judgement: Judgement) -> tuple[str, str]:
     return {0: ("pass", "held"), 1: ("fail", "failed")}.get(status, ("error", "could not be measured"))
 
 
-def section(record: Record, judgement: Judgement, editor: EditorJudgement, index: int) -> Section:
+def section(
+    record: Record, judgement: Judgement, editor: EditorRuns, index: int, *, unfolded: bool
+) -> Section:
     """One editor's part of the page."""
-    runs = runs_by_editor(record)[editor.editor]
-    info = runs[0].editor
-    editor_runs = EditorRuns(record, editor, runs)
+    info = editor.runs[0].editor
+    found = ((verdict, explain(record, judgement, verdict)) for verdict in editor.judgement.worst_first)
     return Section(
-        judgement=editor,
-        headline=wording.headline(judgement, editor),
-        figures=figures(editor_runs, f"e{index}"),
-        tasks=task_rows(editor_runs),
+        index=index,
+        judgement=editor.judgement,
+        headline=wording.headline(judgement, editor.judgement),
+        unfolded=unfolded,
+        explained=[
+            (verdict, explanation)
+            for verdict, explanation in found
+            if explanation is not None and verdict.status in UNHELD
+        ],
+        figures=figures(editor),
+        tasks=task_rows(editor),
         settings=json.dumps(info.settings, indent=1, sort_keys=True, default=str),
         source=f"{info.source} {info.version or ''}".strip(),
-        runs=runs,
     )
+
+
+def drawn(figure: Figure, prefix: str) -> Markup:
+    """A figure's charts; every text in them is escaped where they are made."""
+    charts = (draw(chart, f"{prefix}-{figure.name}-{i}") for i, chart in enumerate(figure.charts))
+    return Markup("").join(Markup(chart) for chart in charts)
+
+
+def data(value: float, text: str) -> Markup:
+    """A number as it is read, and as it was measured for whoever takes it from the page."""
+    return Markup('<data value="{}">{}</data>').format(repr(float(value)), escape(text))
 
 
 def rest(verdict: Verdict) -> list[str]:
@@ -84,8 +123,8 @@ def rest(verdict: Verdict) -> list[str]:
     return [part for part in wording.details(verdict) if part not in shown]
 
 
-def task_rows(editor: EditorRuns) -> list[dict[str, str]]:
-    """The score of every measured task before, and at the last checkpoint of the run that is shown."""
+def task_rows(editor: EditorRuns) -> list[TaskRow]:
+    """Every task that was measured on the unedited model."""
     reading = editor.record.base.readings.get("task_score")
     last = editor.shown.checkpoints[-1] if editor.shown.checkpoints else None
     if reading is None or last is None:
@@ -95,14 +134,14 @@ def task_rows(editor: EditorRuns) -> list[dict[str, str]]:
     for task, before in reading.values.items():
         result = reading.tasks.get(task)
         rows.append(
-            {
-                "task": task,
-                "metric": result.metric if result else "",
-                "documents": str(result.n) if result else "",
-                "chance": wording.number(result.chance) if result and result.chance is not None else "",
-                "before": wording.number(before),
-                "after": wording.number(now.get(task, math.nan)) if task in now else "not measured",
-            }
+            TaskRow(
+                task=task,
+                metric=result.metric if result else "",
+                documents=result.n if result else None,
+                chance=result.chance if result else None,
+                before=before,
+                after=now.get(task),
+            )
         )
     return rows
 

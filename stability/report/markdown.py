@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from stability.judge import EditorJudgement, Judgement, Status, Verdict, runs_by_editor
 from stability.record import Record
 from stability.report import wording
+from stability.report.explanation import Explanation, Remedy, explain
 
 SIGNS: dict[Status, str] = {
     "fail": "❌ **fail**",
@@ -32,6 +33,8 @@ def render_markdown(record: Record, judgement: Judgement) -> str:
     for editor in judgement.editors:
         parts += [f"### {escape(wording.headline(judgement, editor))}", _table(editor)]
         parts += [f"> {escape(note)}" for note in editor.notes]
+        if explained := _explanations(record, judgement, editor):
+            parts.append(_folded(f"{editor.editor}: what this means and what to try", explained))
         parts.append(_folded(f"{editor.editor}: settings, seeds and checkpoints", _runs(record, editor)))
     parts.append(_folded("Model, versions and how to run it again", _provenance(record)))
     return "\n\n".join(parts) + "\n"
@@ -78,6 +81,32 @@ def _verdict_row(verdict: Verdict) -> str:
         escape("; ".join(rest)),
     ]
     return row(cells)
+
+
+def _explanations(record: Record, judgement: Judgement, editor: EditorJudgement) -> str:
+    """An entry for each check that did not hold; those with the same explanation share one."""
+    entries: dict[Explanation, list[Verdict]] = {}
+    for verdict in editor.worst_first:
+        explanation = explain(record, judgement, verdict)
+        if explanation is not None:
+            entries.setdefault(explanation, []).append(verdict)
+    return "\n\n".join(_entry(explanation, verdicts) for explanation, verdicts in entries.items())
+
+
+def _entry(explanation: Explanation, verdicts: Sequence[Verdict]) -> str:
+    names = ", ".join(f"{escape(verdict.check)}: {verdict.status}" for verdict in verdicts)
+    parts = [f"**{names}**", escape(explanation.meaning)]
+    parts += [escape(f"Seen before: {explanation.seen}")] if explanation.seen else []
+    parts += ["\n".join(_item(remedy) for remedy in explanation.remedies)] if explanation.remedies else []
+    return "\n\n".join(parts)
+
+
+def _item(remedy: Remedy) -> str:
+    """A point of a list, with its command below it as a block of code."""
+    lines = [f"- {escape(remedy.words)}"]
+    lines += [f"  ({escape(remedy.effect)})"] if remedy.effect else []
+    lines += code(wording.clean(remedy.command)).splitlines() if remedy.command else []
+    return "\n  ".join(line.strip() for line in lines)
 
 
 def _folded(title: str, body: str) -> str:

@@ -44,13 +44,14 @@ class EditorRuns:
 
     def thresholds(self, metric: str, relative_to: str | None) -> list[float]:
         """The ends of the bounds that a suite sets to a metric, compared so."""
-        bounds = [
-            parse_bound(verdict.bound)
-            for verdict in self.verdicts(metric)
-            if verdict.relative_to == relative_to
-        ]
-        ends = {end for bound in bounds for end in (bound.low, bound.high) if math.isfinite(end)}
-        return sorted(ends)
+        bounds = [verdict.bound for verdict in self.verdicts(metric) if verdict.relative_to == relative_to]
+        return sorted({end for bound in bounds for end in bound_ends(bound)})
+
+
+def bound_ends(bound: str) -> list[float]:
+    """The finite ends of a bound as the suite writes it: one for `<= 2.0`, two for `between 0.6 and 1.67`."""
+    parsed = parse_bound(bound)
+    return sorted({end for end in (parsed.low, parsed.high) if math.isfinite(end)})
 
 
 def values(checkpoint: Checkpoint, metric: str) -> Mapping[str, float]:

@@ -44,6 +44,11 @@ def is_printed(letter: str) -> bool:
     return not (turns_text or 0xD800 <= code <= 0xDFFF)
 
 
+def shortened(text: str, most: int) -> str:
+    """The text, cut to so many letters with an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def number(value: float, bound: Bound | None = None, digits: int = DIGITS) -> str:
     """So many significant digits, and as many more as it takes to see on which side of the bound it lies."""
     if not math.isfinite(value):
@@ -65,9 +70,12 @@ def percent(share: float) -> str:
 
 def assertion(verdict: Verdict) -> str:
     """`2.96 <= 2.0`, or the bound alone where there is no value."""
-    if verdict.value is None:
-        return verdict.bound
-    return f"{number(verdict.value, parse_bound(verdict.bound))} {verdict.bound}"
+    return verdict.bound if verdict.value is None else f"{value(verdict)} {verdict.bound}"
+
+
+def value(verdict: Verdict) -> str:
+    """The worst value, so that it is seen on which side of the bound it lies."""
+    return "" if verdict.value is None else number(verdict.value, parse_bound(verdict.bound))
 
 
 def interval(verdict: Verdict) -> str:

@@ -18,12 +18,13 @@ from stability.suite import parse_suite
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
+STATUSES = (ROOT / "docs" / "exit-status.md").read_text(encoding="utf-8")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c")  # as GitHub's runner calls it
 
 SUITE = """\
 schema: 1
-name: gate
+name: smoke
 model: world
 editors: [rome]
 run: {edits: {source: world, count: 2}}
@@ -58,7 +59,7 @@ def blocks(language):
 def made(folder):
     """The files that the examples speak of."""
     (folder / "suites").mkdir()
-    (folder / "suites" / "gate.stability.yaml").write_text(SUITE)
+    (folder / "suites" / "smoke.stability.yaml").write_text(SUITE)
     (folder / "my_editor.py").write_text(EDITOR)
     return folder
 
@@ -107,7 +108,13 @@ def test_the_pre_deploy_script_deploys_what_held_and_leaves_pure_json(deployed):
 @pytest.mark.parametrize(
     ("file", "old", "new", "status", "words"),
     [
-        ("suites/gate.stability.yaml", "name: gate", "nmae: gate", 2, "the suite is wrong: nothing was run"),
+        (
+            "suites/smoke.stability.yaml",
+            "name: smoke",
+            "nmae: smoke",
+            2,
+            "the suite is wrong: nothing was run",
+        ),
         ("my_editor.py", "def edit(", "def other(", 3, "could not be measured (status 3)"),
     ],
 )
@@ -141,11 +148,11 @@ def test_the_baseline_commands_work_one_after_the_other(measured):
     assert parse_suite(text).spec.checks["norm_regression"].relative_to == "previous"
 
     run, *commands = (line.partition("#")[0] for line in blocks("bash")[1].splitlines())
-    assert run.startswith("stability run suites/gate.stability.yaml")  # done already, by the script above
+    assert run.startswith("stability run suites/smoke.stability.yaml")  # done already, by the script above
     done = bash("\n".join(commands), measured)
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["saved", "replaced", "suite", "gate"]
-    assert list((measured / "suites" / "baselines" / "gate").glob("*.json"))
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["saved", "replaced", "suite", "smoke"]
+    assert list((measured / "suites" / "baselines" / "smoke").glob("*.json"))
 
 
 def with_inputs(text, given):
@@ -182,26 +189,26 @@ def annotations(output):
 
 
 def test_the_action_judges_a_record_annotates_it_and_writes_the_summary(measured):
-    strict = measured / "suites" / "gate.stability.yaml"
+    strict = measured / "suites" / "smoke.stability.yaml"
     strict.write_text(SUITE.replace("<= 2.0", "<= 1.001"))
     done, outputs, summary = act(
-        measured, suite="suites/gate.stability.yaml", record="reports/gate", out="reports/again"
+        measured, suite="suites/smoke.stability.yaml", record="reports/smoke", out="reports/again"
     )
     assert done.returncode == 1, done.stderr
     assert outputs == {"status": "1", "report": "reports/again"}
     error, warning = annotations(done.stdout)
     assert error.startswith(
-        "::error file=suites/gate.stability.yaml,line=10,title=norm%3A fail (./my_editor.py%3Aedit)::"
+        "::error file=suites/smoke.stability.yaml,line=10,title=norm%3A fail (./my_editor.py%3Aedit)::"
     )
-    assert warning.startswith("::warning file=suites/gate.stability.yaml,line=12,title=unsure")
-    assert summary.startswith("## gate: failed")
+    assert warning.startswith("::warning file=suites/smoke.stability.yaml,line=12,title=unsure")
+    assert summary.startswith("## smoke: failed")
     assert (measured / "reports" / "again" / "junit.xml").exists()
 
 
 def test_the_action_runs_a_suite_with_editors_and_arguments(tmp_path):
     done, outputs, summary = act(
         made(tmp_path),
-        suite="suites/gate.stability.yaml",
+        suite="suites/smoke.stability.yaml",
         editor="./my_editor.py:edit\nnone\n",
         arguments="--edits 1 --seed 3",
     )
@@ -215,13 +222,13 @@ def test_the_action_runs_a_suite_with_editors_and_arguments(tmp_path):
 
 def test_the_action_annotates_a_wrong_suite_at_its_line(tmp_path):
     folder = made(tmp_path)
-    suite = folder / "suites" / "gate.stability.yaml"
+    suite = folder / "suites" / "smoke.stability.yaml"
     suite.write_text(SUITE.replace('assert: ">= 0"', "asert: 1"))
-    done, outputs, _ = act(folder, suite="suites/gate.stability.yaml")
+    done, outputs, _ = act(folder, suite="suites/smoke.stability.yaml")
     assert (done.returncode, outputs["status"]) == (2, "2")
     problems = annotations(done.stdout)
     assert len(problems) == len(done.stderr.splitlines()) == 2
-    assert all(line.startswith("::error file=suites/gate.stability.yaml,line=9,") for line in problems)
+    assert all(line.startswith("::error file=suites/smoke.stability.yaml,line=9,") for line in problems)
 
 
 def test_the_action_installs_what_it_comes_with():
@@ -243,7 +250,7 @@ def test_the_documents_workflow_gives_the_action_what_it_takes():
 
 
 def test_json_with_annotations_keeps_them_apart(measured):
-    done = bash("stability judge reports/gate --json --format github --strict", measured)
+    done = bash("stability judge reports/smoke --json --format github --strict", measured)
     assert done.returncode == 1
     assert json.loads(done.stdout)["exit_status"] == 1
     assert [line.split()[0] for line in annotations(done.stderr)] == ["::error"]
@@ -251,10 +258,11 @@ def test_json_with_annotations_keeps_them_apart(measured):
 
 def test_a_summary_is_appended_and_one_that_cannot_be_written_is_one_line(measured):
     bash(
-        "stability judge reports/gate --summary s.md && stability judge reports/gate --summary s.md", measured
+        "stability judge reports/smoke --summary s.md && stability judge reports/smoke --summary s.md",
+        measured,
     )
-    assert (measured / "s.md").read_text().count("## gate: held") == 2
-    done = bash("stability judge reports/gate --summary nowhere/s.md", measured)
+    assert (measured / "s.md").read_text().count("## smoke: held") == 2
+    done = bash("stability judge reports/smoke --summary nowhere/s.md", measured)
     assert done.returncode == 2
     assert done.stderr == "nowhere/s.md: cannot write the summary: No such file or directory\n"
 
@@ -262,7 +270,7 @@ def test_a_summary_is_appended_and_one_that_cannot_be_written_is_one_line(measur
 def test_every_exit_status_of_the_document_is_one_that_the_command_line_documents():
     from stability import cli
 
-    rows = re.findall(r"^\| (\d+) \|", DOCUMENT, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \|", STATUSES, re.MULTILINE)
     assert rows == ["0", "1", "2", "3", "130"]
     said = cli.__doc__ or ""
     assert all(re.search(rf"\b{status}\b", said) for status in rows)

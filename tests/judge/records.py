@@ -256,5 +256,10 @@ def whole_run(
                 ("retention", 0.003),
             ):
                 readings[metric] = scalar(1 - loss * edits)
+            lost = np.random.default_rng([seed, edits]).random(edits)
+            held = lost >= 0.003 * edits * np.linspace(1.5, 0.5, edits)
+            readings["edit_retention"] = Reading(
+                over="edit", values={str(number): float(one) for number, one in enumerate(held, start=1)}
+            )
         points.append(checkpoint(edits, names if edits else (), **readings))
     return points[0], run(points[1:], seed=seed, editor=editor)

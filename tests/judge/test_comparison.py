@@ -146,7 +146,7 @@ def test_one_alone_is_no_comparison(records: ModuleType) -> None:
         compared(records, record(records, "rome"))
 
 
-def test_a_figure_that_one_lacks_is_missing_there(records: ModuleType) -> None:
+def test_a_figure_that_one_lacks_is_missing_there_and_alone_at_the_other(records: ModuleType) -> None:
     without = record(records, "ft")
     runs = tuple(
         run.model_copy(
@@ -163,7 +163,7 @@ def test_a_figure_that_one_lacks_is_missing_there(records: ModuleType) -> None:
     )
     without = without.model_copy(update={"runs": runs})
     assert outcomes(compared(records, record(records, "rome"), without), "ft")["quiet"] == "missing"
-    assert outcomes(compared(records, without, record(records, "rome")), "rome")["quiet"] == "untold"
+    assert outcomes(compared(records, without, record(records, "rome")), "rome")["quiet"] == "alone"
 
 
 def test_it_is_plain_json(records: ModuleType) -> None:

@@ -70,3 +70,14 @@ def test_contenders_that_do_not_fit_beside_each_other_stand_in_blocks_with_the_f
     assert len(headers) > 1
     assert all(len(line) <= 120 and names[0] in line for line in headers)
     assert [name for line in headers for name in line.split()[3:]] == names[1:]
+
+
+def test_a_value_that_the_first_lacks_stands_alone_and_is_explained_once() -> None:
+    rows = (
+        Row("norm", "weight_norm", "<= 2.0", (Cell(), Cell(1.52, outcome="alone"))),
+        Row("rank", "delta_rank", "<= 9", (Cell(), Cell(1.0, outcome="alone"))),
+    )
+    lines = [line.rstrip() for line in render_comparison(replace(COMPARISON, rows=rows)).splitlines()]
+    assert lines[3] == "  norm                            <= 2.0  –     1.52"
+    assert lines[-2:] == ["ft|x: 2 not compared", "not compared: rome has no value there (–)"]
+    assert "| norm | &lt;= 2.0 | – | 1.52 |" in render_comparison_markdown(replace(COMPARISON, rows=rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -23,7 +24,7 @@ def test_the_verdicts_come_first_in_a_table_and_the_rest_is_folded(gate: Gate) -
     text = render_markdown(*gate())
     assert text.index("❌ **fail**") < text.index("✅ pass") < text.index("<details>")
     assert text.startswith("## norm-growth: failed\n")
-    assert text.count("<details>") == text.count("</details>") == 2
+    assert text.count("<details>") == text.count("</details>") == 3
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_head(gate: Gate, hostile: tuple[Any, Any]) -> None:
@@ -34,7 +35,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(gate: Gate, hostile:
 
 
 def test_a_row_says_what_the_verdict_says(gate: Gate) -> None:
-    [row] = [line for line in render_markdown(*gate()).splitlines() if "fail**" in line and "weight" in line]
+    [row] = [line for line in render_markdown(*gate()).splitlines() if "❌" in line and "weight" in line]
     cells = [cell.strip().replace("\\", "") for cell in row.strip("|").split(" | ")]
     assert cells[1:] == [
         "edited_weight_norm",
@@ -55,6 +56,59 @@ def test_it_holds_the_suite_the_settings_and_the_command(gate: Gate, records: Mo
         '"layers": [\n  1\n ]',
     ):
         assert part in text
+
+
+def folded(text: str, title: str) -> str:
+    """What stands in the block of that title."""
+    [found] = re.findall(
+        rf"<details><summary>[^<]*{title}</summary>\n\n(.*?)\n\n</details>", text, flags=re.S
+    )
+    return str(found)
+
+
+def test_each_check_that_did_not_hold_is_explained_and_no_other(gate: Gate) -> None:
+    record, judgement = gate()
+    said = folded(render_markdown(record, judgement), "what this means and what to try").replace("\\", "")
+    for verdict in judgement.verdicts:
+        explained = verdict.status not in ("pass", "skip")
+        assert (f"{verdict.check}: {verdict.status}" in said) is explained
+    assert "Figure 3" in said
+    assert said.index("edited_weight_norm: fail") < said.index("norm_imbalance: warn")
+
+
+def test_a_remedy_is_a_point_with_what_the_record_shows_and_its_command(
+    gate: Gate, records: ModuleType
+) -> None:
+    _, memit = records.whole_run()
+    _, mild = records.whole_run("alphaedit", growth=0.0005)
+    path = "suites/norm-growth.stability.yaml"
+    body = "".join(f"  {line}\n" for line in records.GATE.strip().splitlines())
+    suite = f"schema: 1\nname: norm-growth\neditors: [memit, alphaedit]\nmay_change: {{layers: [1]}}\nchecks:\n{body}"
+    text = render_markdown(
+        *gate(memit, mild, suite_text=suite, suite_path=path, command=f"stability run {path}")
+    )
+    assert (
+        "- use alphaedit, which leaves alone what the layer does on ordinary text\n"
+        "  (alphaedit in this record: 1.06 \\(held\\), against 6.82; edit success 0.98)\n"
+        f"  ```\n  stability run {path} --editor alphaedit\n  ```\n"
+    ) in text
+
+
+def test_checks_with_the_same_explanation_share_one(gate: Gate) -> None:
+    record, judgement = gate()
+    [editor] = judgement.editors
+    failed = next(one for one in editor.verdicts if one.check == "edits_took")
+    pair = [replace(failed, check=name, status="fail", value=0.1) for name in ("one", "two")]
+    twice = replace(judgement, editors=(replace(editor, verdicts=tuple(pair)),))
+    assert "**one: fail, two: fail**" in render_markdown(record, twice)
+
+
+def test_where_everything_held_nothing_is_explained(gate: Gate, records: ModuleType) -> None:
+    record, judgement = gate()
+    [editor] = judgement.editors
+    held = tuple(one for one in editor.verdicts if one.status == "pass")
+    text = render_markdown(record, replace(judgement, editors=(replace(editor, verdicts=held),)))
+    assert "what to try" not in text
 
 
 def test_hostile_names_stay_text(hostile: tuple[Any, Any]) -> None:

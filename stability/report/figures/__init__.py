@@ -1,32 +1,48 @@
-"""The figures of one editor, one a file, in the order of the page."""
+"""The figures of a run, one a file, in the order of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
+from stability.judge import Judgement, runs_by_editor
+from stability.record import Record
 from stability.report.figures.activations import activations
 from stability.report.figures.figure import Entry, Figure
-from stability.report.figures.norms import norms
+from stability.report.figures.norms import norms, norms_by_layer
+from stability.report.figures.overlay import overlay
 from stability.report.figures.probes import probes
 from stability.report.figures.quality import quality
+from stability.report.figures.retention import retention
 from stability.report.figures.tasks import tasks
 from stability.report.figures.timing import timing
 from stability.report.series import EditorRuns
 
-MAKERS: Sequence[Callable[[EditorRuns, str], Figure | None]] = (
-    norms,
-    activations,
-    probes,
-    tasks,
-    quality,
-    timing,
-)
+MAKERS: Mapping[str, Callable[[EditorRuns], Figure | None]] = {
+    "norms": norms,
+    "activations": activations,
+    "norms-by-layer": norms_by_layer,
+    "probes": probes,
+    "tasks": tasks,
+    "quality": quality,
+    "retention": retention,
+    "time": timing,
+}
+"""What draws each figure of one editor, by the figure's name."""
+
+SIDE_BY_SIDE = "side-by-side"
+"""The name of the figure in which several editors are drawn over one another."""
 
 
-def figures(editor: EditorRuns, name: str) -> list[Figure]:
-    """Every figure that the record has something for; `name` sets their ids apart from other editors'."""
-    made = (maker(editor, f"{name}-{maker.__name__}") for maker in MAKERS)
+def figures(editor: EditorRuns) -> list[Figure]:
+    """Every figure of one editor that the record has something for."""
+    made = (maker(editor) for maker in MAKERS.values())
     return [figure for figure in made if figure is not None]
 
 
-__all__ = ["Entry", "Figure", "figures"]
+def editor_runs(record: Record, judgement: Judgement) -> list[EditorRuns]:
+    """What each editor's figures are about, in the order of the judgement."""
+    runs = runs_by_editor(record)
+    return [EditorRuns(record, editor, runs[editor.editor]) for editor in judgement.editors]
+
+
+__all__ = ["MAKERS", "SIDE_BY_SIDE", "EditorRuns", "Entry", "Figure", "editor_runs", "figures", "overlay"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from stability.report import wording
+from stability.report.chart import Axis, Chart
 from stability.report.figures.figure import Entry, Figure, edits_axis
 from stability.report.series import EditorRuns, over_edits
-from stability.report.svg import Axis, Chart
 
 QUALITY = (
     ("edit_success", "success"),
@@ -18,7 +18,7 @@ QUALITY = (
 )
 
 
-def quality(editor: EditorRuns, name: str) -> Figure | None:
+def quality(editor: EditorRuns) -> Figure | None:
     """How well the edits took, over the edits."""
     lines = []
     for metric, label in QUALITY:
@@ -29,14 +29,8 @@ def quality(editor: EditorRuns, name: str) -> Figure | None:
         return None
     limits = sorted({end for metric, _, _ in lines for end in editor.thresholds(metric, None)})
     summary = ", ".join(f"{label} {wording.number(series[0][-1][1])}" for _, label, series in lines)
-    chart = Chart(
-        name,
-        "Edit quality",
-        f"at the end: {summary}",
-        edits_axis(editor),
-        Axis(-0.02, 1.04, "share of edits"),
-    )
-    chart.axes()
+    axis = Axis(-0.02, 1.04, "share of edits")
+    chart = Chart("Edit quality", f"at the end: {summary}", edits_axis(editor), axis)
     for index, (_, label, series) in enumerate(lines):
         for points in series:
             chart.line(points, f"c{index}", label)
@@ -47,4 +41,4 @@ def quality(editor: EditorRuns, name: str) -> Figure | None:
         "retention: the share of all earlier edits that still hold."
     )
     legend = tuple(Entry(f"c{index}", label) for index, (_, label, _) in enumerate(lines))
-    return Figure("Edit quality", caption, (str(chart),), legend)
+    return Figure("quality", "Edit quality", caption, (chart,), legend)

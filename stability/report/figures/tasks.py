@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from stability.judge import Point
 from stability.report import wording
-from stability.report.figures.figure import COLOURS, Entry, Figure, edits_axis
+from stability.report.chart import Axis, Chart, axis_over
+from stability.report.figures.figure import Entry, Figure, edits_axis
+from stability.report.palette import COLOURS
 from stability.report.series import EditorRuns
-from stability.report.svg import Axis, Chart, axis_over
 
 APART = 0.012  # between the tasks at a checkpoint, as a share of the axis
 
 
-def tasks(editor: EditorRuns, name: str) -> Figure | None:
+def tasks(editor: EditorRuns) -> Figure | None:
     """The change of each task's score over the edits, with its interval where the suite tells noise."""
     lines: dict[str, list[list[Point]]] = {}
     for verdict in editor.verdicts("task_score"):
@@ -28,8 +29,7 @@ def tasks(editor: EditorRuns, name: str) -> Figure | None:
     lowest = min(lines, key=lambda task: min(point.value for line in lines[task] for point in line))
     summary = f"{len(lines)} tasks; {lowest} loses most"
     x = edits_axis(editor)
-    chart = Chart(name, "Task scores", summary, Axis(x.low, x.high * (1 + APART * len(lines)), x.label), y)
-    chart.axes()
+    chart = Chart("Task scores", summary, Axis(x.low, x.high * (1 + APART * len(lines)), x.label), y)
     legend = []
     for index, (task, series) in enumerate(lines.items()):
         style = f"c{index}" if index < COLOURS else "other"
@@ -43,7 +43,7 @@ def tasks(editor: EditorRuns, name: str) -> Figure | None:
                 if point.low is not None and point.high is not None:
                     chart.interval(place, point.low, point.high, style)
                 label = f"{task}, {point.edits} edits: {wording.number(point.value)}, {point.outcome}"
-                chart.mark(place, point.value, f"{style} {point.outcome}", label)
+                chart.mark(place, point.value, style, label, failed=point.outcome == "failed")
         legend.append(Entry(style, task))
     for limit in limits:
         chart.threshold(limit, f"bound {limit:g}")
@@ -52,7 +52,7 @@ def tasks(editor: EditorRuns, name: str) -> Figure | None:
         "interval at the level at which the drop was decided: it lies wholly below the bound exactly if the "
         "check failed."
     )
-    return Figure("Task scores", caption, (str(chart),), tuple(legend[: COLOURS + 1]))
+    return Figure("tasks", "Task scores", caption, (chart,), tuple(legend[: COLOURS + 1]))
 
 
 def ends(point: Point) -> tuple[float, ...]:

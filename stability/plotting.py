@@ -1,0 +1,59 @@
+"""`stability plot`: the figures of a record as files, for one's own paper."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stability.api import RECORD_FILE, Suite
+from stability.record import read_record
+
+FIGURES_FOLDER = "figures"
+
+FiguresOption = Annotated[
+    bool, typer.Option("--figures", help="Write the figures as SVG and PNG, too: see 'stability plot'.")
+]
+
+
+class ImageFormat(StrEnum):
+    """What kinds of file a figure is written as."""
+
+    svg = "svg"
+    png = "png"
+    pdf = "pdf"
+
+
+def plot_command(
+    record: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A record, or the folder that holds one.", show_default=False),
+    ],
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="norms, activations, probes, …, side-by-side; repeatable."),
+    ] = None,
+    editor: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Of this editor only; repeatable.")
+    ] = None,
+    format_: Annotated[
+        list[ImageFormat] | None, typer.Option("--format", help="Default: svg and png; repeatable.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Default: figures/ beside the record.")
+    ] = None,
+    dpi: Annotated[int, typer.Option(min=30, max=1200, help="Dots per inch of a PNG.")] = 200,
+    suite: Annotated[
+        Path | None, typer.Option(help="Draw the bounds of this suite, not of the one that was run.")
+    ] = None,
+) -> None:
+    """Draw the figures of a record as files."""
+    path = record / RECORD_FILE if record.is_dir() else record
+    kept = read_record(path)
+    report = (Suite.load(suite) if suite else Suite.of(kept)).judge(kept, path)
+    formats = [one.value for one in format_ or (ImageFormat.svg, ImageFormat.png)]
+    folder = out or path.parent / FIGURES_FOLDER
+    for file in report.plot(folder, names=figure or (), editors=editor or (), formats=formats, dpi=dpi):
+        typer.echo(file)

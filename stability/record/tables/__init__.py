@@ -1,0 +1,47 @@
+"""The figures of a record as tables: columns of plain values, of which every renderer makes its own.
+
+    readings    one row for each editor, seed, checkpoint, metric and key
+    edits       one row for each edit that was made, with how the model answered right after it
+    documents   one row for each document of a task, at every checkpoint
+    runs        one row for each editor and seed: its settings, what became of it, and its times
+
+The unedited model was measured once and stands at 0 edits of every run, so that each curve begins there; in a
+record without runs it stands once, without an editor. `editor` is the label that verdicts have, `rome (2)`
+for a second set of settings. None stands where a column has nothing to say; NaN is a value that was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from stability.record.schema import Record
+from stability.record.tables.documents import documents
+from stability.record.tables.edits import edits
+from stability.record.tables.readings import readings
+from stability.record.tables.runs import runs
+from stability.record.tables.table import Kind, Table
+
+__all__ = ["Kind", "Table", "TableName", "table"]
+
+
+class TableName(StrEnum):
+    """The tables that a record has."""
+
+    readings = "readings"
+    edits = "edits"
+    documents = "documents"
+    runs = "runs"
+
+
+MAKERS: dict[TableName, Callable[[Record], Table]] = {
+    TableName.readings: readings,
+    TableName.edits: edits,
+    TableName.documents: documents,
+    TableName.runs: runs,
+}
+
+
+def table(record: Record, name: TableName) -> Table:
+    """One of a record's tables."""
+    return MAKERS[name](record)

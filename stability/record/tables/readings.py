@@ -1,0 +1,106 @@
+"""One row for each editor, seed, checkpoint, metric and key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from stability.record.schema import Checkpoint, Matrix, Reading, Record, TaskResult
+from stability.record.tables.table import RUN, Kind, Row, Table, of_rows, walks
+
+LONGEST_INDEX = 9  # digits of a block's number; longer ones are names
+READINGS: dict[str, Kind] = {
+    **RUN,
+    "edits": "count",
+    "metric": "text",
+    "over": "text",
+    "key": "text",
+    "layer": "integer",
+    "other_layer": "integer",
+    "kind": "text",
+    "value": "number",
+    "unit": "text",
+    "base": "number",
+    "ratio": "number",
+    "score": "text",
+    "documents": "integer",
+    "chance": "number",
+    "truncated": "integer",
+    "reason": "text",
+}
+
+
+def readings(record: Record) -> Table:
+    """`base` is what the unedited model had by the same key, `ratio` the value over it, where there is one.
+
+    `layer` is there for matrices and layers, with `other_layer` for pairs; `score`, `documents`, `chance` and
+    `truncated` are a task's. `reason` says why a value is missing or does not count.
+    """
+    matrices = {matrix.name: matrix for matrix in record.model.matrices}
+    base = {**record.base.readings, **record.base.costs}
+    unedited = list(_of_checkpoint(record.base, base, matrices))
+    rows: list[Row] = []
+    for of_run, points in walks(record):
+        for point in points:
+            found = unedited if point is record.base else _of_checkpoint(point, base, matrices)
+            rows.extend((*of_run, *row) for row in found)
+    return of_rows(READINGS, rows)
+
+
+def _of_checkpoint(
+    point: Checkpoint, base: Mapping[str, Reading], matrices: Mapping[str, Matrix]
+) -> Iterator[Row]:
+    """What was measured, and a row without a value for each metric and key that was not."""
+    for metric, reading in chain(point.readings.items(), point.costs.items()):
+        for row in _of_reading(reading, base.get(metric), matrices):
+            yield (point.edits, metric, *row)
+    blank = (None,) * (len(READINGS) - len(RUN) - 3)
+    for metric, reason in chain(point.errors.items(), point.skipped.items()):
+        yield (point.edits, metric, *blank, reason)
+
+
+def _of_reading(reading: Reading, base: Reading | None, matrices: Mapping[str, Matrix]) -> Iterator[Row]:
+    references = {} if base is None else base.values
+    keys = dict.fromkeys(chain(reading.values, reading.base, reading.tasks, reading.left_out))
+    for key in keys:
+        value = reading.values.get(key)
+        reference = reading.base.get(key, references.get(key))
+        yield (
+            reading.over,
+            key,
+            *_place(reading.over, key, matrices),
+            value,
+            reading.unit,
+            reference,
+            _ratio(value, reference),
+            *_about_task(reading.tasks.get(key)),
+            reading.left_out.get(key),
+        )
+
+
+def _place(over: str, key: str, matrices: Mapping[str, Matrix]) -> tuple[int | None, int | None, str | None]:
+    """The block, the other block of a pair, and the kind of matrix."""
+    if over in ("matrix", "parameter") and key in matrices:
+        return matrices[key].layer, None, matrices[key].kind
+    if over == "layer":
+        return _block(key), None, None
+    if over == "pair":
+        first, _, second = key.partition("-")
+        return _block(first), _block(second), None
+    return None, None, None
+
+
+def _block(key: str) -> int | None:
+    return int(key) if key.isascii() and key.isdigit() and len(key) <= LONGEST_INDEX else None
+
+
+def _ratio(value: float | None, reference: float | None) -> float | None:
+    if value is None or not reference or not math.isfinite(reference):
+        return None
+    return value / reference
+
+
+def _about_task(result: TaskResult | None) -> tuple[str | None, int | None, float | None, int | None]:
+    """As lm-eval calls the score, its documents, the score of a guess, documents that were cut."""
+    return (result.metric, result.n, result.chance, result.truncated) if result else (None,) * 4

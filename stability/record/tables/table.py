@@ -1,0 +1,64 @@
+"""A table, and what all tables of a record have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stability.record.labels import runs_by_editor
+from stability.record.schema import Checkpoint, Record, Run
+
+Kind = Literal["text", "count", "integer", "number", "truth"]  # a count is an integer that is never missing
+Row = tuple[Any, ...]
+
+RUN: dict[str, Kind] = {"suite": "text", "model": "text", "editor": "text", "seed": "integer"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length, by name, and what kind of values each holds; None where it has none."""
+
+    kinds: Mapping[str, Kind]
+    columns: Mapping[str, Sequence[Any]]
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return len(next(iter(self.columns.values())))
+
+    @property
+    def empty(self) -> Table:
+        """The same columns without a row."""
+        return Table(self.kinds, {name: [] for name in self.columns})
+
+
+def of_rows(kinds: Mapping[str, Kind], rows: Sequence[Row]) -> Table:
+    """The table of these rows, whose values are in the order of the kinds."""
+    columns = zip(*rows, strict=True) if rows else ([] for _ in kinds)
+    return Table(kinds, dict(zip(kinds, columns, strict=True)))
+
+
+def labelled(record: Record) -> Iterator[tuple[Row, Run]]:
+    """Every run, with what it is called by in each table."""
+    for label, runs in runs_by_editor(record).items():
+        for run in runs:
+            yield (record.suite_name, record.model.name, label, run.seed), run
+
+
+def walks(record: Record) -> Iterator[tuple[Row, Sequence[Checkpoint]]]:
+    """The checkpoints of every run, the unedited model first; that alone if there is no run."""
+    if not record.runs:
+        yield (record.suite_name, record.model.name, None, None), (record.base,)
+    for of_run, run in labelled(record):
+        yield of_run, (record.base, *run.checkpoints)
+
+
+def names_in(figures: Iterable[Mapping[str, float]]) -> list[str]:
+    """Every name that is used, in the order of its first use."""
+    return list(dict.fromkeys(name for each in figures for name in each))
+
+
+def numbers(group: str, names: Iterable[str]) -> dict[str, Kind]:
+    """A column of numbers for each name."""
+    return {f"{group}.{name}": "number" for name in names}

@@ -1,0 +1,160 @@
+"""MLflow: an experiment for each suite, and in it a run for each editor and seed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from stability.errors import TrackerError, UsageError
+from stability.report.wording import clean
+from stability.trackers.series import Key, TrackedRun
+from stability.trackers.spelling import flattened, spelled
+
+FORBIDDEN = re.compile(r"[^\w.\- ]")  # MLflow takes colons, too, but not on Windows
+LONGEST_KEY, LONGEST_VALUE, LONGEST_NAME = 250, 6000, 500  # characters
+METRICS_AT_ONCE, OTHERS_AT_ONCE = 1000, 100  # that a request may hold
+TEN_YEARS = 3.2e8  # seconds; a run that claims to have taken longer is not believed
+
+T = TypeVar("T")
+
+
+class MlflowTracker:
+    """Logs to the store that MLflow is configured for: `MLFLOW_TRACKING_URI`, else its default."""
+
+    def __init__(self, project: str) -> None:
+        try:
+            self._client = MlflowClient()
+        except MlflowException as error:
+            if find_spec("sqlalchemy") is None or find_spec("alembic") is None:
+                raise UsageError(
+                    "--to mlflow: MLflow keeps runs in a database, and SQLAlchemy or Alembic is not "
+                    "installed; pip install 'stability-harness[mlflow]'"
+                ) from error
+            raise TrackerError(f"mlflow: {clean(str(error))}") from error
+        self._store = self._client.tracking_uri
+        self._project = clean(project).strip()[:LONGEST_NAME] or "stability"
+        with self._refusals():
+            self._experiment = self._found_or_created()
+
+    def log(self, run: TrackedRun, name: str, artifacts: Sequence[Path]) -> str:
+        """Log a run; its metrics have the number of edits as their step."""
+        started = _milliseconds(run.started)
+        seconds = run.seconds if 0 <= run.seconds < TEN_YEARS else 0
+        with self._refusals():
+            made = self._client.create_run(
+                self._experiment, start_time=started, run_name=clean(name)[:LONGEST_NAME]
+            )
+            identifier, state = made.info.run_id, "FAILED"
+            try:
+                self._fill(identifier, run, started, artifacts)
+                state = "FAILED" if run.state == "failed" else "FINISHED"
+            finally:
+                self._client.set_terminated(identifier, state, started + int(1000 * seconds))
+        return place(self._store, self._experiment, self._project, identifier)
+
+    def _fill(self, identifier: str, run: TrackedRun, at: int, artifacts: Sequence[Path]) -> None:
+        for metrics in _batches(_metrics(run, at), METRICS_AT_ONCE):
+            self._client.log_batch(identifier, metrics=metrics)
+        for params in _batches(_parameters(run), OTHERS_AT_ONCE):
+            self._client.log_batch(identifier, params=params)
+        for tags in _batches(_tags(run), OTHERS_AT_ONCE):
+            self._client.log_batch(identifier, tags=tags)
+        for path in artifacts:
+            if path.is_dir():
+                self._client.log_artifacts(identifier, str(path), path.name)
+            else:
+                self._client.log_artifact(identifier, str(path))
+
+    def _found_or_created(self) -> str:
+        """The experiment's identifier; another process may be creating it at this moment."""
+        found = self._client.get_experiment_by_name(self._project)
+        if found is None:
+            try:
+                return str(self._client.create_experiment(self._project))
+            except MlflowException:
+                found = self._client.get_experiment_by_name(self._project)
+                if found is None:
+                    raise
+        return str(found.experiment_id)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What MLflow refuses, in a line without the store's password."""
+        try:
+            yield
+        except (MlflowException, OverflowError, OSError) as error:
+            said = str(error).replace(self._store, without_password(self._store))
+            raise TrackerError(f"mlflow: {clean(said)}") from error
+
+
+def _metrics(run: TrackedRun, at: int) -> list[Metric]:
+    """Every point, and the results of the whole run at its last edit."""
+    points = dict(run.points)
+    last = max(points, default=0)
+    points[last] = {**points.get(last, {}), **run.results}
+    keys = dict.fromkeys(key for values in points.values() for key in values)
+    names = spelled(keys, FORBIDDEN, LONGEST_KEY)
+    return [
+        Metric(names[key], value, at, edits)
+        for edits, values in points.items()
+        for key, value in values.items()
+    ]
+
+
+def _parameters(run: TrackedRun) -> list[Param]:
+    leaves = flattened(run.parameters)
+    names = spelled(leaves, FORBIDDEN, LONGEST_KEY, joint=".")
+    return [Param(names[key], _text(value)[:LONGEST_VALUE]) for key, value in leaves.items()]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _tags(run: TrackedRun) -> list[RunTag]:
+    said: dict[Key, str] = {("verdict",): run.status, ("state",): run.state}
+    if run.error:
+        said["error",] = run.error
+    said |= {("verdict", *key): status for key, status in run.verdicts.items()}
+    names = spelled(said, FORBIDDEN, LONGEST_KEY, joint=".")
+    return [RunTag(names[key], value[:LONGEST_VALUE]) for key, value in said.items()]
+
+
+def _batches(entries: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    return (entries[first : first + most] for first in range(0, len(entries), most))
+
+
+def _milliseconds(started: str) -> int:
+    """Since 1970; now, where the record does not say when the run began."""
+    try:
+        when = datetime.fromisoformat(started)
+    except ValueError:
+        when = datetime.now(UTC)
+    return max(0, int(1000 * when.replace(tzinfo=when.tzinfo or UTC).timestamp()))
+
+
+def place(store: str, experiment: str, project: str, run: str) -> str:
+    """Where a person finds a run: its page on a server; else its database or folder, and its names there."""
+    shown = without_password(store)
+    if shown.startswith(("http://", "https://")):
+        return f"{shown.rstrip('/')}/#/experiments/{experiment}/runs/{run}"
+    return f"{shown}, experiment {project}, run {run}"
+
+
+def without_password(store: str) -> str:
+    """A store's address without the name and password that may be in it."""
+    parts = urlsplit(store)
+    return (
+        urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else store
+    )
