@@ -10,8 +10,9 @@ from stability.judge import Judgement, Status, Verdict
 from stability.record import Record
 from stability.report import wording
 from stability.report.explanations.attempt import Attempt, by_what_was_measured
+from stability.report.explanations.conduct import remake, versions
 from stability.report.explanations.parts import Explanation, Remedy
-from stability.report.explanations.remedies import REMEDIES, remake, versions
+from stability.report.explanations.remedies import REMEDIES
 from stability.report.explanations.settling import documents, settling
 from stability.report.explanations.situation import Situation
 from stability.report.explanations.texts import TEXTS, Side, Text

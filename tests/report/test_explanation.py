@@ -774,6 +774,56 @@ def test_an_explanation_is_two_sentences_and_at_most_six_things_to_try(
     assert all(remedy.words for remedy in found.remedies)
 
 
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+SETTINGS = (
+    ("lr"),
+    "key",
+    "layers",
+    "num_steps",
+    "norm_constraint",
+    "clamp_norm_factor",
+    "max_ratio",
+    "every",
+    "editor",
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    name=st.sampled_from(
+        [("rome"), "ft", "ft_l", "lora", "frobenius(ft)", "reset(rome)", "frobenius", "none(", ""]
+    ),
+    given_settings=st.dictionaries(st.sampled_from(SETTINGS), JUNK),
+    measured=st.dictionaries(st.sampled_from(["run", "tasks", "text"]), JUNK),
+    metric=st.sampled_from(
+        [("weight_norm"), "edit_success", "frozen_weights", "measure_seconds", "task_score"]
+    ),
+    value=st.sampled_from([-1.0, 9.0]),
+)
+def test_a_record_may_hold_any_settings(
+    whole: tuple[Record, Judgement],
+    name: str,
+    given_settings: dict[str, Any],
+    measured: dict[str, Any],
+    metric: str,
+    value: float,
+) -> None:
+    record, judgement = whole
+    [run], [editor] = record.runs, judgement.editors
+    changed = run.editor.model_copy(update={"name": name, "settings": given_settings})
+    record = record.model_copy(
+        update={("runs"): (run.model_copy(update={"editor": changed}),), "measured": measured}
+    )
+    one = replace(editor.verdicts[0], editor=name, metric=metric, value=value, bound="between 0 and 2")
+    found = explain(record, replace(judgement, editors=(replace(editor, editor=name),)), one)
+    assert found
+    assert explanation_lines(found)
+
+
 def lines_of(pair: tuple[Record, Judgement]) -> Iterable[list[str]]:
     for one in pair[1].verdicts:
         found = explain(*pair, one)

@@ -9,7 +9,7 @@ from stability.judge.reasons import CannotJudge
 from stability.judge.tasks import leaves
 from stability.report import wording
 from stability.report.explanations.attempt import Attempt, by_suite
-from stability.report.explanations.situation import Situation
+from stability.report.explanations.situation import Situation, is_number
 from stability.suite import parse_bound
 
 
@@ -73,7 +73,7 @@ def _more_documents(s: Situation, wanted: int | None) -> Attempt:
     asked, limit = documents(s), s.suite("tasks", "limit")
     goal = f": about {wanted:,} would do, if the drop is what it looks like" if wanted else ""
     goal = goal if s.verdict.status != "error" else goal.partition(", if")[0]
-    if limit and asked:
+    if is_number(limit) and asked:
         words = f"ask more documents of the task than {asked:,} (tasks.limit){goal}"
         return by_suite(s, f"tasks.limit={max(wanted or 0, 2 * int(limit))}", words)
     of = f"all {asked:,} documents" if asked else "all its documents"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from stability.judge import EditorJudgement, Judgement, Verdict, runs_by_editor
 from stability.record import Record, Run
@@ -14,6 +14,7 @@ from stability.report.explanations.again import Again
 from stability.report.explanations.editor import Method, method_of
 from stability.suite import EditorSpec, parse_bound
 
+LARGEST = 1e300  # a number beyond it is none that anybody set
 Side = Literal["high", "low", "unknown"]
 
 
@@ -111,3 +112,24 @@ class Situation:
         for key in path:
             found = found.get(key) if isinstance(found, dict) else None
         return found
+
+    @property
+    def batch(self) -> int:
+        """How many edits were made at a time."""
+        return int(number_or(self.suite("run", "edits", "batch"), 1))
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a setting can be made larger or smaller; a record may hold anything."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
+def number_or(value: object, usual: float) -> float:
+    """A setting, or the usual value where it is none."""
+    return value if is_number(value) else usual
+
+
+def rounded(value: float) -> float:
+    """Three digits, as a person would write it."""
+    short = float(wording.number(value))
+    return int(short) if short.is_integer() else short

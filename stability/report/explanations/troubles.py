@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from stability.record import Run
 from stability.report import wording
 from stability.report.explanations.attempt import Attempt, by_suite, command
-from stability.report.explanations.remedies import (
-    examine,
+from stability.report.explanations.conduct import examine
+from stability.report.explanations.settling import seeing_more
+from stability.report.explanations.situation import Situation
+from stability.report.explanations.tuning import (
     float32,
-    frobenius,
     ft_l,
     half,
     learning_rate,
     mended_key,
     one_at_a_time,
 )
-from stability.report.explanations.settling import seeing_more
-from stability.report.explanations.situation import Situation
+from stability.report.explanations.wrapping import frobenius
 
 Make = Callable[[Situation], Attempt | None]
 
