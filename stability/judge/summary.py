@@ -62,8 +62,9 @@ def settle(question: Question, case: Case, trials: Sequence[Trial]) -> list[Tria
 
 
 def why_failed(run: Run) -> str:
-    """`run failed at edit 7: ...`."""
-    return f"run failed at edit {(run.failed_at or 0) + 1}: {run.error or 'no reason was recorded'}"
+    """`run failed after 7 edits: ...`; the last of them may be what broke the model."""
+    made = run.failed_at or 0
+    return f"run failed after {made} edit{'' if made == 1 else 's'}: {run.error or 'no reason was recorded'}"
 
 
 def _required(question: Question, trial: Trial) -> str:

@@ -86,7 +86,7 @@ def cells(verdict: Verdict) -> list[str]:
 
 def tail(verdict: Verdict) -> list[str]:
     """What stands beside: bracket, margin, and what else there is to say."""
-    if verdict.status == "error" and verdict.message.startswith("run failed at"):
+    if verdict.status == "error" and verdict.message.startswith("run failed after"):
         return [verdict.message.partition(":")[0]]  # why stands once, below the table
     if verdict.status in ("error", "skip"):  # the reason is all that matters
         return [wording.clean(verdict.message)]

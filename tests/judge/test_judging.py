@@ -205,7 +205,7 @@ class TestFailedAndStoppedRuns:
         judgement = judge(records.suite(NORM), record)
         verdict = only(judgement)
         assert (verdict.status, verdict.value, verdict.held_to) == ("error", 1.5, 20)
-        assert verdict.message == "run failed at edit 27: rome: edit 27: ValueError"
+        assert verdict.message == "run failed after 26 edits: rome: edit 27: ValueError"
         assert judgement.exit_status() == 3
 
     def test_a_failure_that_was_measured_before_stays_one(self, records: ModuleType) -> None:
@@ -223,7 +223,7 @@ class TestFailedAndStoppedRuns:
         assert (verdict.status, verdict.value, verdict.message) == (
             "error",
             None,
-            "run failed at edit 7: boom",
+            "run failed after 6 edits: boom",
         )
 
     def test_one_seed_that_failed_is_named(self, records: ModuleType) -> None:
@@ -232,7 +232,7 @@ class TestFailedAndStoppedRuns:
             growing(records, 1.5, seed=1, status="failed", error="x").runs[0],
         )
         verdict = only(judge(records.suite(NORM), records.record(growing(records).base, [good, bad])))
-        assert verdict.message == "seed 1: run failed at edit 1: x"
+        assert verdict.message == "seed 1: run failed after 0 edits: x"
 
     def test_a_run_that_was_stopped_by_its_failure_is_judged_by_it(self, records: ModuleType) -> None:
         record = growing(records, 1.5, 2.5, status="truncated")

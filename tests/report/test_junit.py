@@ -71,7 +71,7 @@ def test_an_error_is_an_error(gate: Gate, records: ModuleType) -> None:
     failed = run.model_copy(update={"status": "failed", "error": "boom", "failed_at": 6})
     outcome = case(parsed(gate(failed)), "frozen").find("error")
     assert outcome is not None
-    assert outcome.get("message") == "run failed at edit 7: boom"
+    assert outcome.get("message") == "run failed after 6 edits: boom"
 
 
 def test_time_is_the_time_of_the_run(gate: Gate) -> None:

@@ -76,7 +76,7 @@ def test_a_run_that_failed_says_so_with_its_error(gate: Gate, records: ModuleTyp
     failed = run.model_copy(update={"status": "failed", "error": "rome: edit 121: boom", "failed_at": 120})
     text = render_terminal(*gate(failed))
     assert "ERROR" in text
-    assert "run failed at edit 121" in text
+    assert "run failed after 120 edits" in text
     assert text.count("rome: edit 121: boom") == 1
 
 

@@ -152,22 +152,22 @@ def baseline(s: Situation) -> Attempt | None:
 
 TROUBLES = (
     Trouble(
-        r"run failed at edit.*(NaN|nan|infinite|not finite)",
+        r"run failed after.*(NaN|nan|infinite|not finite)",
         "The edits left a model that gives NaN, and the run ended there.",
         (float32, mended_key, learning_rate, ft_l, frobenius, edits_before),
     ),
     Trouble(
-        r"run failed at edit.*[Oo]ut ?[Oo]f ?[Mm]emory",
+        r"run failed after.*[Oo]ut ?[Oo]f ?[Mm]emory",
         "The run ended for lack of memory, which says nothing of the editor.",
         (half, one_at_a_time, edits_before),
     ),
     Trouble(
-        r"run failed at edit.*interrupted",
+        r"run failed after.*interrupted",
         "Somebody stopped the run, so the rest was not measured.",
         (read_message,),
     ),
     Trouble(
-        r"run failed at edit",
+        r"run failed after",
         "The editor's run ended at that edit, and what came after was not measured.",
         (examine, edits_before),
     ),
