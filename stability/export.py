@@ -111,10 +111,7 @@ def export(
     if out is None:
         typer.echo(_to_stdout(content), nl=False)
         return
-    try:
-        write_atomically(out, content)
-    except OSError as error:
-        raise RecordError(f"{out}: cannot be written: {error.strerror}") from error
+    write_atomically(out, content)
     typer.echo(f"{out}: {found.rows} {which}", err=True)
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
+from mlflow.tracking import MlflowClient, get_tracking_uri
 
 from stability.errors import TrackerError, UsageError
 from stability.report.wording import clean
@@ -33,18 +33,16 @@ class MlflowTracker:
     """Logs to the store that MLflow is configured for: `MLFLOW_TRACKING_URI`, else its default."""
 
     def __init__(self, project: str) -> None:
-        try:
-            self._client = MlflowClient()
-        except MlflowException as error:
-            if find_spec("sqlalchemy") is None or find_spec("alembic") is None:
-                raise UsageError(
-                    "--to mlflow: MLflow keeps runs in a database, and SQLAlchemy or Alembic is not "
-                    "installed; pip install 'stability-harness[mlflow]'"
-                ) from error
-            raise TrackerError(f"mlflow: {clean(str(error))}") from error
-        self._store = self._client.tracking_uri
+        self._store = get_tracking_uri()
         self._project = clean(project).strip()[:LONGEST_NAME] or "stability"
+        missing = [name for name in ("sqlalchemy", "alembic") if find_spec(name) is None]
+        if missing and self._store.startswith("sqlite:"):
+            raise UsageError(
+                f"--to mlflow: {without_password(self._store)} is a database, for which {missing[0]} is not "
+                "installed; pip install 'stability-harness[mlflow]'"
+            )
         with self._refusals():
+            self._client = MlflowClient()
             self._experiment = self._found_or_created()
 
     def log(self, run: TrackedRun, name: str, artifacts: Sequence[Path]) -> str:

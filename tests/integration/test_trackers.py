@@ -102,3 +102,16 @@ def test_a_tracker_that_is_not_installed_says_what_to_install(folder, kept, trac
         done.stderr
         == f"--to {tracker}: {tracker} is not installed; pip install 'stability-harness[{tracker}]'\n"
     )
+
+
+def test_mlflow_without_what_its_database_needs_says_what_to_install(folder, kept):
+    code = (
+        "import sys; sys.modules['alembic'] = None; sys.argv = ['stability', 'log', 'out', '--to', 'mlflow']\n"
+        "from stability.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(
+        "mlflow.db is a database, for which alembic is not installed; pip install 'stability-harness[mlflow]'\n"
+    )

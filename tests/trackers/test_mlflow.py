@@ -173,6 +173,14 @@ def test_a_store_that_cannot_be_reached_is_one_line_without_its_password(client,
     assert "\n" not in str(caught.value)
 
 
+def test_an_address_that_is_none_is_one_line_without_its_password(client, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://someone:secret@host")
+    with pytest.raises(TrackerError, match=r"^mlflow: .*nonsense://host") as caught:
+        MlflowTracker("any")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("store", "shown"),
     [
