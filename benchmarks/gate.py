@@ -3,12 +3,14 @@
     python -m benchmarks.gate [--layers 5] [--repeats 3] [--folder /tmp]
 
 Five layers of Llama-2-7B's shapes are 35 tensors and 1.9 GiB; one of them gets a rank-1 edit. The pair is
-made below the folder, and removed. All ways run in one process, in turn, on the same files; GB/s counts the
-bytes of both checkpoints, ratios are medians over the repeats, and `cold` means dropped from the page cache.
+made below the folder, and removed. All ways run in one process, in turn, on the same files and on as many
+threads; GB/s counts the bytes of both checkpoints, ratios are medians over the repeats, and `cold` means
+dropped from the page cache. Where others use the machine too, CPU seconds (of all threads) say more than the
+clock.
 
-`looking` finds which tensors differ. `whole` is everything that `stability gate` works out of weights: that,
-the norms of what differs and of its like in other layers, and the rank of the change. Peak memory is that of
-a process of its own.
+`whole` is everything that `stability gate` works out of weights. Its stages are `looking`, which finds the
+tensors that differ; `change`, the norms of the one that does, and of the difference, and its rank; and
+`peers`, the norms of that kind of matrix in the other layers. Peak memory is that of a process of its own.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from stability.gate.compare import compare, differing_tensors
+from stability.gate.change import change_of
+from stability.gate.compare import compare, differing_tensors, norms
 from stability.gate.folder import open_folder
 from stability.gate.layout import Layout, lay_out
 from stability.gate.windows import same, threads
@@ -43,6 +47,7 @@ SHAPES = {
 }
 EDITED = "model.layers.3.mlp.down_proj.weight"
 BUFFER = 2**24
+MEMCMP, LOADING = "memcmp of memory", "load both, subtract"
 MEMORY = """
 import re, sys
 from pathlib import Path
@@ -145,20 +150,24 @@ def memory(base: Path, edited: Path) -> None:
 
 def warm(base: Layout, edited: Layout, size: int, repeats: int) -> None:
     """From the page cache."""
+    torch.set_num_threads(threads())
+    kind = EDITED.rpartition("layers.3.")[2]
+    peers = [name for name in base.tensors if name.endswith(kind) and name != EDITED]
     ways: dict[str, Callable[[], object]] = {
-        "memcmp of memory": memcmp(size),
-        "looking": lambda: differing_tensors(base.tensors, edited.tensors, base.tensors),
+        MEMCMP: memcmp(size),
         "whole": lambda: compare(base, edited),
-        "load both, subtract": lambda: naive(base, edited),
+        "  looking": lambda: differing_tensors(base.tensors, edited.tensors, base.tensors),
+        "  change": lambda: change_of(base.tensors[EDITED], edited.tensors[EDITED]),
+        "  peers": lambda: norms([base.tensors[name] for name in peers], names=peers),
+        LOADING: lambda: naive(base, edited),
     }
-    seconds = race(ways, repeats, prepare=lambda: None)
+    times = race(ways, repeats, prepare=lambda: None)
     print("\nwarm")
     for way in ways:
         print(
-            f"  {way:20} {statistics.median(seconds[way]):7.3f} s "
-            f"{size / statistics.median(seconds[way]) / 1e9:6.1f} GB/s   "
-            f"of memcmp's rate: {ratio(seconds['memcmp of memory'], seconds[way]):5.2f}   "
-            f"over loading both: {ratio(seconds['load both, subtract'], seconds[way]):5.1f}"
+            line(way, times[way], size),
+            f"  of memcmp's rate: {ratio(times[MEMCMP], times[way]):5.2f}",
+            f"  over loading both: {ratio(times[LOADING], times[way]):5.1f}",
         )
 
 
@@ -170,35 +179,47 @@ def cold(base: Layout, edited: Layout, size: int, repeats: int) -> None:
         "looking": lambda: differing_tensors(base.tensors, edited.tensors, base.tensors),
         "whole": lambda: compare(base, edited),
     }
-    seconds = race(ways, repeats, prepare=lambda: drop(files))
+    times = race(ways, repeats, prepare=lambda: drop(files))
     print("\ncold")
     for way in ways:
-        print(
-            f"  {way:20} {statistics.median(seconds[way]):7.3f} s "
-            f"{size / statistics.median(seconds[way]) / 1e9:6.1f} GB/s   "
-            f"of the plain read's rate: {ratio(seconds['plain read'], seconds[way]):5.2f}"
-        )
+        share = ratio(times["plain read"], times[way])
+        print(line(way, times[way], size) + f"   of the plain read's rate: {share:5.2f}")
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds by the clock and of all threads, one of each per repeat."""
+
+    wall: list[float]
+    cpu: list[float]
 
 
 def race(
     ways: dict[str, Callable[[], object]], repeats: int, prepare: Callable[[], None]
-) -> dict[str, list[float]]:
-    """Seconds of each, run in turn, another one first in each repeat."""
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
+) -> dict[str, Times]:
+    """The times of each, run in turn, another one first in each repeat."""
+    times = {way: Times([], []) for way in ways}
     for repeat in range(repeats):
         first = repeat % len(ways)
         order = [*ways.items()]
         for way, run in order[first:] + order[:first]:
             prepare()
-            started = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             run()
-            seconds[way].append(time.perf_counter() - started)
-    return seconds
+            times[way].wall.append(time.perf_counter() - wall)
+            times[way].cpu.append(time.process_time() - cpu)
+    return times
 
 
-def ratio(one: list[float], other: list[float]) -> float:
-    """The median of ratios taken within a repeat."""
-    return statistics.median(a / b for a, b in zip(one, other, strict=True))
+def line(way: str, times: Times, size: int) -> str:
+    """A way's name, its times and its rate."""
+    wall, cpu = statistics.median(times.wall), statistics.median(times.cpu)
+    return f"  {way:20} {wall:7.3f} s {cpu:7.3f} s CPU {size / wall / 1e9:6.1f} GB/s"
+
+
+def ratio(one: Times, other: Times) -> float:
+    """The median of ratios taken within a repeat, by the clock."""
+    return statistics.median(a / b for a, b in zip(one.wall, other.wall, strict=True))
 
 
 def memcmp(size: int) -> Callable[[], None]:

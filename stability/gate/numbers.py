@@ -1,12 +1,13 @@
-"""Numbers from the bytes of a tensor, and sums of squares of them that are right at any size.
+"""Numbers from the bytes of a tensor, and norms of them that are right at any size.
 
-Half precisions are widened to float32, which holds them exactly; a chunk that fits the cache is squared in
-place and summed pairwise, and the chunks are added in float64, as `stability.metrics.norms` does.
+Half precisions are widened to float32, which holds them exactly. A few hundred squares at a time are summed
+in float32, and those sums in float64; where float32 squares over- or underflow, all is done in float64.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from stability.gate.folder import BYTES
 from stability.gate.windows import Bytes
 
-CHUNK = 2**17  # values
-SMALLEST_SUM = 1e-26  # below it, squares lost to underflow could be more than 1e-6 of a chunk's sum
+ROW = 256  # values: rounded sums of so many are right to 1e-6 where the processor adds in a few lanes
+SMALLEST_SUM, LARGEST_SUM = 1e-24, 1e300  # outside of them, squares may have under- or overflown
 STORED: dict[str, type[np.generic]] = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16,
     "F8_E4M3": np.uint8, "F8_E5M2": np.uint8, "I64": np.int64, "I32": np.int32, "I16": np.int16,
@@ -78,13 +79,30 @@ def _float8_table(dtype: str) -> NDArray[np.float32]:
     return np.array(values, np.float32)
 
 
-def sum_of_squares(values: Floats) -> float:
-    """Σ x² of a chunk; a NaN gives NaN, an infinity without one infinity."""
+def norm_of(values: Floats) -> float:
+    """√Σ x² of one window; a NaN gives NaN, an infinity without one infinity."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        total = float(np.square(values).sum())
-        if not SMALLEST_SUM <= total < math.inf and values.dtype == np.float32:
-            total = float(np.square(values, dtype=np.float64).sum())
-    return total
+        squares = _sum_of_squares(values)
+        if SMALLEST_SUM <= squares < LARGEST_SUM or not np.isfinite(values).all():
+            return math.sqrt(squares)
+        largest = float(np.abs(values).max(initial=0))
+        scaled = values.astype(np.float64) / (largest or 1.0)
+        return largest * math.sqrt(_sum_of_squares(scaled))
+
+
+def _sum_of_squares(values: Floats) -> float:
+    """Σ x², a row of `ROW` values by one product, and the rows in float64."""
+    whole = len(values) // ROW * ROW
+    rows = values[:whole].reshape(-1, 1, ROW)
+    by_row = np.matmul(rows, rows.transpose(0, 2, 1))
+    rest = values[whole:]
+    return float(by_row.sum(dtype=np.float64)) + float(np.dot(rest, rest))
+
+
+def norm_of_parts(norms: Iterable[float]) -> float:
+    """The norm of what has parts of these norms; a NaN gives NaN."""
+    listed = list(norms)
+    return math.nan if any(map(math.isnan, listed)) else math.hypot(*listed)
 
 
 def count_nonfinite(values: Floats) -> int:

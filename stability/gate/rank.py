@@ -43,52 +43,73 @@ def rounding_floor(norm: float, rows: int, columns: int, spacing: float) -> floa
     return 2 * spacing * norm * (1 / math.sqrt(rows) + 1 / math.sqrt(columns))
 
 
-def streamed_rank(total: Total, rows: int, columns: int, floor: float) -> int:
+def first_basis(rows: int, columns: int) -> Rows:
+    """The random basis, [columns, width], that `streamed_rank` begins with."""
+    return _random(columns, _width(WIDTHS[0], rows, columns))
+
+
+def applied(block: Rows, basis: Rows) -> Rows:
+    """The block's part of (ΔW)ᵀ ΔW Q, [columns, width]."""
+    image: Rows = block @ basis
+    product: Rows = (image.T @ block).T  # BLAS is faster this way round
+    return product
+
+
+def streamed_rank(
+    total: Total, rows: int, columns: int, floor: float, first: NDArray[np.float64] | None = None
+) -> int:
     """How many singular values of a matrix lie above `floor` and above 1e-5 of the largest; 256 at most.
 
     `total` goes over the matrix; rows that are zero may be left out. What lies so near to the floor that
-    rounding could have made it may count or not.
+    rounding could have made it may count or not. `first` is what `applied` with `first_basis` adds up to,
+    where somebody has gone over the matrix already.
     """
-    full = min(rows, columns)
-    for width in WIDTHS:
-        width = min(width, full, max(LARGEST_BASIS // columns, 1))
-        found = _values(total, columns, width, floor)
-        count = int(np.count_nonzero(found > _limit(found, floor)))
-        if width in (full, MOST) or count <= width - SPARE:
+    widths = sorted({_width(width, rows, columns) for width in WIDTHS})
+    for width in widths:
+        if first is None:
+            first = total(partial(applied, basis=_random(columns, width)))
+        basis, first = _orthonormal(first), None
+        values = _values(total, basis)
+        count = _count(values, floor)
+        if count > width - SPARE and width < widths[-1]:
+            continue  # another iteration can find more only
+        if count < width and _is_near(values, floor):
+            values = _values(total, _orthonormal(total(partial(applied, basis=basis))))
+            count = _count(values, floor)
+        if count <= width - SPARE:
             break
     return count
+
+
+def _values(total: Total, basis: Rows) -> Sums:
+    """The singular values of ΔW Q, from the top, for an orthonormal Q [columns, width]."""
+    squares = np.linalg.eigvalsh(total(partial(_gram, basis=basis)))[::-1]
+    values: Sums = np.sqrt(np.maximum(squares, 0))
+    return values
 
 
 def _limit(values: Sums, floor: float) -> float:
     return max(floor, RELATIVE * float(values[0]))
 
 
-def _values(total: Total, columns: int, width: int, floor: float) -> Sums:
-    """The largest `width` singular values, from the top; of two iterations if one is near the floor.
+def _count(values: Sums, floor: float) -> int:
+    return int(np.count_nonzero(values > _limit(values, floor)))
 
-    After one they may be a good deal too small where they are not much larger than what is left over.
-    """
-    generator = np.random.default_rng(0)
-    basis = _orthonormal(generator.standard_normal((columns, width)))
-    basis = _orthonormal(total(partial(_applied, basis=basis)))
-    both = total(partial(_applied_and_gram, basis=basis))  # [columns + width, width]
-    values = _roots(both[columns:])
+
+def _is_near(values: Sums, floor: float) -> bool:
+    """Whether values that are much too small after one iteration, being near to the rest, could matter."""
     limit = _limit(values, floor)
-    if not np.any((values > limit / UNSURE) & (values < limit * UNSURE)):
-        return values
-    return _roots(total(partial(_gram, basis=_orthonormal(both[:columns]))))
+    return bool(np.any((values > limit / UNSURE) & (values < limit * UNSURE)))
 
 
-def _roots(gram: Sums) -> Sums:
-    """The singular values, from the top, of what the Gram matrix is of."""
-    values: Sums = np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0))
-    return values
+def _width(width: int, rows: int, columns: int) -> int:
+    return min(width, rows, columns, max(LARGEST_BASIS // columns, 1))
 
 
-def _applied(block: Rows, basis: Rows) -> Rows:
-    """The block's part of (ΔW)ᵀ ΔW Q, [columns, width]."""
-    product: Rows = block.T @ (block @ basis)
-    return product
+def _random(columns: int, width: int) -> Rows:
+    """Gaussian columns of length 1 or so, which are almost at right angles."""
+    values = np.random.default_rng(0).standard_normal((columns, width), np.float32)
+    return values / np.float32(math.sqrt(columns))
 
 
 def _gram(block: Rows, basis: Rows) -> Sums:
@@ -96,13 +117,6 @@ def _gram(block: Rows, basis: Rows) -> Sums:
     image = (block @ basis).astype(np.float64)
     product: Sums = image.T @ image
     return product
-
-
-def _applied_and_gram(block: Rows, basis: Rows) -> Sums:
-    """Both, one above the other."""
-    image = block @ basis
-    wide = image.astype(np.float64)
-    return np.concatenate([block.T @ image, wide.T @ wide])
 
 
 def _orthonormal(vectors: NDArray[np.float64]) -> Rows:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from stability.gate.compare import Change, Comparison
+from stability.gate.change import Change
+from stability.gate.compare import Comparison
 from stability.gate.layout import Layout
 from stability.record import Reading
 from stability.record.schema import Over

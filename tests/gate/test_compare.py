@@ -14,12 +14,22 @@ from stability.errors import ModelError
 from stability.gate.compare import compare
 from stability.gate.folder import open_folder
 from stability.gate.layout import lay_out
-from stability.gate.windows import WINDOW, Pair, over, windows
+from stability.gate.windows import WINDOW, Pair, blocks, over, windows
 
 from .conftest import down, llama
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+
+
+class Like:
+    """As much of a stored tensor as is needed to cut it."""
+
+    name = "x"
+
+    def __init__(self, dtype, elements):
+        self.dtype = {torch.bfloat16: "BF16", torch.float32: "F32"}[dtype]
+        self.elements = elements
 
 
 def compared(base, edited):
@@ -55,6 +65,88 @@ def test_the_figures_of_what_differs_are_those_of_float64(save, dtype):
     assert comparison.changes["model.norm.weight"].rank is None
     assert comparison.changes[down(1)].rank == 1 or dtype.itemsize == 1
     assert comparison.norms == pytest.approx({down(i): norm(base[down(i)]) for i in (0, 2)}, rel=1e-6)
+
+
+def rank_of(delta):
+    values = torch.linalg.svdvals(delta)
+    return int((values > 1e-5 * values[0]).sum())
+
+
+def of_size(scale, dtype):
+    """A matrix of values near `scale`, and the same after an edit of rank 2 of some rows."""
+    generator = torch.Generator().manual_seed(2)
+    signs = torch.randint(0, 2, (12, 20), generator=generator) * 2.0 - 1
+    left = torch.zeros(12, 2, dtype=torch.float64)
+    left[0:8:2, 0] = left[1:8:2, 1] = 1
+    right = torch.randint(1, 4, (2, 20), generator=generator).double()
+    base = (signs.double() * scale).to(dtype)
+    return base, (base.double() + left @ right * base.double().abs().max()).to(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (torch.float32, 1e-44), (torch.float32, 1e-39), (torch.float32, 1e-20), (torch.float32, 1e18),
+        (torch.float32, 5e37), (torch.bfloat16, 1e-39), (torch.bfloat16, 1e-25), (torch.bfloat16, 5e37),
+        (torch.float16, 6e-8), (torch.float16, 1e4), (torch.float64, 1e-300), (torch.float64, 1e-30),
+        (torch.float64, 1e100), (torch.float64, 1e300),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_figures_hold_for_the_smallest_and_the_largest_values(save, dtype, scale):
+    base, edited = llama(dtype), llama(dtype)
+    base[down(1)], edited[down(1)] = of_size(scale, dtype)
+    before, now = (one[down(1)].double() / scale for one in (base, edited))
+    change = compared(save("base", base), save("edited", edited)).changes[down(1)]
+    assert change.base_norm / scale == pytest.approx(norm(before), rel=1e-6)
+    assert change.norm / scale == pytest.approx(norm(now), rel=1e-6)
+    assert change.delta_norm / scale == pytest.approx(norm(now - before), rel=1e-6)
+    assert (change.nonfinite_base, change.nonfinite) == (0, 0)
+    assert change.elements == int((before != now).sum())
+    assert change.rank == rank_of(now - before) == 2
+
+
+def test_a_difference_that_float32_has_no_room_for_is_right(save):
+    base, edited = llama(torch.float32), llama(torch.float32)
+    base[down(1)] = torch.full((12, 20), 3e38)
+    edited[down(1)] = -base[down(1)]
+    change = compared(save("base", base), save("edited", edited)).changes[down(1)]
+    assert change.delta_norm == pytest.approx(6e38 * math.sqrt(240), rel=1e-6)
+    assert (change.rank, change.nonfinite) == (1, 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(1, 20), (20, 1), (1, 1), (0, 20), (20, 0), (240,), ()], ids=str)
+def test_a_tensor_of_any_shape_has_figures(save, dtype, shape):
+    base, edited = llama(dtype), llama(dtype)
+    base["odd"] = torch.full(shape, 2.0).to(dtype)
+    edited["odd"] = torch.full(shape, -3.0).to(dtype)  # far enough for the floor of float8
+    comparison = compared(save("base", base), save("edited", edited))
+    elements = math.prod(shape)
+    assert comparison.changed == (("odd",) if elements else ())
+    for change in comparison.changes.values():
+        assert (change.elements, change.rank) == (elements, 1 if len(shape) == 2 else None)
+        assert (change.base_norm, change.norm, change.delta_norm) == pytest.approx(
+            tuple(size * math.sqrt(elements) for size in (2, 3, 5)), rel=1e-6
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+def test_a_tensor_of_several_blocks_has_the_figures_of_all_of_them(save, dtype):
+    generator = torch.Generator().manual_seed(0)
+    base = {**llama(dtype), down(1): (0.02 * torch.randn(1500, 1300, generator=generator)).to(dtype)}
+    assert len(list(blocks(Like(dtype, 1500 * 1300), 1300))) == 4
+    edited = dict(base)
+    left, right = (torch.randn(side, 3, generator=generator) for side in (1500, 1300))
+    left[:400, 1:] = left[400:900] = left[900:1200, :2] = left[1200:, ::2] = 0  # a block is equal
+    edited[down(1)] = (base[down(1)].float() + 0.01 * left @ right.T).to(dtype)
+    change = compared(save("base", base), save("edited", edited)).changes[down(1)]
+    before, now = base[down(1)].double(), edited[down(1)].double()
+    assert change.base_norm == pytest.approx(norm(before), rel=1e-7)
+    assert change.norm == pytest.approx(norm(now), rel=1e-7)
+    assert change.delta_norm == pytest.approx(norm(now - before), rel=1e-7)
+    assert change.elements == int((before != now).sum())
+    assert change.rank == 3
 
 
 @given(
@@ -154,11 +246,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(save):
 
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 300))
 def test_windows_cover_a_tensor_once_in_whole_rows(elements, whole, size):
-    class Like:
-        dtype, name = "BF16", "x"
-
-    Like.elements = elements
-    parts = list(windows(Like, whole, size))
+    parts = list(windows(Like(torch.bfloat16, elements), whole, size))
     assert np.array_equal([i for part in parts for i in range(part.start, part.stop)], np.arange(elements))
     assert all((part.stop - part.start) % whole == 0 for part in parts[:-1])
     assert all((part.stop - part.start) * 2 <= max(size, 2 * whole) for part in parts)

@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stability.gate.folder import BYTES
-from stability.gate.numbers import SPACING, STORED, count_nonfinite, sum_of_squares, widen
+from stability.gate.numbers import SPACING, STORED, count_nonfinite, norm_of, norm_of_parts, widen
 
 TORCH = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -47,14 +49,52 @@ def test_the_spacing_is_that_of_the_dtype(dtype):
     assert SPACING[dtype] == torch.finfo(TORCH[dtype]).eps
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e-3, 1.0, 1e25])
-def test_squares_are_right_where_float32_has_no_room_for_them(scale):
+def exact_norm(values):
+    return math.sqrt(math.fsum(float(value) ** 2 for value in values))
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-38, 1e-30, 1e-3, 1.0, 1e19, 1e37])
+def test_a_norm_is_right_where_float32_has_no_room_for_squares(scale):
     values = (np.random.default_rng(0).standard_normal(5000) * scale).astype(np.float32)
-    assert sum_of_squares(values) == pytest.approx(float((values.astype(np.float64) ** 2).sum()), rel=1e-6)
+    assert norm_of(values) == pytest.approx(exact_norm(values), rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-200, 1.0, 1e200, 1e305])
+def test_a_norm_is_right_where_float64_has_no_room_for_squares(scale):
+    values = np.array([3.0, -4.0, 0.0]) * scale
+    assert norm_of(values) == pytest.approx(5 * scale, rel=1e-14)
+
+
+@given(
+    st.integers(0, 2000),
+    st.floats(2.0**-120, 2.0**100, width=32),
+    st.sampled_from(["constant", "normal", "one large"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_norm_is_right_at_any_length(length, scale, kind):
+    values = np.full(length, scale, np.float32)
+    if kind == "normal":
+        values *= np.random.default_rng(length).standard_normal(length).astype(np.float32)
+    elif length:
+        values[length // 2] *= 1e3 if kind == "one large" else 1
+    assert norm_of(values) == pytest.approx(exact_norm(values), rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 0.7071, 1.9999])
+def test_a_norm_does_not_drift_over_many_equal_values(value):
+    values = np.full(2**22, value, np.float32)  # a plain dot is wrong by 1e-5 here
+    assert norm_of(values) == pytest.approx(float(values[0]) * 2**11, rel=1e-6)
+
+
+@given(st.lists(st.lists(st.floats(-1e300, 1e300)), max_size=5))
+def test_a_norm_is_that_of_its_parts(parts):
+    whole = np.array([value for part in parts for value in part])
+    assert norm_of_parts([norm_of(np.array(part)) for part in parts]) == pytest.approx(norm_of(whole))
 
 
 def test_what_is_no_number_is_seen_and_counted():
     values = np.array([1, math.nan, math.inf, 2], np.float32)
-    assert math.isnan(sum_of_squares(values))
-    assert sum_of_squares(values[2:]) == math.inf
+    assert math.isnan(norm_of(values))
+    assert norm_of(values[2:]) == math.inf
+    assert math.isnan(norm_of_parts([math.inf, math.nan]))
     assert count_nonfinite(values) == 2

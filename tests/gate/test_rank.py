@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stability.gate.rank import MOST, RELATIVE, rounding_floor, streamed_rank
+from stability.gate.rank import MOST, RELATIVE, applied, first_basis, rounding_floor, streamed_rank
 
 
 def in_blocks(matrix, rows=7):
@@ -56,15 +56,28 @@ def test_a_change_stored_in_bfloat16_has_the_rank_of_the_edit(rank, shape):
     assert streamed_rank(in_blocks(delta, 64), *shape, floor) == rank
 
 
-def test_singular_values_just_above_the_floor_are_found():
+@pytest.mark.parametrize(("rank", "value", "floor"), [(6, 5.0, 4.0), (8, 1.5, 1.2), (8, 3.0, 2.8)])
+def test_singular_values_just_above_the_floor_are_found(rank, value, floor):
     generator = np.random.default_rng(3)
     rows, columns = 400, 600
     noise = generator.standard_normal((rows, columns)) / (np.sqrt(rows) + np.sqrt(columns))  # of norm 1
-    left = np.linalg.qr(generator.standard_normal((rows, 6)))[0]
-    right = np.linalg.qr(generator.standard_normal((columns, 6)))[0]
-    matrix = noise + 5.0 * left @ right.T
-    assert counted(matrix, 4.0) == 6
-    assert streamed_rank(in_blocks(matrix, 50), rows, columns, 4.0) == 6
+    left = np.linalg.qr(generator.standard_normal((rows, rank)))[0]
+    right = np.linalg.qr(generator.standard_normal((columns, rank)))[0]
+    matrix = noise + value * left @ right.T
+    assert counted(matrix, floor) == rank
+    assert streamed_rank(in_blocks(matrix, 50), rows, columns, floor) == rank
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 6), st.sampled_from([0.0, 0.02, 0.3]))
+@settings(max_examples=40, deadline=None)
+def test_a_rank_is_never_overstated(seed, decay, floor):
+    generator = np.random.default_rng(seed)
+    left = np.linalg.qr(generator.standard_normal((90, 80)))[0]
+    right = np.linalg.qr(generator.standard_normal((110, 80)))[0]
+    matrix = left * np.exp(-decay * np.arange(80) / 8) @ right.T  # no gap anywhere
+    values = np.linalg.svd(matrix, compute_uv=False)
+    limit = max(floor, RELATIVE * values[0]) - 1e-6 * values[0]  # float32's rounding
+    assert streamed_rank(in_blocks(matrix), 90, 110, floor) <= int((values > limit).sum())
 
 
 def test_successive_roundings_alone_stay_below_the_floor():
@@ -84,3 +97,22 @@ def test_successive_roundings_alone_stay_below_the_floor():
 def test_a_full_rank_is_said_up_to_256():
     matrix = np.random.default_rng(0).standard_normal((500, 600))
     assert streamed_rank(in_blocks(matrix, 100), 500, 600, 0.0) == MOST
+
+
+@pytest.mark.parametrize("rank", [1, 8, 9, 70])
+def test_a_pass_made_beforehand_is_one_pass_less_and_the_same_rank(rank):
+    generator = np.random.default_rng(rank)
+    matrix = generator.standard_normal((150, rank)) @ generator.standard_normal((rank, 130))
+    passes = []
+
+    def total(work):
+        passes.append(work)
+        return in_blocks(matrix)(work)
+
+    assert streamed_rank(total, 150, 130, 0.0) == rank
+    alone = len(passes)
+    passes.clear()
+    basis = first_basis(150, 130)
+    first = in_blocks(matrix)(lambda block: applied(block, basis))
+    assert streamed_rank(total, 150, 130, 0.0, first) == rank
+    assert len(passes) == alone - 1

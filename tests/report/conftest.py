@@ -64,6 +64,10 @@ def hostile(records: ModuleType, gate: MakeGate) -> tuple[Record, Judgement]:
         "status": "failed",
         "failed_at": 20,
         "timing": {HOSTILE: 3.0},
+        "edits": tuple(
+            edit.model_copy(update={"id": HOSTILE, "subject": HOSTILE, "prompt": HOSTILE, "target": HOSTILE})
+            for edit in run.edits
+        ),
     }
     run = run.model_copy(update=names)
     model = records.model().model_copy(update={"name": HOSTILE, "architecture": HOSTILE})
