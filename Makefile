@@ -44,8 +44,8 @@ sample: install
 	$(BIN)/stability plot reports/sample --editor memit --editor ft
 
 docs: install
-	$(BIN)/mkdocs build --strict --quiet
-	@echo site/index.html
+	$(BIN)/mkdocs build --strict
+	@echo 'site/index.html; with its search: $(BIN)/python -m http.server --directory site'
 
 clean:
 	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache dist

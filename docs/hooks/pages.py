@@ -11,6 +11,7 @@ from typing import Any
 from command_pages import command_line
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from plugin_page import pytest_options
 from registry_pages import editor_settings, metric_pages
 from schema_pages import json_schema, record_page, suite_page
 
@@ -57,6 +58,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "command-line.md": command_line,
     "editor-settings.md": editor_settings,
     "metrics.md": metric_pages,
+    "pytest-options.md": pytest_options,
     "python-api.md": python_api,
     "record-schema.md": record_page,
     "record.schema.json": lambda: json_schema(Record),

@@ -86,6 +86,12 @@ def folder(tmp_path: Path, pages: list[Any]) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def earlier_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where runs are kept that pages take to have been made before."""
+    return tmp_path_factory.mktemp("earlier")
+
+
 @pytest.fixture
 def run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], shared_store: Any
@@ -190,7 +196,7 @@ def is_small(command: Any) -> bool:
     return "suites/" in command.text or RUN.search(command.text) is not None
 
 
-def test_a_page_does_what_it_says(busy_page, run, folder):
+def test_a_page_does_what_it_says(busy_page, run, folder, earlier_runs):
     for step in busy_page.steps():
         if not hasattr(step, "output"):
             write(step, folder)
@@ -198,8 +204,11 @@ def test_a_page_does_what_it_says(busy_page, run, folder):
         if step.text in NOT_HERE or (step.is_script and busy_page.path.name == SCRIPTS_ELSEWHERE):
             continue
         for name, suite, editor in RUN.findall(step.text):
-            if not (folder / name).exists():
+            if not (folder / name).exists() and not (earlier_runs / name).exists():
                 run(replace(step, text=f"stability run suites/{suite}.stability.yaml --editor {editor}"))
+                shutil.copytree(folder / name, earlier_runs / name)
+            elif not (folder / name).exists():
+                shutil.copytree(earlier_runs / name, folder / name)
         status, output = run(step)
         said = f"{busy_page.path.name}:{step.line}: {step.text}\n{output}"
         shown, seen = verdicts(step.output), verdicts(output.splitlines())

@@ -32,10 +32,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
     return folder
 
 
@@ -88,6 +89,13 @@ def test_the_reference_of_python_has_every_public_name(site):
     content = (site / "python-api.html").read_text(encoding="utf-8")
     for module in (stability, testing):
         assert all(f">{name}<" in re.sub(r"\s", "", content) for name in module.__all__)
+
+
+def test_the_reference_of_the_plugin_has_every_option(site, pytestconfig):
+    shown = text(site, "pytest-options")
+    (group,) = (group for group in pytestconfig._parser._groups if group.name == "stability")
+    assert len(group.options) > 5
+    assert all(name in shown for option in group.options for name in option.names())
 
 
 def test_the_schemas_have_every_key(site):
