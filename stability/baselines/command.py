@@ -57,7 +57,7 @@ def list_command(
     place: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PLACE]", help="A suite, or a folder of suites; default: suites, or the folder here."
+            metavar="PLACE", help="A suite, or a folder of suites; default: suites, or the folder here."
         ),
     ] = None,
     baselines: Folder = None,

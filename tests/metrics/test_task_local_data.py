@@ -216,10 +216,12 @@ def test_the_folder_may_be_named_by_the_environment(
     assert prompts(ours, "wnli") == ["E.\nQuestion: F. True or False?\nAnswer: True"]
 
 
+@pytest.mark.parametrize("way", ["absolute", "relative"])
 def test_any_task_of_lm_eval_takes_its_documents_from_a_folder_of_its_name(
-    world: LoadedModel, data: Path, tmp_path: Path
+    world: LoadedModel, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ):
-    own = tmp_path / "own"
+    monkeypatch.chdir(tmp_path)
+    own = Path("own").absolute() if way == "absolute" else Path("own")
     write(
         own / "capitals.yaml",
         "task: capitals\ndataset_path: nobody/capitals\ntest_split: test\noutput_type: multiple_choice\n"

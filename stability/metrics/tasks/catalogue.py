@@ -76,7 +76,7 @@ class Catalogue:
         if spec.include_path is not None:
             if not Path(spec.include_path).is_dir():
                 raise DataError(f"tasks.include_path: there is no folder {spec.include_path}")
-            own.append(spec.include_path)
+            own.append(str(Path(spec.include_path).resolve()))  # YAML in other folders includes it, too
         packaged = Path(lm_eval.tasks.__file__).parent
         frequent = [str(packaged / folder) for folder in FREQUENT]
         with quiet():
