@@ -17,24 +17,23 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a text, as UTF-8, or bytes to `path` through a temporary file beside it, synced, then renamed.
 
     Raises:
-        RecordError: the folder cannot be made, or takes no file.
+        RecordError: the folder cannot be made, takes no file, or holds a folder of that name.
     """
-    encoded = content.encode("utf-8") if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
     except OSError as error:
-        raise RecordError(f"{path}: cannot be written: {error.strerror}; choose another folder") from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(encoded)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        raise RecordError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
 
 
 def write_record(record: Record, path: Path) -> None:

@@ -13,7 +13,7 @@ from stability.metrics.hyperspherical_energy import HypersphericalEnergy, hypers
 def reference(rows):
     rows = rows.double().numpy()
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    distances = np.linalg.norm(rows[:, None] - rows[None], axis=2)
+    distances = np.maximum(np.linalg.norm(rows[:, None] - rows[None], axis=2), 1e-6)
     return (1 / distances[~np.eye(len(rows), dtype=bool)]).sum()
 
 

@@ -128,7 +128,7 @@ def test_what_is_not_there_is_said_before_anything_is_written(
 
 def test_a_folder_that_cannot_be_made_is_said_in_a_line(gate: Gate, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RecordError, match=r"memit-norms\.svg: cannot be written: .*choose another folder"):
+    with pytest.raises(RecordError, match=r"memit-norms\.svg: cannot be written: .*choose another place"):
         write_figures(*gate(), tmp_path / "file", names=["norms"], formats=["svg"])
 
 
