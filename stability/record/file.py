@@ -33,7 +33,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise RecordError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
+        reason = error.strerror or error
+        raise RecordError(f"{path}: cannot be written: {reason}; choose another place") from error
 
 
 def write_record(record: Record, path: Path) -> None:

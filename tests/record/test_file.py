@@ -54,7 +54,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "replace", broken)
-    with pytest.raises(RecordError, match="run.json: cannot be written: disk full"):
+    with pytest.raises(RecordError, match=r"run\.json: cannot be written: disk full"):
         write_record(record(a=2), path)
     monkeypatch.undo()
     assert read_record(path) == record(a=1)
