@@ -33,11 +33,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from stability.gate.change import change_of
-from stability.gate.compare import compare, differing_tensors, norms
-from stability.gate.folder import open_folder
-from stability.gate.layout import Layout, lay_out
-from stability.gate.windows import same, threads
+from stability.gate.files.folder import open_folder
+from stability.gate.files.layout import Layout, lay_out
+from stability.gate.weights.change import change_of
+from stability.gate.weights.compare import compare, differing_tensors, norms
+from stability.gate.weights.windows import same, threads
 
 SHAPES = {
     **{f"self_attn.{name}_proj": (4096, 4096) for name in "qkvo"},

@@ -19,8 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from torch import Tensor
 
-from stability.metrics.norms import frobenius_norm
-from stability.metrics.spectral import spectral_norm
+from stability.metrics.weights.steps.norms import frobenius_norm
+from stability.metrics.weights.steps.spectral import spectral_norm
 
 
 def main() -> None:

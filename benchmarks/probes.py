@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from stability.metrics.probes import PairProbes, fit_probes
+from stability.metrics.activations.steps.probes import PairProbes, fit_probes
 
 T = TypeVar("T")
 

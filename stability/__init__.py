@@ -10,14 +10,15 @@ Importing this package imports neither torch nor transformers; what needs them b
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stability.lazy import attributes_from
 
 if TYPE_CHECKING:
     from stability.api import Report, StabilityFailure, Suite
-    from stability.edits import Edit
+    from stability.data.edits import Edit
     from stability.errors import StabilityError
-    from stability.gate.guard import Bisection, Decision, Guard
+    from stability.guard.guard import Bisection, Decision, Guard
     from stability.record import Record, read_record
 
 __all__ = [
@@ -33,25 +34,16 @@ __all__ = [
     "read_record",
 ]
 
-_HOMES = {
-    "Bisection": "stability.gate.guard",
-    "Decision": "stability.gate.guard",
-    "Edit": "stability.edits",
-    "Guard": "stability.gate.guard",
-    "Record": "stability.record",
-    "Report": "stability.api",
-    "StabilityError": "stability.errors",
-    "StabilityFailure": "stability.api",
-    "Suite": "stability.api",
-    "read_record": "stability.record",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name's module when the name is first used (PEP 562)."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'stability' has no attribute {name!r}")
+__getattr__ = attributes_from(
+    __name__,
+    {
+        "stability.api": ("Report", "StabilityFailure", "Suite"),
+        "stability.data.edits": ("Edit",),
+        "stability.errors": ("StabilityError",),
+        "stability.guard.guard": ("Bisection", "Decision", "Guard"),
+        "stability.record": ("Record", "read_record"),
+    },
+)
 
 
 def __dir__() -> list[str]:

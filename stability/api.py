@@ -22,8 +22,8 @@ from stability.judge.verdict import plain
 from stability.record import Record, read_record, write_record
 from stability.record.file import write_atomically
 from stability.report import render_html, render_junit, render_markdown, render_terminal
-from stability.report.explanation import explain, explanation_lines
-from stability.report.wording import assertion, details
+from stability.report.explain.explain import explain, explanation_lines
+from stability.report.steps.wording import assertion, details
 from stability.suite import ModelSpec, SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stability.editors import LoadedEditor
-    from stability.engine import Experiment, Listener
-    from stability.engine.horizon import Horizon
+    from stability.run import Experiment, Listener
+    from stability.run.horizon.search import Horizon
 
 RECORD_FILE = "run.json"
 HORIZON_FILE = "horizon.json"
@@ -133,7 +133,7 @@ class Report:
         Raises:
             UsageError: no figure, editor or format is called so, or the record has nothing for a figure.
         """
-        from stability.report.figure_files import write_figures
+        from stability.report.charts.files import write_figures
 
         return write_figures(self.record, self.judgement, Path(folder), names, editors, formats, dpi)
 
@@ -218,7 +218,7 @@ class Suite:
             UsageError: the suite, an editor's name or a setting is wrong.
             MeasurementError: nothing could be measured. What fails later is in the record and the verdicts.
         """
-        from stability.engine import run_suite
+        from stability.run import run_suite
 
         suite, experiment, editors = self._prepared(
             editor, model, tokenizer, out, listener, trust_remote_code, bench
@@ -252,7 +252,7 @@ class Suite:
             UsageError: the suite, an editor's name or a setting is wrong.
             MeasurementError: nothing could be measured. What fails later is in the horizon's `error`.
         """
-        from stability.engine.horizon import find_horizons
+        from stability.run.horizon.search import find_horizons
 
         use_runs = bench is not None and bench.experiment is not None
         runs = bench.experiment.record.runs if bench is not None and bench.experiment is not None else ()
@@ -277,8 +277,8 @@ class Suite:
     ) -> tuple[Suite, Experiment, Sequence[LoadedEditor]]:
         """The suite with what was replaced, its model with the unedited state measured, and the editors."""
         from stability.editors import wrap_editor
-        from stability.engine import Experiment, Silent
         from stability.models import model_name
+        from stability.run import Experiment, Silent
 
         suite = self
         if isinstance(model, str):

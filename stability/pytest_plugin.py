@@ -70,7 +70,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers: `stability`, `stability_slow`, and one for each metric."""
-    from stability.vocabulary import metric_names
+    from stability.parts import metric_names
 
     config.addinivalue_line(
         "markers", "stability(suite, editor): what the stability_run fixture runs for this test"

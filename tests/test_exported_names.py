@@ -20,7 +20,7 @@ def test_the_public_names_are_sorted_and_all_there():
         "stability",
         "stability.api",
         "stability.cli",
-        "stability.edits",
+        "stability.data.edits",
         "stability.judge",
         "stability.pytest_plugin",
         "stability.record",

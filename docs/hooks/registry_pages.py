@@ -11,7 +11,7 @@ import griffe
 from sources import code, field_comments, prose, table
 
 import stability
-from stability.vocabulary import COSTS, GATE
+from stability.parts import COSTS, GATE
 
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
@@ -80,7 +80,11 @@ def _editors() -> Iterator[griffe.Class]:
     for kind in _classes("editors"):
         above = [one.path for one in kind.mro()]
         named = kind.attributes.get("name")
-        if "stability.editors.protocol.BuiltIn" in above and named is not None and named.value is not None:
+        if (
+            "stability.editors.plugin.protocol.BuiltIn" in above
+            and named is not None
+            and named.value is not None
+        ):
             yield kind
 
 

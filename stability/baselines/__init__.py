@@ -6,7 +6,7 @@ suites/baselines/smoke/rome@world.json      one file for a suite, an editor and 
 
 from stability.baselines.file import read_baseline, write_baseline
 from stability.baselines.keep import Kept, keep, refusal
-from stability.baselines.place import baseline_path, baselines_folder
+from stability.baselines.paths import baseline_path, baselines_folder
 from stability.baselines.search import baselines_for, is_compared
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stability.baselines.file import write_baseline
-from stability.baselines.place import baseline_path
+from stability.baselines.paths import baseline_path
 from stability.errors import UsageError
 from stability.judge import runs_by_editor
 from stability.record import Record

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stability.baselines.file import read_baseline
 from stability.baselines.keep import command
-from stability.baselines.place import baseline_path, baselines_folder
+from stability.baselines.paths import baseline_path, baselines_folder
 from stability.errors import RecordError
 from stability.judge import Baseline, runs_by_editor
 from stability.record import Record

@@ -11,17 +11,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stability.edits import Edit, read_edits
-from stability.gate.compare import Comparison, compare
-from stability.gate.configs import config_differences
-from stability.gate.folder import open_folder
-from stability.gate.layout import Layout, lay_out
+from stability.data.edits import Edit, read_edits
+from stability.gate.files.configs import config_differences
+from stability.gate.files.folder import open_folder
+from stability.gate.files.layout import Layout, lay_out
+from stability.gate.files.tokenizers import files_fingerprint, tokenizer_differences
 from stability.gate.levels import Level, not_asked
-from stability.gate.tokenizers import files_fingerprint, tokenizer_differences
-from stability.gate.weights import base_readings, edited_readings
+from stability.gate.weights.compare import Comparison, compare
+from stability.gate.weights.readings import base_readings, edited_readings
+from stability.parts import COSTS, metric_names
 from stability.record import Checkpoint, EditorInfo, ModelInfo, Reading, Record, Run
 from stability.suite import SuiteFile
-from stability.vocabulary import COSTS, metric_names
 
 if TYPE_CHECKING:
     from stability.gate.models import Examined

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from stability.judge.gated import NOT_VERIFIED
-from stability.vocabulary import COSTS, metric_names
+from stability.parts import COSTS, metric_names
 
 EDIT_METRICS = (
     "edit_accuracy",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from stability.edits import Edit
-from stability.engine import Examination, Listener
+from stability.data.documents import load_documents
+from stability.data.edits import Edit
 from stability.errors import MeasurementError, StabilityError
 from stability.gate.levels import EDIT_METRICS, Level
 from stability.metrics import METRICS, Context, Skipped, edit_outcomes
@@ -23,8 +23,8 @@ from stability.models import (
     tokenize_text,
 )
 from stability.record import Checkpoint, EditOutcome, ModelInfo
+from stability.run import Examination, Listener
 from stability.suite import SuiteSpec
-from stability.text import load_documents
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stability.record import Checkpoint, Record
-from stability.report.wording import clean, number
+from stability.report.steps.wording import clean, number
 
 MOST = 12  # rows
 

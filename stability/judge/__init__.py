@@ -1,6 +1,6 @@
 """Record and suite in, verdicts out. Needs neither torch nor a model."""
 
-from stability.judge.baseline import Baseline, differences, edits_up_to
+from stability.judge.compare.baseline import Baseline, differences, edits_up_to
 from stability.judge.judging import judge
 from stability.judge.verdict import (
     WORST_FIRST,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stability.judge.gated import not_asked
-from stability.judge.noise import Sample, with_noise
-from stability.judge.summary import summarise
-from stability.judge.tasks import at_chance
+from stability.judge.noise.family import Sample, with_noise
+from stability.judge.noise.tasks import at_chance
+from stability.judge.summarise import summarise
 from stability.judge.trial import Case, Question, Trial
 from stability.judge.verdict import Verdict
 from stability.record import Checkpoint, Record, Run

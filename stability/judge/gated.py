@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stability.judge.select import place
-from stability.judge.summary import summarise
+from stability.judge.summarise import summarise
 from stability.judge.trial import Case, Question, Trial
 from stability.judge.verdict import Verdict
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from stability.judge.baseline import Baseline
 from stability.judge.check import judge_check
+from stability.judge.compare.baseline import Baseline
 from stability.judge.gated import gate_notes, without_bracket
 from stability.judge.trial import Case
 from stability.judge.verdict import EditorJudgement, Judgement, RunSummary, Verdict

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from stability.judge.reasons import CannotJudge, NothingSelected
+from stability.judge.problems import CannotJudge, NothingSelected
 from stability.record import Matrix, ModelInfo, Reading, Run
 from stability.suite.schema import MayChange, Where
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from stability.judge.aggregate import Worst, aggregate, worst_of
-from stability.judge.baseline import Baseline, previous_checkpoint
-from stability.judge.change import compare, unedited_medians
-from stability.judge.reasons import CannotJudge, NothingSelected
+from stability.judge.compare.baseline import Baseline, previous_checkpoint
+from stability.judge.compare.references import compare, unedited_medians
+from stability.judge.problems import CannotJudge, NothingSelected
+from stability.judge.reduce import Worst, aggregate, worst_of
 from stability.judge.select import (
     NOTHING_EDITED,
     Scene,

@@ -1,13 +1,13 @@
 """Metrics: one kind of figure a file, registered by name; every module of this package is imported here."""
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
-from stability.metrics.base import METRICS, Context, Metric, Skipped, register
-from stability.metrics.edit_outcome import edit_outcomes
-from stability.metrics.observation import Observation, observe
+from stability.metrics.activations.steps.observation import Observation, observe
+from stability.metrics.edits.steps.outcome import edit_outcomes
+from stability.metrics.plugin.metric import METRICS, Context, Metric, Skipped, register
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+for _module in walk_packages(__path__, f"{__name__}."):
+    import_module(_module.name)
 
 __all__ = ["METRICS", "Context", "Metric", "Observation", "Skipped", "edit_outcomes", "observe", "register"]

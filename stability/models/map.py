@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from stability.architectures import ARCHITECTURES
 from stability.errors import ModelError
+from stability.models.architectures import ARCHITECTURES
 from stability.models.unwrap import language_model
 from stability.record.schema import Matrix, MatrixKind
 

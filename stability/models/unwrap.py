@@ -9,8 +9,8 @@ from typing import Any, TypeGuard
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from stability.architectures import ARCHITECTURES
 from stability.errors import ModelError
+from stability.models.architectures import ARCHITECTURES
 
 LIKELY = ("model", "module", "base_model", "language_model")  # where wrappers keep what they wrap
 DEPTH = 4

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stability.judge import Judgement, Status, Verdict
-from stability.report import wording
+from stability.report.steps import wording
 from stability.suite import SuiteFile
 
 LEVELS: dict[Status, str] = {"fail": "error", "error": "error", "warn": "warning", "inconclusive": "warning"}

@@ -10,12 +10,13 @@ from markupsafe import Markup, escape
 
 from stability.judge import EditorJudgement, Judgement, Verdict
 from stability.record import Record
-from stability.report import palette, wording
-from stability.report.explanation import Explanation, explain
-from stability.report.figures import EditorRuns, Figure, editor_runs, figures, overlay
-from stability.report.matrix import matrix
-from stability.report.series import values
-from stability.report.svg import draw
+from stability.report.charts import palette
+from stability.report.charts.figures import EditorRuns, Figure, editor_runs, figures, overlay
+from stability.report.charts.matrix import matrix
+from stability.report.charts.series import values
+from stability.report.charts.svg import draw
+from stability.report.explain.explain import Explanation, explain
+from stability.report.steps import wording
 
 TEMPLATE = "report.html.j2"
 FEW = 3  # editors whose verdicts and figures are all unfolded

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from stability.judge import EditorJudgement, Judgement, Verdict
 from stability.record import Record
-from stability.report import wording
+from stability.report.steps import wording
 
 NUMBERS = (
     "value",

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from stability.judge import EditorJudgement, Judgement, Status, Verdict, runs_by_editor
 from stability.record import Record
-from stability.report import wording
-from stability.report.explanation import Explanation, Remedy, explain
+from stability.report.explain.explain import Explanation, Remedy, explain
+from stability.report.steps import wording
 
 SIGNS: dict[Status, str] = {
     "fail": "❌ **fail**",

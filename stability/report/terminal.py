@@ -10,7 +10,7 @@ from rich.text import Text
 
 from stability.judge import EditorJudgement, Judgement, Status, Verdict
 from stability.record import Record
-from stability.report import wording
+from stability.report.steps import wording
 
 STYLES: dict[Status, str] = {
     "fail": "bold red",

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from stability.parts import GATE, metric_names
 from stability.suite.bounds import Bound, parse_bound
-from stability.vocabulary import GATE, metric_names
 
 LAYER_WORDS = ("edited", "unedited", "before_edited", "after_edited", "late", "all")
 MATRIX_WORDS = ("edited", "mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_out", "all")

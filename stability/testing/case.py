@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stability.data.edits import Edit
 from stability.editors import LoadedEditor, Store
-from stability.edits import Edit
-from stability.engine.isolation import random_state
 from stability.errors import EditorError, MeasurementError, StabilityError
 from stability.metrics.scoring import score_targets
 from stability.models import LoadedModel, same_bytes, tensors_fingerprint, tokenizer_fingerprint
-from stability.testing.surroundings import Surroundings, flags_kept, look
+from stability.run.isolation import random_state
+from stability.run.surroundings import Surroundings, flags_kept, look
 
 Prints = Mapping[str, str]
 """Of every tensor of a model that differs from the unedited one: its SHA-256, by name."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pytest
     from torch import nn
 
+    from stability.data.edits import Edit
     from stability.editors import Store
-    from stability.edits import Edit
     from stability.testing.case import Case
 
 FAILED, UNKNOWN = 1, 3  # exit statuses, as `stability.errors` has them

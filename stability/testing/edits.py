@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stability.edits import Edit, load_edits
+from stability.data.edits import Edit, load_edits
 from stability.suite import EditsSpec
 
 KNOWN_FACTS = (

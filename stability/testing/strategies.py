@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stability.edits import Edit
+from stability.data.edits import Edit
 from stability.errors import UsageError
 from stability.testing.edits import UNUSUAL_EDITS
 

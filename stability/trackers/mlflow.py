@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient, get_tracking_uri
 
 from stability.errors import TrackerError, UsageError
-from stability.report.wording import clean
+from stability.report.steps.wording import clean
 from stability.trackers.series import Key, TrackedRun
 from stability.trackers.spelling import flattened, spelled
 

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stability.judge import WORST_FIRST, EditorJudgement, Judgement, Status, Verdict, runs_by_editor
-from stability.judge.reasons import NothingSelected
+from stability.judge.problems import NothingSelected
 from stability.judge.select import Scene
 from stability.judge.verdict import plain
 from stability.record import Checkpoint, Reading, Record, Run
-from stability.report.wording import clean
+from stability.report.steps.wording import clean
 
 Key = tuple[str, ...]
 

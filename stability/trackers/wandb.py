@@ -11,7 +11,7 @@ from pathlib import Path
 import wandb
 
 from stability.errors import TrackerError, UsageError
-from stability.report.wording import clean
+from stability.report.steps.wording import clean
 from stability.trackers.series import TrackedRun
 from stability.trackers.spelling import spelled
 

@@ -18,7 +18,7 @@ from stability.baselines import (
     read_baseline,
     write_baseline,
 )
-from stability.baselines.place import word
+from stability.baselines.paths import word
 from stability.errors import UsageError
 from stability.judge import judge
 from stability.record import Record, read_record, write_record

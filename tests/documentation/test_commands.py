@@ -25,7 +25,7 @@ import yaml
 from safetensors.numpy import load_file, save_file
 
 from stability import cli
-from stability.architectures import ARCHITECTURES
+from stability.models.architectures import ARCHITECTURES
 from stability.world import MODEL
 
 ROOT = Path(__file__).parents[2]

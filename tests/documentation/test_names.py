@@ -12,12 +12,12 @@ import yaml
 from _pytest.config import get_config
 
 from stability.cli import app
+from stability.data.edits import load_edits
 from stability.editors import find_editor
-from stability.edits import load_edits
 from stability.metrics import edit_outcomes
 from stability.models import Snapshot, load_model
+from stability.parts import metric_names
 from stability.suite import EditsSpec, ModelSpec, parse_suite
-from stability.vocabulary import metric_names
 
 SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")

@@ -16,9 +16,9 @@ import stability
 from stability import cli, testing
 from stability.editors import list_editors
 from stability.metrics import METRICS
+from stability.parts import metric_names
 from stability.record import Record
 from stability.suite import SuiteSpec
-from stability.vocabulary import metric_names
 
 ROOT = Path(__file__).parents[2]
 FETCHED = re.compile(

@@ -14,8 +14,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from stability.data.edits import Edit
 from stability.editors import Store
-from stability.edits import Edit
 from stability.models import LoadedModel, Snapshot, load_model
 from stability.suite import ModelSpec
 

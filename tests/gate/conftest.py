@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -88,9 +87,3 @@ def copy_of_world(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
-
-
-@pytest.fixture(scope="session")
-def drifting(import_file: Callable[[Path], ModuleType]) -> ModuleType:
-    """The editor that drifts and its stream of edits, drifting.py in this folder."""
-    return import_file(Path(__file__).with_name("drifting.py"))

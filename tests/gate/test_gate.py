@@ -14,8 +14,8 @@ import torch
 
 from stability import Suite
 from stability.api import gate, judge
+from stability.data.edits import load_edits
 from stability.editors import Store, find_editor
-from stability.edits import load_edits
 from stability.errors import ModelError, UsageError
 from stability.record import read_record
 from stability.suite import EditsSpec
@@ -216,7 +216,7 @@ def test_the_levels_and_settings_are_checked(copy_of_world):
 
 def stability(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "stability.cli", *map(str, arguments)],
+        [sys.executable, "-m", "stability", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,

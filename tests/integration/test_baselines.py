@@ -13,7 +13,7 @@ import pytest
 from stability import cli
 from stability.api import Bench, Report, Suite
 from stability.baselines import keep
-from stability.contenders import compare
+from stability.cli.compare import compare
 from stability.record import read_record
 
 SUITE = """\

@@ -11,8 +11,8 @@ import yaml
 
 from stability import Suite
 from stability.api import Report
+from stability.data.edits import load_edits
 from stability.editors import Store, find_editor
-from stability.edits import load_edits
 from stability.metrics.scoring import score_targets
 from stability.models import LoadedModel, load_model
 from stability.suite import EditsSpec, ModelSpec

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from stability.judge.reasons import CannotJudge, NothingSelected
+from stability.judge.problems import CannotJudge, NothingSelected
 from stability.judge.select import Scene, check_fits, check_nonempty, frozen_parameters, place, select
 from stability.record import Reading
 from stability.suite.schema import MayChange, Where

@@ -11,10 +11,10 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from stability.data.documents import load_documents
 from stability.metrics import Context
 from stability.models import LoadedModel, Snapshot, TokenizedText, load_model, map_model, tokenize_text
 from stability.suite import ModelSpec, SuiteSpec
-from stability.text import load_documents
 
 VOCABULARY = 90
 CONFIGS: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from torch import nn
 from torch.nn import functional
 
-from stability.edits import Edit
+from stability.data.edits import Edit
 from stability.errors import EditorError
 
 RATE = 2e-2

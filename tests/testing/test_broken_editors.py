@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from stability.edits import load_edits
+from stability.data.edits import load_edits
 from stability.models import LoadedModel, Snapshot, load_model
+from stability.run.surroundings import FLAGS, GRAD_MODE, flags_kept
 from stability.suite import EditsSpec, ModelSpec
 from stability.testing import ConformanceFailure, check_editor
 from stability.testing.conformance import Conformance, examine
-from stability.testing.surroundings import FLAGS, GRAD_MODE, flags_kept
 
 SOUND = ["sound", "draws_from_the_global_generators", "SaysWhatItCounts", "knows_gpt2_only"]
 MISTAKES = {

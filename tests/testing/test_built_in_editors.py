@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stability.editors import list_editors
-from stability.editors.find import _built_in
-from stability.editors.wrapper import Wrapper
+from stability.editors.plugin.find import _built_in
+from stability.editors.wrappers.steps.wrapper import Wrapper
 from stability.testing.conformance import examine
 
 OUTSIDE = {"easyedit", "kmeng"}  # they are made of another system's code, and have tests of their own

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("tracker", list(TrackerName))
 def test_a_tracker_whose_own_parts_are_missing_is_not_called_missing_itself(monkeypatch, tracker):
-    monkeypatch.setitem(sys.modules, "stability.report.wording", None)
+    monkeypatch.setitem(sys.modules, "stability.report.steps.wording", None)
     monkeypatch.delitem(sys.modules, f"stability.trackers.{tracker}", raising=False)
     with pytest.raises(ModuleNotFoundError, match="wording"):
         open_tracker(tracker, "any")

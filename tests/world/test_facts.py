@@ -96,7 +96,7 @@ def test_editable_and_examined_subjects_are_apart(world: World):
 
 def test_importing_the_world_imports_no_torch():
     program = (
-        "import sys, stability.world, stability.world.text, stability.world.vocabulary;"
+        "import sys, stability.world, stability.world.text, tools.world.vocabulary;"
         "assert not {'torch', 'transformers', 'lm_eval'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)}, check=True)

@@ -7,8 +7,8 @@ import torch
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from stability.world import MODEL, World
-from stability.world.evaluate import ACCEPTED, figures
-from stability.world.recall import patched_recall
+from tools.world.evaluate import ACCEPTED, figures
+from tools.world.recall import patched_recall
 
 
 @pytest.fixture(scope="module")

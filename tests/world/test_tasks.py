@@ -12,7 +12,7 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 import stability
 from stability.world import MODEL, TASKS
-from stability.world.evaluate import TASK_NAMES, task_scores
+from tools.world.evaluate import TASK_NAMES, task_scores
 
 
 def test_the_choice_task_is_a_group_of_one_subtask_a_relation():

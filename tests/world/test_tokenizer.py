@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from stability.world import World, text, vocabulary
-from stability.world.recipe import Recipe
-from stability.world.tokenizer import build_tokenizer
+from stability.world import World, text
+from tools.world import vocabulary
+from tools.world.recipe import Recipe
+from tools.world.tokenizer import build_tokenizer
 
 TOKENIZER = build_tokenizer(Recipe().context)
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel
 
-from stability.world import World, text, vocabulary
-from stability.world.batches import batches, pack
-from stability.world.network import build_network, documents, forward, token_table, visible, without
-from stability.world.recipe import Recipe
-from stability.world.tokenizer import build_tokenizer
-from stability.world.train import train, write
+from stability.world import World, text
+from tools.world import vocabulary
+from tools.world.batches import batches, pack
+from tools.world.network import build_network, documents, forward, token_table, visible, without
+from tools.world.recipe import Recipe
+from tools.world.tokenizer import build_tokenizer
+from tools.world.train import train, write
 
 TINY = Recipe(
     layers=2, width=16, heads=2, mlp_width=32, context=64, rows=4, steps=6, warmup=2, opening_steps=2

@@ -5,7 +5,7 @@ began and that MEMIT, PMET, AlphaEdit, ENCORE and others keep; `easyedit` calls 
 """
 
 from stability.editors.adapters.easyedit import EasyEdit, EasyEditSettings
-from stability.editors.adapters.foreign import ForeignEditor, ForeignSettings
 from stability.editors.adapters.kmeng import Kmeng, KmengSettings
+from stability.editors.adapters.steps.foreign import ForeignEditor, ForeignSettings
 
 __all__ = ["EasyEdit", "EasyEditSettings", "ForeignEditor", "ForeignSettings", "Kmeng", "KmengSettings"]

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from stability.editors.adapters.foreign import ForeignEditor, ForeignSettings
-from stability.editors.adapters.requests import flat
-from stability.edits import Edit
+from stability.data.edits import Edit
+from stability.editors.adapters.steps.foreign import ForeignEditor, ForeignSettings
+from stability.editors.adapters.steps.requests import flat
 from stability.errors import EditorError, SettingsError
 
 # Those that EasyEdit's own editor pads on the right (editors/editor.py); every other algorithm on the left.

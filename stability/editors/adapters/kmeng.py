@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from torch import nn
 
-from stability.editors.adapters.calling import takes
-from stability.editors.adapters.foreign import ForeignEditor, ForeignSettings
-from stability.editors.adapters.null_space import empty_cache, projections, projections_by
-from stability.editors.adapters.requests import nested
-from stability.editors.covariance import CovarianceSettings
-from stability.editors.store import Store
-from stability.edits import Edit
+from stability.data.edits import Edit
+from stability.editors.adapters.steps.calling import takes
+from stability.editors.adapters.steps.foreign import ForeignEditor, ForeignSettings
+from stability.editors.adapters.steps.null_space import empty_cache, projections, projections_by
+from stability.editors.adapters.steps.requests import nested
+from stability.editors.locate.steps.covariance import CovarianceSettings
+from stability.editors.plugin.store import Store
 from stability.errors import EditorError
 
 METHOD = "apply_to_model"  # of an executor, as MEND's and KE's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stability.edits import Edit
+from stability.data.edits import Edit
 from stability.errors import StabilityError
 from stability.testing.case import Case, CrashError
 from stability.testing.check import Failed, Skipped, check

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from stability.run.surroundings import Aspect, differences
 from stability.testing.case import Case
 from stability.testing.check import Failed, Skipped, check
 from stability.testing.checks.effect import listed, steps_of
-from stability.testing.surroundings import Aspect, differences
 
 
 def _unchanged(case: Case, aspect: Aspect) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from stability.data.edits import Edit, load_edits
 from stability.editors import LoadedEditor, find_editor
-from stability.edits import Edit, load_edits
 from stability.models import LoadedModel, Snapshot, load_model
 from stability.suite import EditsSpec, ModelSpec
 

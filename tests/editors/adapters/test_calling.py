@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from stability.editors.adapters.calling import edited_model, keyword_arguments
+from stability.editors.adapters.steps.calling import edited_model, keyword_arguments
 from stability.errors import EditorError, SettingsError
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stability.editors import find_editor
-from stability.editors.covariance import CovarianceSettings, stored_second_moments
+from stability.editors.locate.steps.covariance import CovarianceSettings, stored_second_moments
 from stability.errors import EditorError, SettingsError
 from stability.models import map_model
 

@@ -1,6 +1,6 @@
-from stability.editors.adapters.requests import flat, nested
-from stability.edits import Edit
-from stability.edits.forms import parse_edit
+from stability.data.edits import Edit
+from stability.data.edits.forms import parse_edit
+from stability.editors.adapters.steps.requests import flat, nested
 
 FULL = Edit(
     id="7",

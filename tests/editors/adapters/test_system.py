@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import stability
-from stability.editors.adapters.system import System
+from stability.editors.adapters.steps.system import System
 from stability.errors import EditorError, SettingsError
 
 

@@ -1,0 +1,77 @@
+"""`stability log`: a record and its verdicts, given to an experiment tracker."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from stability.api import HORIZON_FILE, RECORD_FILE, Report, Suite
+from stability.baselines import read_baseline
+from stability.cli.plot import FIGURES_FOLDER
+from stability.errors import UsageError
+from stability.trackers import TrackerName, log_runs, tracked_runs
+
+
+def log(
+    record: Annotated[Path, typer.Argument(metavar="RUN", help="A record, or the folder that holds one.")],
+    to: Annotated[TrackerName, typer.Option(help="Which tracker; where it is, its own configuration says.")],
+    project: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="MLflow's experiment, W&B's project; default: the suite's name."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What the tracker calls the run; of several, what comes first."),
+    ] = None,
+    suite: Annotated[
+        Path | None, typer.Option(help="Judge by this suite, not by the one that was run.")
+    ] = None,
+    baselines: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Earlier records to compare with; default: baselines/ beside the suite."
+        ),
+    ] = None,
+    no_files: Annotated[
+        bool, typer.Option("--no-files", help="Leave out run.json, the reports and figures.")
+    ] = False,
+) -> None:
+    """Log a record and its verdicts to MLflow or W&B, one run there for each editor and seed."""
+    path = record / RECORD_FILE if record.is_dir() else record
+    kept = read_baseline(path)
+    by = replace(Suite.load(suite) if suite else Suite.of(kept), baselines=baselines)
+    report = by.judge(kept, path)
+    runs = tracked_runs(report.record, report.judgement)
+    if not runs:
+        raise UsageError(f"{path}: the record holds no run, so there is nothing to log")
+    with _nothing() if no_files else _files(report, path) as artifacts:
+        log_runs(
+            runs,
+            to,
+            project=project,
+            name=name,
+            artifacts=artifacts,
+            told=lambda run, place: typer.echo(f"{run.name}: {place}"),
+        )
+
+
+@contextmanager
+def _files(report: Report, path: Path) -> Iterator[list[Path]]:
+    """The record, what lies beside it, and the reports: written anew, so that they say what is logged."""
+    beside = [path.parent / HORIZON_FILE, path.parent / FIGURES_FOLDER] if path.name == RECORD_FILE else []
+    with TemporaryDirectory(prefix="stability-") as folder:
+        written = report.write(folder)
+        shutil.copyfile(path, written / RECORD_FILE)
+        yield [*sorted(written.iterdir()), *(extra for extra in beside if extra.exists())]
+
+
+@contextmanager
+def _nothing() -> Iterator[list[Path]]:
+    yield []

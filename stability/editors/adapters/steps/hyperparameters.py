@@ -1,0 +1,101 @@
+"""A system's own hyperparameters: its class, its file, and the values that are set otherwise."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stability.editors.adapters.steps.system import System, first_line
+from stability.errors import SettingsError
+
+
+def settings_file(path: str, cwd: str | None) -> Path:
+    """Where a hyperparameter file stands: below `cwd` if one is set, else below the working directory.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    file = Path(cwd or ".").expanduser() / Path(path).expanduser()
+    if not file.is_file():
+        raise ValueError(
+            f"there is no file {file.resolve()}; give the system's own JSON or YAML file of hyperparameters"
+        )
+    return file.resolve()
+
+
+def read_values(file: Path) -> dict[str, Any]:
+    """The values in a JSON or YAML file.
+
+    Raises:
+        ValueError: it is neither, or no mapping.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        values = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        problem = " ".join(str(error).split())
+        raise ValueError(f"{file} is not {file.suffix.lstrip('.').upper()}: {problem}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{file} holds no mapping of hyperparameters")
+    return values
+
+
+def hyperparameter_class(system: System, function: Callable[..., Any], called: str, name: str | None) -> Any:
+    """The class of that name, or the one that the function's parameter `hparams` is annotated with.
+
+    Raises:
+        SettingsError: there is none, or it is no class.
+    """
+    found = system.find(name) if name is not None else _annotation(function)
+    if not inspect.isclass(found):
+        raise SettingsError(
+            f"{name or called}: no class of hyperparameters is known; name it, such as "
+            "`hparams_class: rome.ROMEHyperParams`"
+        )
+    return found
+
+
+def _annotation(function: Callable[..., Any]) -> Any:
+    """What the fourth parameter is annotated with; None if nothing, or a name that does not resolve."""
+    annotation = list(inspect.signature(function).parameters.values())[3].annotation
+    if annotation is inspect.Parameter.empty:
+        return None
+    if not isinstance(annotation, str):
+        return annotation
+    first, *rest = annotation.strip("'\"").split(".")
+    found = getattr(getattr(function, "__func__", function), "__globals__", {}).get(first)
+    for part in rest:
+        found = getattr(found, part, None)
+    return found
+
+
+def load_hyperparameters(system: System, kind: Any, file: Path, override: Mapping[str, Any]) -> Any:
+    """An instance of the system's class, read from the file as the system reads it, then overridden.
+
+    Raises:
+        SettingsError: the class does not take the file, or an overridden name is not one of its own.
+    """
+    with system.active():
+        try:
+            if hasattr(kind, "from_hparams"):
+                made = kind.from_hparams(str(file))
+            elif hasattr(kind, "from_json") and file.suffix == ".json":
+                made = kind.from_json(str(file))
+            else:
+                made = kind(**read_values(file))
+        except (Exception, SystemExit) as error:  # a stranger's class: anything may come out of it
+            raise SettingsError(f"{kind.__name__} cannot be read from {file}: {first_line(error)}") from error
+    known = [name for name in dir(made) if not name.startswith("_")]
+    for name, value in override.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise SettingsError(f"setting 'override': {kind.__name__} has no {name!r}{hint}")
+        setattr(made, name, value)
+    return made

@@ -1,0 +1,50 @@
+"""What AlphaEdit's function expects of its caller: the keys' null space, and the earlier edits' keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stability.editors.locate.steps.covariance import CovarianceSettings, stored_second_moments
+from stability.editors.plugin.store import Store
+from stability.models import map_model
+
+
+def projections(
+    model: nn.Module,
+    tokenizer: Any,
+    layers: Sequence[int],
+    threshold: float,
+    covariance: CovarianceSettings,
+    store: Store,
+) -> Tensor:
+    """P of each layer, [layers, d_key, d_key] on the CPU: onto the directions that keys of text hardly use.
+
+    P = U₀U₀ᵀ with U₀ the eigenvectors of E[k kᵀ] whose eigenvalues are below the threshold (AlphaEdit,
+    Fang et al. 2025, arXiv 2410.02355, section 3.1).
+    """
+    moments = stored_second_moments(model, map_model(model), tokenizer, layers, covariance, store)
+    return torch.stack([_projection(moments[layer], threshold) for layer in layers])
+
+
+def projections_by(
+    project: Callable[..., Tensor], model: nn.Module, tokenizer: Any, layers: Sequence[int], hparams: Any
+) -> Tensor:
+    """P of each layer by the system's own `get_project(model, tok, layer, hparams)`."""
+    return torch.stack([project(model, tokenizer, layer, hparams).float().cpu() for layer in layers])
+
+
+def empty_cache(model: nn.Module, layers: Sequence[int]) -> Tensor:
+    """Σ k kᵀ over the edits so far, [layers, d_key, d_key] on the CPU: none yet."""
+    size = map_model(model).matrix(layers[0], "mlp_out").d_in
+    return torch.zeros(len(layers), size, size)
+
+
+def _projection(moment: Tensor, threshold: float) -> Tensor:
+    values, vectors = torch.linalg.eigh(moment)
+    unused = vectors[:, values < threshold]  # [d_key, n]
+    projection: Tensor = unused @ unused.T
+    return projection.float().cpu()

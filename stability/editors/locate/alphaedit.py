@@ -1,0 +1,39 @@
+"""AlphaEdit: changes that stay in the null space of what text needs."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from stability.editors.locate.steps.closed_form import Metric
+from stability.editors.locate.steps.null_space import NullSpace, stored_null_basis
+from stability.editors.locate.steps.spreading import Spreading, SpreadingSettings
+from stability.editors.plugin.store import Store
+
+
+class AlphaEditSettings(SpreadingSettings):
+    """Settings of AlphaEdit; names as in its published configurations."""
+
+    nullspace_threshold: float = Field(0.02, gt=0)  # an eigenvalue of C
+    L2: float = Field(10.0, gt=0)
+
+
+class AlphaEdit(Spreading):
+    """Null-space constrained editing (Fang et al. 2025, arXiv 2410.02355).
+
+    Δᵀ = [P(KKᵀ + K_pK_pᵀ) + L2·I]⁻¹ P K Rᵀ with P = U₀U₀ᵀ, U₀ the eigenvectors of C whose eigenvalues are
+    below `nullspace_threshold`, and K_p the keys of all earlier edits. (The authors' code measures K_p anew
+    after writing. A layer's keys do not hang on its own matrix, nor on those above, and those below were
+    written before: they are the keys that the edit was written with.) `mom2_ridge` plays no part.
+    """
+
+    name = "alphaedit"
+    summary = "MEMIT's changes kept in the null space of the keys of text (AlphaEdit)"
+    Settings = AlphaEditSettings
+    settings: AlphaEditSettings
+    remembers = True
+
+    def metric(self, moment: Tensor, store: Store) -> Metric:
+        """S = P / L2; the keys of earlier edits come on top."""
+        basis = stored_null_basis(moment, self.settings.nullspace_threshold, store)
+        return NullSpace(basis, self.settings.L2)

@@ -1,0 +1,44 @@
+"""ENCORE: MEMIT that stops its search early, bounds the change's norm and minds the edits before."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from stability.editors.locate.steps.closed_form import Metric
+from stability.editors.locate.steps.covariance import KeyMetric
+from stability.editors.locate.steps.spreading import Spreading, SpreadingSettings
+from stability.editors.plugin.store import Store
+
+
+class EncoreSettings(SpreadingSettings):
+    """Settings of ENCORE; names as in its published configurations, `prob_cutoff` without the minus sign."""
+
+    mom2_update_weight: float = Field(15000.0, gt=0)  # λ
+    update_norm_lambda: float = Field(10.0, ge=0)  # λₙ
+    prob_cutoff: int | None = Field(4, ge=1)
+
+
+class Encore(Spreading):
+    """Early-stopping and Norm-Constrained Robust Knowledge Editing (Gupta et al. 2025, arXiv 2502.01636).
+
+    Δ = R Kᵀ(λC + λₙI + K_pK_pᵀ + KKᵀ)⁻¹ with K_p the keys of all earlier edits, as they were when those were
+    written. The search ends by most-probable early stopping: `prob_cutoff` steps in a row at which every
+    target token is the most probable, behind every context and without one. (The authors' code does not ask
+    that the steps follow one another, and leaves the bare prompt out.)
+    """
+
+    name = "encore"
+    summary = "MEMIT with early stopping, a norm constraint and the keys of earlier edits (ENCORE)"
+    Settings = EncoreSettings
+    settings: EncoreSettings
+    remembers = True
+
+    def metric(self, moment: Tensor, store: Store) -> Metric:
+        """S = (λC + λₙI)⁻¹; the keys of earlier edits come on top."""
+        return KeyMetric(
+            moment,
+            self.settings.mom2_ridge,
+            self.settings.mom2_update_weight,
+            self.settings.update_norm_lambda,
+        )

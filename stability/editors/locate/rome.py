@@ -1,0 +1,117 @@
+"""ROME: one fact at a time, as a rank-one change of one MLP's output matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from stability.data.edits import Edit
+from stability.editors.locate.steps.contexts import sample_contexts
+from stability.editors.locate.steps.covariance import CovarianceSettings, KeyMetric, stored_second_moments
+from stability.editors.locate.steps.keys import subject_states
+from stability.editors.locate.steps.prompts import build_prompts
+from stability.editors.locate.steps.values import ValueSettings, optimise_value
+from stability.editors.plugin.protocol import BuiltIn, Layers
+from stability.editors.plugin.store import Store
+from stability.models import ModelMap, map_model
+from stability.models.modes import undisturbed
+
+
+class RomeSettings(ValueSettings, CovarianceSettings):
+    """Settings of ROME; names as in its published configurations where those have one."""
+
+    layers: Layers
+    fact_token: Literal["subject_last"] = "subject_last"
+    context_template_length_params: tuple[tuple[int, int], ...] = ((5, 10), (10, 10))  # (length, count)
+    key: Literal["mended", "original"] = "mended"
+
+
+class Rome(BuiltIn):
+    """Rank-One Model Editing (Meng et al. 2022, arXiv 2202.05262).
+
+    With v* the value that brings the target about and k* the subject's key, averaged over contexts, the
+    matrix W becomes W + (v* - W k - b) (C⁻¹k*)ᵀ / (k·C⁻¹k*), the change least in the metric of C for which
+    W k + b = v* (equation 2). `key: mended` takes k = k* everywhere (R-ROME, Gupta et al. 2024, arXiv
+    2403.07175); `key: original` takes k without a context, as the authors' code did, which can make single
+    edits ruinous.
+    """
+
+    name = "rome"
+    summary = "rank-one change of one MLP's output matrix (ROME, with R-ROME's mended keys)"
+    Settings = RomeSettings
+    settings: RomeSettings
+
+    def __init__(self, settings: RomeSettings) -> None:
+        super().__init__(settings)
+        self._contexts: tuple[str, ...] = ("",)
+        self._metrics: dict[int, KeyMetric] = {}
+        self._value_norms: list[float] = []
+
+    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+        """Sample the contexts, with the seed that the harness has set, and get the covariances."""
+        found = map_model(model)
+        for layer in self.settings.layers:
+            found.matrix(layer, "mlp_out")
+        generator = torch.Generator().manual_seed(torch.initial_seed())
+        with undisturbed(model):
+            lengths = self.settings.context_template_length_params
+            self._contexts = sample_contexts(model, tokenizer, lengths, generator)
+            if self.settings.mom2_adjustment:
+                moments = stored_second_moments(
+                    model, found, tokenizer, self.settings.layers, self.settings, store
+                )
+                self._metrics = {
+                    layer: KeyMetric(moment, self.settings.mom2_ridge) for layer, moment in moments.items()
+                }
+
+    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
+        """Make the edits one after another, in place."""
+        found = map_model(model)
+        self._value_norms = []
+        with undisturbed(model):
+            for edit in edits:
+                for layer in sorted(self.settings.layers):
+                    change, norm = self._change(model, found, tokenizer, edit, layer)
+                    weight = found.weight(found.matrix(layer, "mlp_out"))
+                    weight.copy_(weight.double() + change)
+                self._value_norms.append(norm)
+
+    def touched(self, found: ModelMap) -> tuple[str, ...]:
+        """The MLP output matrices of the layers."""
+        return tuple(found.parameter_name(layer, "mlp_out") for layer in self.settings.layers)
+
+    def report(self) -> dict[str, list[float]]:
+        """‖v*‖ of each edit of the last call, in the highest layer."""
+        return {"value_norm": self._value_norms}
+
+    def state(self) -> dict[str, Any]:
+        """The contexts; everything else is computed from the unedited model again."""
+        return {"contexts": list(self._contexts)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with the contexts of the state."""
+        self._contexts = tuple(state["contexts"])
+
+    def _change(
+        self, model: nn.Module, found: ModelMap, tokenizer: Any, edit: Edit, layer: int
+    ) -> tuple[Tensor, float]:
+        """The rank-one change of one layer's matrix, float64 [d_out, d_in]; and ‖v*‖."""
+        device = found.weight(found.matrix(layer, "mlp_out")).device
+        prompts = build_prompts(tokenizer, edit, self._contexts, device)
+        states = subject_states(model, found, prompts, layer)
+        v0 = states.values[0]
+        target = (v0 + optimise_value(prompts, states.above, v0, self.settings).delta).double()  # v*, [d_out]
+        keys, values = states.keys[: prompts.contexts].double(), states.values[: prompts.contexts].double()
+        averaged = keys.mean(dim=0)  # k*, [d_in]
+        mended = self.settings.key == "mended"
+        key, value = (averaged, values.mean(dim=0)) if mended else (keys[0], values[0])
+        direction = self._metrics[layer].solve(averaged) if self.settings.mom2_adjustment else averaged
+        return rank_one_change(key, direction.to(device), target - value), target.norm().item()
+
+
+def rank_one_change(key: Tensor, direction: Tensor, residual: Tensor) -> Tensor:
+    """The Δ [d_out, d_in] along `direction` [d_in] that gives Δk = `residual` [d_out] at `key` [d_in]."""
+    return torch.outer(residual, direction) / (direction @ key)

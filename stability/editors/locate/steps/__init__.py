@@ -1,0 +1,1 @@
+"""The steps that locating editors share."""

@@ -1,0 +1,103 @@
+"""What a block's MLP reads and writes at a subject: keys, values, and where the rest of the model goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stability.editors.locate.steps.prompts import EditPrompts
+from stability.models import Continuation, ModelMap, suspend
+
+
+@dataclass(frozen=True)
+class SubjectStates:
+    """At the subject's last token of every row: the key that the MLP's output matrix W gets, and W k + b.
+
+    `above` goes on from the block's output.
+    """
+
+    keys: Tensor  # [rows, d_key]
+    values: Tensor  # [rows, d]
+    above: Continuation
+
+
+def subject_states(model: nn.Module, found: ModelMap, prompts: EditPrompts, layer: int) -> SubjectStates:
+    """Run the rows once, without gradients, and read the states at the subject in block `layer`."""
+    kept: list[tuple[Tensor, Tensor]] = []
+    rows = range(len(prompts.subject_at))
+
+    def keep(_module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        kept.append((args[0][rows, prompts.subject_at], output[rows, prompts.subject_at]))
+
+    hook = found.module(layer, "mlp_out").register_forward_hook(keep)
+    try:
+        above = suspend(model, found, prompts.input_ids, prompts.attention_mask, layer + 1)
+    finally:
+        hook.remove()
+    keys, values = kept[0]
+    return SubjectStates(keys, values, above)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """At the subject's last token: keys of one block in every row, and what a later block then gives.
+
+    `value` is what the later block's MLP writes, `stream` the residual stream after that block; both are read
+    where an edit is stated without a context.
+    """
+
+    keys: Tensor  # [rows, d_key]
+    value: Tensor  # [edits, d]
+    stream: Tensor  # [edits, d]
+
+
+class _DeepEnough(Exception):  # noqa: N818  (no error, but the way out)
+    """Raised in a hook to end a forward pass whose upper part nobody needs."""
+
+
+@torch.no_grad()
+def read_subjects(model: nn.Module, found: ModelMap, prompts: EditPrompts, layer: int, top: int) -> Reading:
+    """The keys in block `layer` and the states in block `top`, not below it; no block above is run."""
+    seen: dict[str, Tensor] = {}
+
+    def at_subject(states: Tensor) -> Tensor:
+        subject_at = prompts.subject_at.to(states.device)
+        return states[torch.arange(len(states), device=states.device), subject_at]
+
+    def keep_key(_module: nn.Module, args: tuple[Any, ...]) -> None:
+        seen["keys"] = at_subject(args[0])
+
+    def keep_value(_module: nn.Module, _args: object, output: Tensor) -> None:
+        seen["value"] = at_subject(output)[prompts.bare]
+
+    def keep_stream(_module: nn.Module, _args: object, output: Any) -> None:
+        seen["stream"] = at_subject(output[0] if isinstance(output, tuple) else output)[prompts.bare]
+        raise _DeepEnough
+
+    hooks = [
+        found.module(layer, "mlp_out").register_forward_pre_hook(keep_key),
+        found.module(top, "mlp_out").register_forward_hook(keep_value),
+        found.blocks[top].register_forward_hook(keep_stream),
+    ]
+    try:
+        model(input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, use_cache=False)
+    except _DeepEnough:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Reading(seen["keys"], seen["value"], seen["stream"])
+
+
+def averaged_keys(keys: Tensor, contexts: int) -> Tensor:
+    """One key an edit, float64 [edits, d_key], from those of all rows, [edits x (contexts + 1), d_key].
+
+    Half of it is the key without a context, half the mean over the other contexts, as in MEMIT's code. The
+    row with the subject alone does not count.
+    """
+    by_edit = keys.double().reshape(-1, contexts + 1, keys.shape[-1])
+    bare, behind = by_edit[:, 0], by_edit[:, 1:contexts]
+    return (bare + behind.mean(dim=1)) / 2 if contexts > 1 else bare

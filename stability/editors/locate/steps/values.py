@@ -1,0 +1,152 @@
+"""The value v* that makes a model say the target: gradient steps on what one MLP writes at the subject."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from stability.editors.locate.steps.interventions import Push, StreamPush
+from stability.editors.locate.steps.prompts import EditPrompts
+from stability.editors.plugin.protocol import EditorSettings
+from stability.models import Continuation
+
+log = logging.getLogger(__name__)
+
+
+class ValueSettings(EditorSettings):
+    """Settings of the search for v*; names as in the published configurations of ROME, MEMIT and ENCORE."""
+
+    v_num_grad_steps: int = Field(20, ge=1)  # evaluations of the loss; the last is not followed by an update
+    v_lr: float = Field(0.5, gt=0)
+    v_weight_decay: float = Field(0.5, ge=0)
+    v_stop_loss: float = Field(0.05, ge=0)
+    clamp_norm_factor: float = Field(4.0, gt=0)
+    kl_factor: float = Field(0.0625, ge=0)
+    prob_cutoff: int | None = Field(None, ge=1)  # most-probable early stopping: after so many steps in a row
+
+
+@dataclass(frozen=True)
+class Value:
+    """The change of the value that was found, and the loss at every step until then.
+
+    `delta` is [d], or [places, d] where several are searched together.
+    """
+
+    delta: Tensor
+    losses: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Ease:
+    """PMET's rule: after a step at which every target token is the most probable, the likelihood counts only
+    `nll_factor` times in the next; the search ends there once the KL term is at most `kl`."""
+
+    nll_factor: float
+    kl: float
+
+
+def optimise_value(prompts: EditPrompts, above: Continuation, v0: Tensor, settings: ValueSettings) -> Value:
+    """`optimise_values` for one edit, with δ added where `above` stands; `v0` is [d]."""
+    push = StreamPush(above, prompts.subject_at)
+    (value,) = optimise_values(prompts, push, v0[None, None], settings)
+    return Value(value.delta[0], value.losses)
+
+
+def optimise_values(
+    prompts: EditPrompts, push: Push, v0: Tensor, settings: ValueSettings, ease: Ease | None = None
+) -> list[Value]:
+    """For each edit find the δ which, added at its subject's last token, makes its target probable.
+
+    The loss of an edit is the mean negative log-likelihood of the target's tokens, plus `kl_factor` times
+    KL(p_δ ‖ p_0) of the next token after the subject alone, plus `v_weight_decay`·‖δ‖/‖v0‖² (ROME, Meng et
+    al. 2022, equation 4; decay and the place of the KL term as in the authors' code). `v0`, [edits, places,
+    d], is the value without a context; at each place ‖δ‖ stays within `clamp_norm_factor`·‖v0‖. An edit is
+    done when its loss is below `v_stop_loss`, or, with `prob_cutoff`, after so many steps in a row at which
+    every target token behind every context is the most probable (ENCORE, Gupta et al. 2025, arXiv
+    2502.01636).
+
+    Edits are searched side by side, each with a δ, a loss and an end of its own: the result is that of each
+    alone.
+    """
+    precise = torch.promote_types(push.hidden.dtype, torch.float32)
+    size = v0.to(precise).norm(dim=-1)  # [edits, places]
+    delta = torch.zeros_like(v0, dtype=precise, requires_grad=True)  # [edits, places, d]
+    optimiser = torch.optim.Adam([delta], lr=settings.v_lr)
+    found = torch.zeros_like(delta)
+    losses: list[list[float]] = [[] for _ in range(len(v0))]
+    running = torch.arange(len(v0), device=v0.device)
+    trial = _Trial(prompts, push, None)
+    sure_steps = torch.zeros_like(running)  # in a row
+    nll_factor = torch.ones(len(v0), dtype=precise, device=v0.device)
+    for step in range(settings.v_num_grad_steps):
+        with torch.enable_grad():
+            shift = delta[running]  # [running, places, d]
+            nll, kl, sure, trial = trial.run(shift)
+            decay = (shift.norm(dim=-1) / size[running] ** 2).sum(dim=-1)
+            kl_term = settings.kl_factor * kl
+            loss = nll_factor[running] * nll + kl_term + settings.v_weight_decay * decay  # [running]
+        for edit, value in zip(running.tolist(), loss.tolist(), strict=True):
+            losses[edit].append(value)
+        found[running] = shift.detach()
+        sure_steps[running] = torch.where(sure, sure_steps[running] + 1, 0)
+        done = loss.detach() < settings.v_stop_loss
+        if settings.prob_cutoff is not None:
+            done |= sure_steps[running] >= settings.prob_cutoff
+        if ease is not None:
+            done |= sure & (kl_term.detach() <= ease.kl)
+            nll_factor[running] = torch.where(sure, ease.nll_factor, 1.0).to(precise)
+        if done.all() or step == settings.v_num_grad_steps - 1:
+            break
+        optimiser.zero_grad()
+        loss.sum().backward()
+        optimiser.step()
+        with torch.no_grad():
+            longest = settings.clamp_norm_factor * size
+            length = delta.norm(dim=-1)
+            delta.mul_(torch.where(length > longest, longest / length, 1.0)[..., None])
+        if done.any():
+            trial = trial.only((~done).nonzero().flatten())
+            running = running[~done]
+    for one in losses:
+        log.debug("v*: loss %.4f after %d steps", one[-1], len(one) - 1)
+    return [Value(change, tuple(one)) for change, one in zip(found, losses, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The edits that are still searched, and the unedited model's word after each subject alone."""
+
+    prompts: EditPrompts
+    push: Push
+    unedited: Tensor | None  # [edits, vocabulary], log-probabilities; None before the first run
+
+    def run(self, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, _Trial]:
+        """Mean negative log-likelihood and KL of each edit with δ = `shift`, [edits, places, d]; whether all
+        of its target tokens are the most probable; and the trial from then on. The first δ must be 0."""
+        prompts, edits = self.prompts, self.prompts.edits
+        device, dtype = shift.device, shift.dtype
+        rows = torch.cat([prompts.rows, prompts.alone])  # [targets + edits]
+        positions = torch.cat([prompts.positions, prompts.subject_at[prompts.alone]])
+        logits = self.push.logits(shift[prompts.owner.to(device)], rows, positions)
+        log_probs = logits.to(device, dtype).log_softmax(dim=-1)  # [targets + edits, vocabulary]
+        said, after = log_probs[:-edits], log_probs[-edits:]
+        unedited = after.detach() if self.unedited is None else self.unedited
+        owner = prompts.owner[prompts.rows].to(device)  # [targets]
+        targets = prompts.targets.to(device)
+        mine = owner == torch.arange(edits, device=device)[:, None]  # [edits, targets]
+        nll = functional.nll_loss(said, targets, reduction="none")  # [targets]
+        mean = mine.to(dtype) @ nll / mine.sum(dim=-1)
+        kl = functional.kl_div(unedited, after, log_target=True, reduction="none").sum(dim=-1)
+        sure = (~mine | (said.argmax(dim=-1) == targets)).all(dim=-1)
+        return mean, kl, sure, _Trial(prompts, self.push, unedited)
+
+    def only(self, edits: Tensor) -> _Trial:
+        """Go on with some of the edits."""
+        edits = edits.to(self.prompts.subject_at.device)
+        unedited = None if self.unedited is None else self.unedited[edits.to(self.unedited.device)]
+        return _Trial(self.prompts.only(edits), self.push.only(self.prompts.rows_of(edits)), unedited)

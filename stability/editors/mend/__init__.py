@@ -1,0 +1,1 @@
+"""MEND: a hypernetwork that turns gradients into changes."""

@@ -1,0 +1,1 @@
+"""The hypernetwork of MEND, its training, and the gradients that it reads."""

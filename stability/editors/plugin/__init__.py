@@ -1,0 +1,1 @@
+"""What makes anything an editor: its protocol, finding it, its settings, presets and store."""

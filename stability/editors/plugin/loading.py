@@ -1,0 +1,173 @@
+"""Making a `LoadedEditor` of a function, class or object: its shape checked, its settings read."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import json
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from stability.editors.plugin.protocol import BuiltIn, Editor, FunctionEditor, LoadedEditor
+from stability.editors.plugin.settings import as_arguments, declared_settings, read_settings, settings_model
+from stability.errors import EditorError, SettingsError
+from stability.record import EditorInfo
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def wrap_editor(
+    editor: object, settings: Mapping[str, Any] | None = None, name: str | None = None
+) -> LoadedEditor:
+    """A function, class or object as an editor.
+
+    Raises:
+        EditorError: it is none of the three, or not shaped as an editor is.
+        SettingsError: a setting's name, type or value is wrong, or one is missing.
+    """
+    if isinstance(editor, LoadedEditor):
+        return editor
+    called = name or str(getattr(editor, "__name__", type(editor).__name__))
+    return load(editor, called, "python object", settings or {})
+
+
+def load(
+    found: object,
+    name: str,
+    source: str,
+    settings: Mapping[str, Any],
+    *,
+    version: str | None = None,
+    missing: str = "",
+    goes_round: LoadedEditor | None = None,
+) -> LoadedEditor:
+    """Check an editor's shape and settings, and make it; `missing` says what to do about a missing setting.
+
+    `goes_round` is the editor that a wrapper is made with.
+
+    Raises:
+        EditorError: it is no editor, or making it failed.
+        SettingsError: a setting's name, type or value is wrong, or one is missing.
+    """
+    if callable(found) and not (inspect.isclass(found) or inspect.isroutine(found) or hasattr(found, "edit")):
+        found = found.__call__  # an object that is called like a function
+    check_shape(found, name)
+    checked = read_settings(name, settings_model(found), settings, missing)
+    dumped = _dump(name, checked)
+    inner = "" if goes_round is None else goes_round.info.fingerprint
+    content = _source_code(found) + json.dumps(dumped, sort_keys=True) + inner
+    info = EditorInfo(
+        name=name,
+        source=source,
+        settings=dumped,
+        version=version,
+        fingerprint=hashlib.sha256(content.encode()).hexdigest(),
+    )
+    with reporting(name, doing="setting it up"):
+        return LoadedEditor(info, _factory(found, checked, goes_round))
+
+
+def _factory(found: object, settings: BaseModel, goes_round: LoadedEditor | None) -> Callable[[], Editor]:
+    if inspect.isroutine(found):
+        return lambda: FunctionEditor(cast(Callable[..., Any], found), as_arguments(settings))
+    if not inspect.isclass(found):
+        return lambda: cast(Editor, found)
+    kind = cast(Callable[..., Editor], found)
+    if goes_round is not None:
+        return lambda: kind(settings, goes_round)
+    if declared_settings(found) is not None:
+        return lambda: kind(settings)
+    return lambda: kind(**as_arguments(settings))
+
+
+def check_shape(found: object, name: str) -> None:
+    """See that something can be called as an editor is, before a model is loaded for it.
+
+    Raises:
+        EditorError: it is no function, class or object of that shape.
+    """
+    method = found if inspect.isroutine(found) else getattr(found, "edit", None)
+    if not callable(method):
+        raise EditorError(
+            f"editor {name}: a {type(found).__name__} is no editor; it should be a function "
+            "edit(model, tokenizer, edits), or a class or object with such a method"
+        )
+    bound = not inspect.isclass(found) or isinstance(
+        inspect.getattr_static(found, "edit"), (staticmethod, classmethod)
+    )
+    arguments = ("model", "tokenizer", "edits") if bound else ("self", "model", "tokenizer", "edits")
+    try:
+        signature = inspect.signature(method)
+    except ValueError:  # a function written in C says nothing of its parameters
+        return
+    parameters = signature.parameters.values()
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(positional) < len(arguments):
+        raise EditorError(f"editor {name}: edit{signature} cannot be called as edit({', '.join(arguments)})")
+
+
+@contextmanager
+def reporting(name: str, doing: str) -> Iterator[None]:
+    """Turn whatever a stranger's code raises while it is set up into one line that says where.
+
+    Raises:
+        EditorError: in place of anything that is not already an error of ours.
+    """
+    try:
+        yield
+    except (EditorError, SettingsError):
+        raise
+    except (Exception, SystemExit) as error:
+        message = str(error).splitlines()[0] if str(error) else ""
+        raise EditorError(
+            f"editor {name}: {doing} failed{_place(error)}: {type(error).__name__}: {message}"
+        ) from error
+
+
+def _place(error: BaseException) -> str:
+    """File and line of the last frame that is not of the import system or this package."""
+    if isinstance(error, SyntaxError):
+        return f" at {error.filename}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _foreign(frame.filename)]
+    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _foreign(filename: str) -> bool:
+    path = Path(filename)
+    return (
+        not filename.startswith("<frozen")
+        and path.parent != Path(importlib.__file__).parent
+        and PACKAGE not in path.parents
+    )
+
+
+def _dump(name: str, settings: BaseModel) -> dict[str, Any]:
+    try:
+        dumped = settings.model_dump(mode="json")
+        json.dumps(dumped)
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"editor {name}: its settings cannot be written as JSON: {error}") from error
+    return dumped
+
+
+def _source_code(found: object) -> str:
+    """The text that decides what an editor does: its module; for a built-in one, this whole package."""
+    if inspect.isclass(found) and issubclass(found, BuiltIn):
+        return "".join(file.read_text(encoding="utf-8") for file in sorted(PACKAGE.rglob("*.py")))
+    code = found if inspect.isclass(found) or inspect.isroutine(found) else type(found)
+    try:
+        file = inspect.getsourcefile(cast(Any, code))
+        if file is not None:
+            return Path(file).read_text(encoding="utf-8")
+    except (TypeError, OSError):  # typed into an interpreter: there is no file
+        pass
+    compiled = getattr(code, "__code__", None)
+    return f"{compiled.co_code!r}{compiled.co_consts!r}" if compiled else code.__qualname__

@@ -1,0 +1,1 @@
+"""Steps that editors of several families share."""

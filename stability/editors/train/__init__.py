@@ -1,0 +1,1 @@
+"""Editors that train: fine-tuning, LoRA, continual pre-training."""

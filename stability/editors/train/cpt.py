@@ -1,0 +1,120 @@
+"""Continual pre-training: next-token training on a text, so many steps in the place of each edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stability.data.documents import load_documents
+from stability.data.edits import Edit
+from stability.editors.plugin.protocol import BuiltIn
+from stability.editors.plugin.store import Store
+from stability.editors.steps.teacher_forcing import at_least_float
+from stability.editors.train.steps.descent import Descent, DescentSettings
+from stability.errors import EditorError
+from stability.models import context_length, pad_right, tokenize_text
+from stability.models.modes import undisturbed
+
+
+class ContinualSettings(DescentSettings):
+    """Settings of continual pre-training; `num_steps` is for each edit."""
+
+    dataset: str = "wikitext"
+    path: str | None = None  # a text file, in place of a named source
+    n_tokens: int = Field(100_000, ge=2)
+    window: int = Field(256, ge=2)  # tokens; a document that is longer becomes several windows
+    batch_size: int = Field(8, ge=1)  # windows in a step
+    held_windows: int = Field(8, ge=0)  # the text's last, never trained on
+
+
+class ContinualPretraining(BuiltIn):
+    """Next-token loss on a text, all weights trained; the edits are counted and otherwise not looked at.
+
+    The windows come in a random order, another one each time that the text has been gone through. The
+    optimiser's moments are kept throughout.
+    """
+
+    name = "cpt"
+    summary = "continual pre-training on a text: each edit stands for some steps, its content is not used"
+    Settings = ContinualSettings
+    settings: ContinualSettings
+
+    def __init__(self, settings: ContinualSettings) -> None:
+        super().__init__(settings)
+        self._descent = Descent(settings)
+        self._windows: list[Tensor] = []
+        self._held: list[Tensor] = []
+        self._seed = 0
+        self._steps = 0
+        self._reported: dict[str, list[float]] = {}
+
+    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+        """Read the text, and take the seed that the harness has set for its order."""
+        settings = self.settings
+        text = tokenize_text(
+            tokenizer,
+            load_documents(settings.dataset, settings.path),
+            tokens=settings.n_tokens,
+            max_length=min(settings.window, context_length(model)),
+            windows=True,
+        )
+        windows = list(text.documents)
+        left = len(windows) - settings.held_windows
+        if left < settings.batch_size:
+            raise EditorError(
+                f"cpt: the text gives {len(windows)} windows, {settings.held_windows} of them held back; "
+                f"a step needs {settings.batch_size}; raise n_tokens"
+            )
+        self._windows, self._held = windows[:left], windows[left:]
+        self._seed = torch.initial_seed()
+
+    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
+        """Train in place, `num_steps` steps for each edit."""
+        self._reported = {"training_loss": []}
+        with undisturbed(model):
+            for _ in edits:
+                losses = self._descent.steps(model, lambda _step: self._step(model))
+                self._reported["training_loss"].append(sum(losses) / len(losses))
+                if self._held:
+                    with torch.no_grad():
+                        held = next_token_loss(model, self._held).item()
+                    self._reported.setdefault("held_loss", []).append(held)
+
+    def state(self) -> dict[str, Any]:
+        """The optimiser's moments, and how many steps have been taken."""
+        return {"optimiser": self._descent.state(), "steps": self._steps}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with the moments, and where in the text the state stands."""
+        self._descent.load_state(state["optimiser"])
+        self._steps = int(state["steps"])
+
+    def report(self) -> Mapping[str, Sequence[float]]:
+        """For each edit the mean loss of its steps, and the loss on the windows held back after it."""
+        return self._reported
+
+    def _step(self, model: nn.Module) -> Tensor:
+        """The loss on the next windows."""
+        size = self.settings.batch_size
+        time, batch = divmod(self._steps, len(self._windows) // size)
+        generator = torch.Generator().manual_seed((self._seed + time) % 2**63)
+        order = torch.randperm(len(self._windows), generator=generator)[batch * size : (batch + 1) * size]
+        self._steps += 1
+        return next_token_loss(model, [self._windows[index] for index in order.tolist()])
+
+
+def next_token_loss(model: nn.Module, windows: Sequence[Tensor]) -> Tensor:
+    """The mean negative log-likelihood of every token of the windows but their first."""
+    input_ids, attention_mask = pad_right([window.tolist() for window in windows], 0)
+    device = next(model.parameters()).device
+    output = model(
+        input_ids=input_ids.to(device), attention_mask=attention_mask.to(device), use_cache=False
+    ).logits
+    predicted = attention_mask[:, 1:].bool()
+    logits = output[:, :-1][predicted.to(output.device)]  # [tokens, vocabulary]
+    return functional.cross_entropy(at_least_float(logits), input_ids[:, 1:][predicted].to(output.device))

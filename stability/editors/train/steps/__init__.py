@@ -1,0 +1,1 @@
+"""The steps that training editors share."""

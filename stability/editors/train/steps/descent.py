@@ -1,0 +1,103 @@
+"""Training all weights of a model: an optimiser that lasts from one edit to the next, and its steps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from stability.editors.plugin.protocol import EditorSettings
+from stability.errors import EditorError
+
+log = logging.getLogger(__name__)
+
+
+class DescentSettings(EditorSettings):
+    """Settings of an optimiser over all weights; `betas` are those of adamw and adam."""
+
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: float = Field(1e-5, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    max_grad_norm: float | None = Field(None, gt=0)
+    num_steps: int = Field(1, ge=1)
+
+
+class Descent:
+    """An optimiser over all weights of a model, whose moments are kept from one edit to the next."""
+
+    def __init__(self, settings: DescentSettings) -> None:
+        self._settings = settings
+        self._weights: dict[str, nn.Parameter] = {}
+        self._optimiser: torch.optim.Optimizer | None = None
+        self._moments: Mapping[str, Mapping[str, Tensor]] = {}  # of a state, until there is a model for them
+
+    def steps(self, model: nn.Module, loss_of: Callable[[int], Tensor]) -> list[float]:
+        """Take `num_steps` steps on what `loss_of` gives for step 0, 1, ...; return the losses.
+
+        The weights ask for gradients afterwards, and have none.
+        """
+        optimiser = self._over(model)
+        losses = []
+        for step in range(self._settings.num_steps):
+            loss = loss_of(step)
+            losses.append(loss.item())
+            log.debug("step %d: loss %.4f", step, losses[-1])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self._settings.max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(self._weights.values(), self._settings.max_grad_norm)
+            optimiser.step()
+        optimiser.zero_grad()
+        return losses
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """The moments by the weight's name."""
+        if self._optimiser is None:
+            return {name: dict(moments) for name, moments in self._moments.items()}
+        held = self._optimiser.state
+        return {
+            name: {key: value for key, value in held[weight].items() if isinstance(value, Tensor)}
+            for name, weight in self._weights.items()
+            if weight in held
+        }
+
+    def load_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Go on from the moments of a state."""
+        self._moments = state
+        self._optimiser = None
+
+    def _over(self, model: nn.Module) -> torch.optim.Optimizer:
+        """The optimiser over this model's weights, made anew if it has others than at the last edit."""
+        weights = dict(model.named_parameters())
+        model.requires_grad_(True)
+        same = weights.keys() == self._weights.keys() and all(
+            weight is self._weights[name] for name, weight in weights.items()
+        )
+        if self._optimiser is not None and same:
+            return self._optimiser
+        moments = self.state()
+        unknown = sorted(moments.keys() - weights.keys())
+        if unknown:
+            raise EditorError(f"the optimiser's state is of another model: this one has no {unknown[0]}")
+        optimiser = self._make(list(weights.values()))
+        for name, held in moments.items():
+            weight = weights[name]
+            # As torch keeps them: the count of steps on the CPU, moments beside the weight.
+            optimiser.state[weight] = {
+                key: value.clone() if key == "step" else value.to(weight, copy=True)
+                for key, value in held.items()
+            }
+        self._weights, self._optimiser, self._moments = weights, optimiser, {}
+        return optimiser
+
+    def _make(self, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+        common: dict[str, Any] = {"lr": self._settings.lr, "weight_decay": self._settings.weight_decay}
+        if self._settings.optimizer == "sgd":
+            return torch.optim.SGD(weights, **common)
+        kind = torch.optim.AdamW if self._settings.optimizer == "adamw" else torch.optim.Adam
+        return kind(weights, betas=self._settings.betas, **common)

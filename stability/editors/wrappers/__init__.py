@@ -1,0 +1,1 @@
+"""Wrappers: editors that go round another one and change the change that it makes."""

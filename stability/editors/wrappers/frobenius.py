@@ -1,0 +1,47 @@
+"""A limit on the Frobenius norm of every edited matrix, as a multiple of its first norm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+from torch import Tensor
+
+from stability.editors.plugin.protocol import LoadedEditor
+from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+
+
+class FrobeniusSettings(WrapperSettings):
+    """Settings of the constraint."""
+
+    max_ratio: float = Field(1.5, gt=0)
+
+
+class Frobenius(Wrapper):
+    """After every batch, W is projected onto the ball ‖W‖_F ≤ `max_ratio`·‖W0‖_F: scaled if outside."""
+
+    name = "frobenius"
+    summary = "round an editor: holds each edited matrix's Frobenius norm below a multiple of its first"
+    Settings = FrobeniusSettings
+    settings: FrobeniusSettings
+
+    def __init__(self, settings: FrobeniusSettings, editor: LoadedEditor) -> None:
+        super().__init__(settings, editor)
+        self._first: dict[str, float] = {}
+
+    def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
+        """The change that ends inside the ball."""
+        limit = self.settings.max_ratio * self._first.setdefault(name, float(weight.norm()))
+        edited = weight + delta
+        scale = min(1.0, limit / float(edited.norm()))
+        return scale * edited - weight
+
+    def state(self) -> dict[str, Any]:
+        """The first norms besides."""
+        return {**super().state(), "first": dict(self._first)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with the first norms of the state."""
+        super().load_state(state)
+        self._first = dict(state["first"])

@@ -1,0 +1,42 @@
+"""RECT: only the entries that a change moves most, relative to their size, are changed."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+
+EPSILON = 1e-8
+
+
+class RectSettings(WrapperSettings):
+    """Settings of RECT."""
+
+    kept: float = Field(0.4, gt=0, le=1)  # share of the entries that are changed
+
+
+class Rect(Wrapper):
+    """RECT (Gu et al. 2024, arXiv 2401.04700): ΔW_ij where |ΔW_ij / W_ij| is among the largest, else 0.
+
+    W is the matrix before the batch.
+    """
+
+    name = "rect"
+    summary = "round an editor: keeps only the relatively largest entries of its change (RECT)"
+    Settings = RectSettings
+    settings: RectSettings
+
+    def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
+        """The change with its relatively smaller entries at 0."""
+        return largest_relative(weight, delta, self.settings.kept)
+
+
+def largest_relative(weight: Tensor, delta: Tensor, kept: float) -> Tensor:
+    """Δ [d_out, d_in] with all but the `kept` share of entries of largest |Δ / (W + 1e-8)| at 0; float64."""
+    relative = (delta.double() / (weight.double() + EPSILON)).abs().reshape(-1)
+    chosen = relative.topk(max(1, round(kept * relative.numel()))).indices
+    mask = torch.zeros_like(relative, dtype=torch.bool)
+    mask[chosen] = True
+    return delta.double() * mask.reshape(delta.shape)

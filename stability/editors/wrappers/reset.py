@@ -1,0 +1,62 @@
+"""A reset: every so many edits, the edited matrices are scaled back to the norm that they first had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from stability.data.edits import Edit
+from stability.editors.plugin.protocol import LoadedEditor
+from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+from stability.models import map_model
+
+
+class ResetSettings(WrapperSettings):
+    """Settings of the reset."""
+
+    every: int = Field(10, ge=1)  # edits
+
+
+class Reset(Wrapper):
+    """Every `every` edits, each matrix that was ever edited becomes W·‖W0‖_F / ‖W‖_F."""
+
+    name = "reset"
+    summary = "round an editor: every so many edits, scales the edited matrices back to their first norm"
+    Settings = ResetSettings
+    settings: ResetSettings
+
+    def __init__(self, settings: ResetSettings, editor: LoadedEditor) -> None:
+        super().__init__(settings, editor)
+        self._first: dict[str, float] = {}
+        self._since = 0  # edits since the last reset
+
+    @torch.no_grad()
+    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module:
+        """Make the edits, then reset if it is time."""
+        edited = super().edit(model, tokenizer, edits)
+        self._since += len(edits)
+        if self._since >= self.settings.every:
+            self._since = 0
+            found = map_model(edited)
+            for name, first in self._first.items():
+                weight = found.weight(name)
+                weight.copy_(weight.double() * (first / weight.double().norm()))
+        return edited
+
+    def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
+        """The change as it is; the norm before the first one is kept."""
+        self._first.setdefault(name, float(weight.norm()))
+        return delta
+
+    def state(self) -> dict[str, Any]:
+        """The first norms and the count besides."""
+        return {**super().state(), "first": dict(self._first), "since": self._since}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with the first norms and the count of the state."""
+        super().load_state(state)
+        self._first, self._since = dict(state["first"]), int(state["since"])

@@ -1,0 +1,46 @@
+"""SPHERE: the part of a change that lies in the matrix's own principal directions is taken out."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from stability.editors.wrappers.steps.singular import count_for_energy, singular
+from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+
+EPSILON = 1e-8
+
+
+class SphereSettings(WrapperSettings):
+    """Settings of SPHERE; the published α is 0.5 round AlphaEdit and 0.8 round MEMIT, RECT and PRUNE."""
+
+    eta: float = Field(0.5, gt=0, lt=1)  # share of the variance that the principal directions hold
+    alpha: float = Field(0.8, ge=0, le=1)  # how much of the change along them is taken out
+
+
+class Sphere(Wrapper):
+    """SPHERE (arXiv 2510.01172): ΔW (I - α U Uᵀ) in place of ΔW.
+
+    The neurons are the rows of W [d_out, d_in]. With Ŵ the rows at unit length, U [d_in, r] are the leading
+    eigenvectors of ŴᵀŴ / d_out, as few as hold more than η of the variance. W is the matrix before the
+    batch. Rows are normalised as in the authors' code.
+    """
+
+    name = "sphere"
+    summary = "round an editor: keeps its change out of the matrix's principal directions (SPHERE)"
+    Settings = SphereSettings
+    settings: SphereSettings
+
+    def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
+        """The change without its part in the principal directions."""
+        return away_from_principal(weight, delta, self.settings.eta, self.settings.alpha)
+
+
+def away_from_principal(weight: Tensor, delta: Tensor, eta: float, alpha: float) -> Tensor:
+    """ΔW (I - α U Uᵀ), float64 [d_out, d_in]."""
+    rows = weight.double()
+    rows = rows / (rows.norm(dim=1, keepdim=True) + EPSILON)
+    found = singular(rows)
+    principal = found.first(count_for_energy(found.values**2, eta)).right  # [d_in, r]
+    delta = delta.double()
+    return delta - alpha * (delta @ principal) @ principal.T

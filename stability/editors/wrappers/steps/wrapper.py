@@ -1,0 +1,91 @@
+"""Editors that go round another one, between the change ΔW that it makes and the weights."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import torch
+from pydantic import BeforeValidator, Field
+from torch import Tensor, nn
+
+from stability.data.edits import Edit
+from stability.editors.plugin.protocol import BuiltIn, EditorSettings, LoadedEditor
+from stability.editors.plugin.store import Store
+from stability.errors import EditorError
+from stability.models import ModelMap, map_model, same_bytes
+from stability.suite import EditorSpec
+from stability.suite.schema import parse_editor
+
+
+class WrapperSettings(EditorSettings):
+    """What every wrapper has to be told: which editor it goes round, written as a suite writes one."""
+
+    editor: Annotated[EditorSpec, BeforeValidator(parse_editor), Field(validate_default=True)]
+
+
+class Wrapper(BuiltIn):
+    """Lets an editor make a batch of edits, then changes the change of every matrix that it changed.
+
+    `change` is given the matrix as it was before the batch and how it changed, and returns the change that is
+    made instead. Only the blocks' matrices pass through it; whatever else the editor changes stays as it left
+    it.
+    """
+
+    def __init__(self, settings: Any, editor: LoadedEditor) -> None:
+        super().__init__(settings)
+        self.editor = editor
+        self._reported: dict[str, list[float]] = {}
+
+    @abstractmethod
+    def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
+        """The change to make in place of `delta`; all float64 [d_out, d_in], `weight` without `delta`."""
+
+    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+        """Prepare the editor inside."""
+        self.editor.prepare(model, tokenizer, store)
+
+    @torch.no_grad()
+    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module:
+        """Make the edits; in place if the editor inside does so."""
+        found = map_model(model)
+        named = self.touched(found)
+        before = {
+            matrix.name: found.weight(matrix).clone()
+            for matrix in found.matrices
+            if named is None or matrix.name in named
+        }
+        parameters = {name for name, _ in model.named_parameters()}
+        with torch.enable_grad():
+            edited = self.editor.edit(model, tokenizer, edits)
+        rows = self.editor.report(len(edits))
+        self._reported = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+        if {name for name, _ in edited.named_parameters()} != parameters:
+            raise EditorError(
+                f"{self.name} goes round editors that change the model's own weights; "
+                f"{self.editor.info.name} adds or removes some"
+            )
+        found = map_model(edited)
+        for name, old in before.items():
+            weight = found.weight(name)
+            if not same_bytes(weight, old):
+                delta = weight.double() - old.double()
+                weight.copy_(old.double() + self.change(name, old.double(), delta))
+        return edited
+
+    def state(self) -> dict[str, Any]:
+        """The state of the editor inside; a wrapper that remembers something adds it."""
+        return {"editor": self.editor.state()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.editor.load_state(state["editor"])
+
+    def report(self) -> Mapping[str, Sequence[float]]:
+        """What the editor inside reports."""
+        return self._reported
+
+    def touched(self, found: ModelMap) -> tuple[str, ...] | None:
+        """What the editor inside may change."""
+        return self.editor.touched(found)

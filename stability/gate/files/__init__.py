@@ -1,0 +1,1 @@
+"""What lies in a checkpoint's folder: tensors, configuration, tokenizer."""

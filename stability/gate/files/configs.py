@@ -1,0 +1,62 @@
+"""Two configurations against each other: what decides how a model computes, and not how it was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stability.errors import ModelError
+from stability.gate.files.folder import Folder
+
+INCIDENTAL = (
+    "_name_or_path",
+    "_attn_implementation_autoset",
+    "architectures",
+    "dtype",  # every tensor's own is compared
+    "torch_dtype",
+    "transformers_version",
+    "use_cache",
+)
+
+
+def config_differences(base: Folder, edited: Folder) -> dict[str, tuple[Any, Any]]:
+    """The keys, dotted, whose values differ, with both values; None stands for a key that is not there.
+
+    Where the files differ, both are read as transformers reads them, so that a default that one of them
+    leaves out, or an older spelling, is no difference.
+    """
+    found = _differences(flat(base.config), flat(edited.config))
+    if not found or base.config.get("model_type") != edited.config.get("model_type"):
+        return found
+    return _differences(flat(_completed(base.path)), flat(_completed(edited.path)))
+
+
+def flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested keys in dots; those that say nothing about the model are left out."""
+    result: dict[str, Any] = {}
+    for key, value in config.items():
+        if key in INCIDENTAL:
+            continue
+        if isinstance(value, Mapping) and value:
+            result |= flat(value, f"{above}{key}.")
+        else:
+            result[f"{above}{key}"] = value
+    return result
+
+
+def _differences(base: Mapping[str, Any], edited: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    keys = sorted(base.keys() | edited.keys())
+    pairs = {key: (base.get(key), edited.get(key)) for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _completed(folder: Path) -> Mapping[str, Any]:
+    from transformers import AutoConfig
+
+    try:
+        content: Mapping[str, Any] = AutoConfig.from_pretrained(str(folder)).to_dict()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"{folder / 'config.json'} is no configuration of a known model: {first}") from error
+    return content

@@ -1,0 +1,1 @@
+"""Two checkpoints' weights against each other, a window at a time."""

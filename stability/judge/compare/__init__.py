@@ -1,0 +1,1 @@
+"""Values against their references, and editors against each other."""

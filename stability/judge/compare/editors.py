@@ -1,0 +1,271 @@
+"""Several editors, or versions of one, side by side: which figures got better or worse beyond noise.
+
+The rows are a suite's checks: a check says which figure to look at, and its bound says which way is better.
+Every contender is compared with the first one, on the same edits. Scores of tasks are paired document by
+document at each seed. Other figures are paired seed by seed, and their spread over the seeds is the noise
+(Student's t); at a single seed there is no telling, and only the change is stated. All tests of a contender
+are one family, judged by Holm's procedure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from stability.errors import UsageError
+from stability.judge.compare.baseline import differences, edits_up_to
+from stability.judge.compare.figure import Cell, Figure, Outcome, mean
+from stability.judge.judging import judge
+from stability.judge.noise.drops import Drop
+from stability.judge.noise.holm import holm
+from stability.judge.noise.tasks import drop_of
+from stability.judge.problems import CannotJudge
+from stability.judge.verdict import EditorJudgement, plain
+from stability.record import Checkpoint, Record, Run, runs_by_editor
+from stability.suite import CheckSpec, SuiteSpec
+
+CONFIDENCE = 0.95
+MAY_DIFFER = ("run.edits.batch",)  # an editor takes its edits in batches of its own
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The largest number of edits that a suite holds, over seeds, as horizon.json states it."""
+
+    median: float | None
+    worst: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """One editor of one record, `label` being its name in there; and its horizon, if somebody found it."""
+
+    name: str
+    record: Record
+    label: str
+    horizon: Horizon | None = None
+
+    @cached_property
+    def runs(self) -> dict[int, Run]:
+        """Its runs, by seed."""
+        return {run.seed: run for run in runs_by_editor(self.record)[self.label]}
+
+    def at(self, seed: int, edits: int) -> Checkpoint | None:
+        """The checkpoint of a run; None if there is none."""
+        return next((point for point in self.runs[seed].checkpoints if point.edits == edits), None)
+
+    def judged(self, suite: SuiteSpec, seeds: Sequence[int]) -> EditorJudgement:
+        """What the suite says of its runs at these seeds."""
+        runs = tuple(self.runs[seed] for seed in seeds)
+        return judge(suite, self.record.model_copy(update={"runs": runs})).editors[0]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One check's figure, for each contender in turn."""
+
+    check: str
+    metric: str
+    bound: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What else there is to say of a contender: how far its suite held, and what an edit took."""
+
+    name: str
+    held_to: int | None
+    seconds_an_edit: float | None
+    horizon: Horizon | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Contenders side by side, after `edits` edits; each is compared with the first."""
+
+    suite: str
+    model: str
+    edits: int
+    seeds: tuple[int, ...]
+    confidence: float
+    standings: tuple[Standing, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The contenders."""
+        return tuple(standing.name for standing in self.standings)
+
+    @property
+    def by_horizon(self) -> tuple[str, ...]:
+        """The contenders whose horizon is known, those that hold longest first."""
+        known = [one for one in self.standings if one.horizon is not None and one.horizon.median is not None]
+        return tuple(one.name for one in sorted(known, key=lambda one: _longest_first(one.horizon)))
+
+    def checks(self, name: str, outcome: Outcome) -> tuple[str, ...]:
+        """The checks at which a contender came out so."""
+        index = self.names.index(name)
+        return tuple(row.check for row in self.rows if row.cells[index].outcome == outcome)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether any contender got worse than the first, beyond noise, in anything."""
+        return any(self.checks(name, "worse") or self.checks(name, "mixed") for name in self.names[1:])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        content: dict[str, Any] = plain(asdict(self))
+        return content
+
+
+def compare_editors(
+    suite: SuiteSpec, contenders: Sequence[Contender], confidence: float = CONFIDENCE
+) -> Comparison:
+    """Put every contender beside the first, after the last number of edits that all were measured at.
+
+    Raises:
+        UsageError: there are fewer than two, or what they were measured on differs.
+    """
+    if len(contenders) < 2:
+        raise UsageError("compare needs two runs or more, or one run of two editors or more")
+    seeds = _common_seeds(contenders)
+    edits = _common_edits(contenders, seeds)
+    asked = suite.model_copy(update={"checks": _without_previous(suite)})
+    judged = [contender.judged(asked, seeds) for contender in contenders]
+    checks = [
+        (check_id, check) for name, check in asked.checks.items() for check_id in check.verdict_ids(name)
+    ]
+    values = [[_values(one, check_id, edits) for one in judged] for check_id, _ in checks]
+    columns = [
+        _column(
+            [
+                _figure(check_id, check, contenders[0], contender, (row[0], row[index]), edits)
+                for (check_id, check), row in zip(checks, values, strict=True)
+            ],
+            confidence,
+        )
+        for index, contender in enumerate(contenders)
+        if index
+    ]
+    rows = tuple(
+        Row(
+            check_id,
+            check.metric,
+            check.bound.text,
+            (_alone(values[number][0]), *(column[number] for column in columns)),
+        )
+        for number, (check_id, check) in enumerate(checks)
+    )
+    standings = tuple(
+        Standing(contender.name, one.held_to, _seconds(contender, seeds, edits), contender.horizon)
+        for contender, one in zip(contenders, judged, strict=True)
+    )
+    model = contenders[0].record.model.name
+    return Comparison(suite.name, model, edits, tuple(seeds), confidence, standings, rows)
+
+
+def _without_previous(suite: SuiteSpec) -> dict[str, CheckSpec]:
+    """The checks but for those that compare with an earlier record, whose place the contenders take."""
+    return {name: check for name, check in suite.checks.items() if check.relative_to != "previous"}
+
+
+def _column(figures: Sequence[Figure], confidence: float) -> list[Cell]:
+    """The cells of one contender: their tests are one family."""
+    decisions = iter(holm([p for figure in figures for p in figure.p_values], 1 - confidence))
+    return [figure.cell([next(decisions) for _ in figure.p_values]) for figure in figures]
+
+
+def _alone(values: Mapping[int, float]) -> Cell:
+    """A cell of the first contender, which is compared with none."""
+    return Cell(mean(values.values()), outcome="same") if values else Cell()
+
+
+def _values(judged: EditorJudgement, check: str, edits: int) -> dict[int, float]:
+    """The value that decides a check after so many edits, by seed; empty where it has none at some seed."""
+    verdict = next((verdict for verdict in judged.verdicts if verdict.check == check), None)
+    found = {
+        seed.seed: point.value
+        for seed in (verdict.seeds if verdict else ())
+        for point in seed.points
+        if point.edits == edits
+    }
+    return found if verdict and len(found) == len(verdict.seeds) else {}
+
+
+def _figure(
+    check_id: str,
+    check: CheckSpec,
+    first: Contender,
+    contender: Contender,
+    values: tuple[Mapping[int, float], Mapping[int, float]],
+    edits: int,
+) -> Figure:
+    before, now = values
+    task = check_id.removesuffix("]").partition("[")[2] or check.where.task
+    found = {
+        seed: _drop(check.metric, task, first.at(seed, edits), contender.at(seed, edits), seed)
+        for seed in (now if task and before else ())
+    }
+    drops = {seed: drop for seed, drop in found.items() if drop is not None}
+    return Figure(check.bound, before, now, drops if len(drops) == len(now) else {})
+
+
+def _drop(
+    metric: str, task: str | None, before: Checkpoint | None, now: Checkpoint | None, seed: int
+) -> Drop | None:
+    """The task's documents at both; None if they are not there by document, and nothing can be paired."""
+    if task is None:
+        return None
+    readings = [point.readings.get(metric) for point in (before, now) if point is not None]
+    if len(readings) < 2 or readings[0] is None or readings[1] is None:
+        return None
+    try:
+        return drop_of(task, readings[0], readings[1], f"at seed {seed}", (seed,), reference="the first run")
+    except CannotJudge:
+        return None
+
+
+def _common_seeds(contenders: Sequence[Contender]) -> list[int]:
+    first = contenders[0]
+    for other in contenders[1:]:
+        found = differences(other.record, first.record, MAY_DIFFER)
+        if found:
+            raise UsageError(f"{other.name} cannot be compared with {first.name}: {'; '.join(found)}")
+    seeds = sorted(set.intersection(*(set(contender.runs) for contender in contenders)))
+    if not seeds:
+        raise UsageError("there is no seed that all of them were run at")
+    return seeds
+
+
+def _common_edits(contenders: Sequence[Contender], seeds: Sequence[int]) -> int:
+    """The last number of edits that every run was measured at; they have to be the same edits."""
+    measured = [
+        {point.edits for point in contender.runs[seed].checkpoints}
+        for contender in contenders
+        for seed in seeds
+    ]
+    common = set.intersection(*measured)
+    if not common:
+        raise UsageError("there is no number of edits after which all of them were measured")
+    edits = max(common)
+    for seed in seeds:
+        wanted = edits_up_to(contenders[0].runs[seed], edits)
+        for other in contenders[1:]:
+            if edits_up_to(other.runs[seed], edits) != wanted:
+                raise UsageError(f"{other.name} made other edits than {contenders[0].name} at seed {seed}")
+    return edits
+
+
+def _seconds(contender: Contender, seeds: Sequence[int], edits: int) -> float | None:
+    """Seconds that an edit took, over the seeds; None where it was not recorded."""
+    points = [contender.at(seed, edits) for seed in seeds]
+    costs = [point.costs.get("edit_seconds") for point in points if point is not None]
+    known = [cost.values[""] for cost in costs if cost is not None and "" in cost.values]
+    return mean(known) if known else None
+
+
+def _longest_first(horizon: Horizon | None) -> tuple[float, float]:
+    return (-(horizon.median or 0), -(horizon.worst or 0)) if horizon else (0.0, 0.0)

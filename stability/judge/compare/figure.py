@@ -1,0 +1,147 @@
+"""One figure of two editors at the same seeds: its change, and whether that is beyond noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import stdev
+from typing import Literal
+
+from scipy.special import stdtr, stdtrit
+
+from stability.judge.noise.drops import Drop
+from stability.judge.noise.holm import Decision
+from stability.judge.reduce import distance
+from stability.suite import Bound
+
+EQUAL = 1e-12  # relative: figures that differ by less are the same
+
+Outcome = Literal["better", "worse", "mixed", "same", "untold", "alone", "missing"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of one editor.
+
+    `value` is the mean over seeds of the value that decides the check, `change` that mean less the one of the
+    editor it is compared with. `interval` holds the limits of the change, at the level at which Holm's
+    procedure decided it. `outcome` is `untold` where there is a change and nothing to tell noise by,
+    and `alone` where only this editor has a value.
+    """
+
+    value: float | None = None
+    change: float | None = None
+    interval: tuple[float, float] | None = None
+    outcome: Outcome = "missing"
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One check's values by seed, `before` being the other editor's; and each seed's documents of a task."""
+
+    bound: Bound
+    before: Mapping[int, float]
+    now: Mapping[int, float]
+    drops: Mapping[int, Drop]
+
+    @cached_property
+    def gains(self) -> list[float]:
+        """By how much the value of each seed lies farther inside the bound."""
+        return [
+            distance(self.bound, self.now[seed]) - distance(self.bound, self.before[seed])
+            for seed in self.now
+        ]
+
+    @cached_property
+    def changes(self) -> list[float]:
+        """The change of the value at each seed."""
+        return [self.now[seed] - self.before[seed] for seed in self.now]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing differs, at any seed."""
+        values = all(math.isclose(self.now[seed], self.before[seed], rel_tol=EQUAL) for seed in self.now)
+        return values and not any(drop.flip_rate for drop in self.drops.values())
+
+    @property
+    def broken(self) -> Outcome | None:
+        """What there is to say where a value is not finite, which takes no test."""
+        now, before = (all(map(math.isfinite, values.values())) for values in (self.now, self.before))
+        if now and before:
+            return None
+        return "same" if now == before else "better" if now else "worse"
+
+    @cached_property
+    def p_values(self) -> list[float]:
+        """Two-sided: of the documents at each seed, or of all seeds together; empty if nothing is tested."""
+        if not (self.now and self.before) or self.is_same or self.broken:
+            return []
+        if self.drops:
+            return [two_sided(drop) for drop in self.drops.values()]
+        return [student(self.gains)] if len(self.gains) > 1 else []
+
+    def cell(self, decisions: Sequence[Decision]) -> Cell:
+        """What came of it, given the decision on each of its tests."""
+        if not self.now:
+            return Cell()
+        value = mean(self.now.values())
+        if not self.before:
+            return Cell(value, outcome="alone")
+        if self.broken:
+            return Cell(value, None, None, self.broken, "not finite")
+        change = mean(self.changes)
+        if self.is_same:
+            return Cell(value, change, None, "same")
+        if not decisions:
+            return Cell(value, change, None, "untold", "one seed")
+        if self.drops:
+            return self._by_documents(value, change, decisions)
+        better: Outcome = "better" if mean(self.gains) > 0 else "worse"
+        limits = student_limits(self.changes, decisions[0].level)
+        return Cell(value, change, limits, better if decisions[0].rejected else "same")
+
+    def _by_documents(self, value: float, change: float, decisions: Sequence[Decision]) -> Cell:
+        told = {
+            seed: drop.now > drop.before
+            for (seed, drop), decision in zip(self.drops.items(), decisions, strict=True)
+            if decision.rejected
+        }
+        outcome: Outcome = "same"
+        if told:
+            outcome = "mixed" if len(set(told.values())) > 1 else "better" if all(told.values()) else "worse"
+        if len(self.drops) == 1:
+            [drop] = self.drops.values()
+            return Cell(value, change, drop.limits(1 - decisions[0].level / 2), outcome)
+        note = f"at {len(told)} of {len(self.drops)} seeds" if told else ""
+        return Cell(value, change, None, outcome, note)
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean, of values that need not be finite."""
+    listed = list(values)
+    return sum(listed) / len(listed)
+
+
+def two_sided(drop: Drop) -> float:
+    """How likely a change as large as this one is, in either direction, if there is none."""
+    lower = drop.p_value(0.0)
+    return min(1.0, 2 * min(lower, 1 - lower))
+
+
+def student(differences: Sequence[float]) -> float:
+    """Two-sided p-value of Student's t for paired differences [seeds]; 0 where all are the same."""
+    spread = stdev(differences)
+    if spread == 0:
+        return 0.0
+    statistic = mean(differences) / (spread / math.sqrt(len(differences)))
+    return float(2 * stdtr(len(differences) - 1, -abs(statistic)))
+
+
+def student_limits(differences: Sequence[float], level: float) -> tuple[float, float]:
+    """Two-sided limits of the mean of paired differences [seeds], at confidence 1 - level."""
+    error = stdev(differences) / math.sqrt(len(differences))
+    reach = float(stdtrit(len(differences) - 1, 1 - level / 2)) * error
+    return mean(differences) - reach, mean(differences) + reach

@@ -1,0 +1,1 @@
+"""Which drops are real, and which chance explains."""

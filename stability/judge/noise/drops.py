@@ -1,0 +1,254 @@
+"""How much a task's score dropped, how sure that is, and how small a drop its documents could have shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from scipy.special import ndtri
+
+from stability.judge.noise import proportions
+from stability.judge.noise.bootstrap import Bca, Distribution, Replicates, influence, influences, resample
+from stability.judge.noise.paired import Paired, PairedAnswers, PairedNumbers
+from stability.judge.noise.scores import Floats, score
+
+POWER = 0.80
+PATH = np.linspace(0.0, 1.0, 101)  # shares of the right answers that turn wrong, for what could be detected
+
+
+class Drop(Protocol):
+    """A score before and now, on the same documents."""
+
+    @property
+    def n(self) -> int:
+        """Documents."""
+
+    @property
+    def before(self) -> float:
+        """The score before."""
+
+    @property
+    def now(self) -> float:
+        """The score now."""
+
+    @property
+    def flip_rate(self) -> float:
+        """The share of documents whose answer changed."""
+
+    def p_value(self, tolerance: float) -> float:
+        """How likely such a drop is if the true one is no more than `tolerance`; one-sided."""
+
+    def limits(self, confidence: float) -> tuple[float, float]:
+        """Lower and upper limit of the change, each one-sided at `confidence`."""
+
+    def detects(self, tolerance: float, alpha: float) -> float:
+        """The smallest true drop that fails the test at `alpha` with a probability of 0.8.
+
+        It solves drop = tolerance + (z_(1-alpha) + z_0.8) · SE. The standard error is the one that was seen,
+        but at least the one of a model that loses this much by turning right answers wrong and changing no
+        other: a model that changed no answer has shown no noise, and still its documents could not show just
+        any drop.
+        """
+
+    def lowest_before(self, confidence: float) -> float:
+        """One-sided lower limit of the score before."""
+
+
+@dataclass(frozen=True)
+class ProportionDrop:
+    """A share of right answers: exact counts, and Tango's score test."""
+
+    n: int
+    gains: int
+    losses: int
+    right: int
+    flipped: int
+
+    @classmethod
+    def of(cls, members: Sequence[PairedAnswers]) -> ProportionDrop:
+        """The documents of one task, or of several taken together."""
+        return cls(
+            n=sum(member.n for member in members),
+            gains=sum(member.gains for member in members),
+            losses=sum(member.losses for member in members),
+            right=sum(member.right for member in members),
+            flipped=sum(member.flipped for member in members),
+        )
+
+    @property
+    def before(self) -> float:
+        """The share that was right before."""
+        return self.right / self.n
+
+    @property
+    def now(self) -> float:
+        """The share that is right now."""
+        return (self.right + self.gains - self.losses) / self.n
+
+    @property
+    def flip_rate(self) -> float:
+        """The share of documents whose answer changed."""
+        return self.flipped / self.n
+
+    def p_value(self, tolerance: float) -> float:
+        """See `Drop`."""
+        return float(proportions.drop_p_value(self.gains, self.losses, self.n, tolerance))
+
+    def limits(self, confidence: float) -> tuple[float, float]:
+        """See `Drop`."""
+        low, high = proportions.interval(self.gains, self.losses, self.n, confidence)
+        return float(low), float(high)
+
+    def detects(self, tolerance: float, alpha: float) -> float:
+        """See `Drop`.
+
+        With a share q of documents that changed sides, the standard error at a drop d is √((q - d²) / n); at
+        the tolerance, where the test takes it, it is that of the score statistic.
+        """
+        drops = np.linspace(max(tolerance, 0.0), 1.0, 2001)
+        discordant = np.maximum((self.gains + self.losses) / self.n, drops)
+        gains, losses = (discordant - drops) / 2, (discordant + drops) / 2
+        there = np.sqrt(np.maximum(discordant - drops**2, 0) / self.n)
+        tested = np.sqrt(proportions.variance(gains, losses, np.full_like(drops, -tolerance)) / self.n)
+        return smallest(drops, tolerance, alpha, tested, there)
+
+    def lowest_before(self, confidence: float) -> float:
+        """See `Drop`."""
+        return proportions.wilson_lower(self.right, self.n, confidence)
+
+
+@dataclass(frozen=True, eq=False)
+class ResampledDrop:
+    """Any other score: the weighted mean of the members' scores, by a bootstrap stratified by member."""
+
+    members: tuple[tuple[float, Paired], ...]
+    seed: tuple[int, ...]
+
+    @cached_property
+    def _replicates(self) -> list[tuple[float, Replicates]]:
+        rng = np.random.default_rng(self.seed)
+        return [(weight, resample(paired, rng)) for weight, paired in self.members]
+
+    @cached_property
+    def _moments(self) -> tuple[float, float]:
+        """Standard error and acceleration of the change."""
+        second = third = 0.0
+        for weight, paired in self.members:
+            moments = influence(paired)
+            second += weight**2 * moments.second / moments.n
+            third += weight**3 * moments.third / moments.n**2
+        return float(np.sqrt(second)), third / (6 * second**1.5) if second > 0 else 0.0
+
+    @cached_property
+    def _bca(self) -> Bca:
+        replicates = sum(weight * (drawn.now - drawn.before) for weight, drawn in self._replicates)
+        return Bca.of(np.asarray(replicates), self.now - self.before, self._moments[1])
+
+    @property
+    def n(self) -> int:
+        """Documents of all members."""
+        return sum(paired.n for _, paired in self.members)
+
+    @cached_property
+    def before(self) -> float:
+        """The score before."""
+        return sum(weight * scores_of(paired)[0] for weight, paired in self.members)
+
+    @cached_property
+    def now(self) -> float:
+        """The score now."""
+        return sum(weight * scores_of(paired)[1] for weight, paired in self.members)
+
+    @property
+    def flip_rate(self) -> float:
+        """The share of documents whose answer changed."""
+        return sum(paired.flipped for _, paired in self.members) / self.n
+
+    def p_value(self, tolerance: float) -> float:
+        """See `Drop`."""
+        return self._bca.p_value(-tolerance)
+
+    def limits(self, confidence: float) -> tuple[float, float]:
+        """See `Drop`."""
+        return self._bca.limit(1 - confidence), self._bca.limit(confidence)
+
+    def detects(self, tolerance: float, alpha: float) -> float:
+        """See `Drop`; infinite where even losing every right answer would not be detected."""
+        drops, variance = np.zeros_like(PATH), np.zeros_like(PATH)
+        for weight, paired in self.members:
+            drop, error = degraded(paired)
+            drops += weight * drop
+            variance += (weight * error) ** 2
+        errors = np.maximum(np.sqrt(variance), self._moments[0])
+        return smallest(drops, tolerance, alpha, errors, errors)
+
+    def lowest_before(self, confidence: float) -> float:
+        """See `Drop`."""
+        replicates = sum(weight * drawn.before for weight, drawn in self._replicates)
+        return Distribution(np.asarray(replicates)).quantile(1 - confidence)
+
+
+def scores_of(paired: Paired) -> tuple[float, float]:
+    """The score before and the score now."""
+    if isinstance(paired, PairedNumbers):
+        return float(paired.before.mean()), float(paired.now.mean())
+    before, now = paired.scores(paired.counts)
+    return float(before), float(now)
+
+
+def smallest(drops: Floats, tolerance: float, alpha: float, tested: Floats, there: Floats) -> float:
+    """Where drop = tolerance + z_(1-alpha) · tested + z_power · there, along rising drops; inf if nowhere.
+
+    All [points]: `tested` is the standard error that the test assumes, `there` the one at the drop.
+    """
+    excess = drops - tolerance - float(ndtri(1 - alpha)) * tested - float(ndtri(POWER)) * there
+    above = np.flatnonzero(excess >= 0)
+    if not above.size:
+        return float("inf")
+    last = int(above[0])
+    if last == 0:
+        return float(drops[0])
+    part = -excess[last - 1] / (excess[last] - excess[last - 1])
+    return float(drops[last - 1] + part * (drops[last] - drops[last - 1]))
+
+
+def degraded(paired: Paired) -> tuple[Floats, Floats]:
+    """The drop, and its standard error, of a model that differs from the one before by losses only.
+
+    Both along `PATH`, the share of right answers that turn wrong (numbers: that turn 0).
+    """
+    if isinstance(paired, PairedNumbers):
+        size = np.abs(paired.before)
+        mean, square = size.mean(), (size**2).mean()
+        return PATH * mean, np.sqrt(np.maximum(PATH * square - (PATH * mean) ** 2, 0) / paired.n)
+    gold, before, now, shares = losses(paired)
+
+    def change(weights: Floats) -> Floats:
+        return score(paired.metric, gold, now, weights) - score(paired.metric, gold, before, weights)
+
+    effect = influences(change, shares)
+    return -change(shares), np.sqrt((shares * effect**2).sum(axis=-1) / paired.n)
+
+
+def losses(paired: PairedAnswers) -> tuple[np.ndarray, np.ndarray, np.ndarray, Floats]:
+    """Cells (gold, before, now), and their shares [path, cells], as right answers turn wrong along `PATH`.
+
+    A wrong answer is any other class, each as likely.
+    """
+    classes = int(max(paired.gold.max(), paired.before.max(), paired.now.max(), 1)) + 1
+    cells: list[tuple[int, int, int]] = []
+    shares: list[Floats] = []
+    for gold, before in sorted(set(zip(paired.gold.tolist(), paired.before.tolist(), strict=True))):
+        there = paired.total((paired.gold == gold) & (paired.before == before)) / paired.n
+        answers = range(classes) if before == gold else (before,)
+        for now in answers:
+            cells.append((gold, before, now))
+            if before != gold:
+                shares.append(np.full_like(PATH, there))
+            else:
+                shares.append(there * ((1 - PATH) if now == gold else PATH / (classes - 1)))
+    gold_, before_, now_ = np.array(cells).T
+    return gold_, before_, now_, np.array(shares).T

@@ -1,0 +1,154 @@
+"""From two readings of a task to its drop: documents paired, groups put together, scores seen to agree."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+
+from stability.judge.noise.drops import Drop, ProportionDrop, ResampledDrop
+from stability.judge.noise.paired import Paired, PairedAnswers, pair
+from stability.judge.problems import CannotJudge
+from stability.record import Reading, TaskResult
+
+AGREEMENT = 1e-6  # between the score in a record and the one that its documents give
+
+
+def drop_of(
+    task: str,
+    before: Reading,
+    now: Reading,
+    when: str,
+    seed: tuple[int, ...] = (),
+    *,
+    reference: str = "the unedited model",
+) -> Drop:
+    """The change of a task's score, or of a group's.
+
+    A group whose score is the mean over its members' documents is one pool of documents; any other is the
+    mean of its members' scores, and its documents are resampled member by member. `seed` makes the
+    resampling repeatable; the task's name is added to it. `when` and `reference` say in messages whose the
+    readings are.
+
+    Raises:
+        CannotJudge: documents are missing or differ, or do not give the score that the record states.
+    """
+    reported = [score_in(reading, task, time) for reading, time in ((before, f"of {reference}"), (now, when))]
+    names = leaves(task, before)
+    if names != leaves(task, now):
+        raise CannotJudge(f"{task}: its members {when} are not those of {reference}")
+    paired = [pair(name, before.tasks[name], now.tasks[name], when, reference) for name in names]
+    seed = (zlib.crc32(task.encode()), *seed)
+    for drop in candidates(paired, seed):
+        if all(
+            math.isclose(ours, theirs, rel_tol=0, abs_tol=AGREEMENT)
+            for ours, theirs in zip((drop.before, drop.now), reported, strict=True)
+        ):
+            return drop
+    ours = next(iter(candidates(paired, seed)))
+    raise CannotJudge(
+        f"{task}: the record says {reported[0]:.4f} before and {reported[1]:.4f} {when}, "
+        f"but its documents give {ours.before:.4f} and {ours.now:.4f}"
+    )
+
+
+def candidates(paired: Sequence[Paired], seed: tuple[int, ...]) -> list[Drop]:
+    """The ways in which members make a score: by documents, and as the mean of the members."""
+    documents = sum(member.n for member in paired)
+    answers = [member for member in paired if isinstance(member, PairedAnswers) and member.is_proportion]
+    pooled: Drop
+    if len(answers) == len(paired):
+        pooled = ProportionDrop.of(answers)
+    else:
+        pooled = ResampledDrop(tuple((member.n / documents, member) for member in paired), seed)
+    if len(paired) == 1:
+        return [pooled]
+    return [pooled, ResampledDrop(tuple((1 / len(paired), member) for member in paired), seed)]
+
+
+def score_in(reading: Reading, task: str, when: str) -> float:
+    """The task's score in a reading.
+
+    Raises:
+        CannotJudge: it has none.
+    """
+    if task in reading.values:
+        return reading.values[task]
+    raise CannotJudge(f"{task}: not measured {when}: {reading.left_out.get(task, 'the record has no score')}")
+
+
+def leaves(task: str, reading: Reading) -> list[str]:
+    """The task itself, or the tasks that a group is made of, each once.
+
+    Raises:
+        CannotJudge: one of them has no results by document.
+    """
+    found: dict[str, None] = {}
+    waiting = [task]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen:
+            continue
+        seen.add(name)
+        result = reading.tasks.get(name)
+        if result is None:
+            raise CannotJudge(f"{task}: no results by document for {name}; noise cannot be told without them")
+        if result.members:
+            waiting.extend(result.members)
+        else:
+            found[name] = None
+    return list(found)
+
+
+def chance(task: str, reading: Reading) -> float | None:
+    """What a guess scores: an accuracy's majority rate, an MCC of 0, the F1 of calling everything positive.
+
+    A group's is stated by its result, or else the mean of its members', by documents. None if not known.
+    """
+    result = reading.tasks.get(task)
+    if result is None:
+        return None
+    if not result.members:
+        return _chance_of_leaf(result)
+    if result.chance is not None:
+        return result.chance
+    members = [reading.tasks[name] for name in leaves(task, reading)]
+    each = [_chance_of_leaf(member) for member in members]
+    known = [value for value in each if value is not None]
+    if len(known) < len(members):
+        return None
+    return sum(value * member.n for value, member in zip(known, members, strict=True)) / sum(
+        member.n for member in members
+    )
+
+
+def _chance_of_leaf(result: TaskResult) -> float | None:
+    if result.metric == "mcc":
+        return 0.0
+    if result.metric == "f1" and result.gold:
+        positive = sum(gold == 1 for gold in result.gold) / len(result.gold)
+        return 2 * positive / (1 + positive)
+    if result.chance is not None:
+        return result.chance
+    if result.gold:
+        return max(Counter(result.gold).values()) / len(result.gold)
+    return None
+
+
+def at_chance(task: str, reading: Reading, confidence: float) -> str | None:
+    """Why a task cannot show a drop: its score on the unedited model is not above chance. None if it is.
+
+    The score's one-sided lower limit at `confidence` must lie above chance.
+    """
+    guess = chance(task, reading)
+    if guess is None or task not in reading.values:
+        return None
+    try:
+        drop = drop_of(task, reading, reading, "unedited")
+    except CannotJudge:  # no results by document: a check that needs them says so itself
+        return None
+    if drop.lowest_before(confidence) > guess:
+        return None
+    return f"base at chance ({drop.before:.2f} of {drop.n} documents, a guess scores {guess:.2f})"

@@ -1,0 +1,1 @@
+"""Metrics of activations and logits on text."""

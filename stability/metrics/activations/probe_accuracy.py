@@ -1,0 +1,122 @@
+"""Whether probes that told layers apart before editing still do, or streams have left their subspaces."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from stability.errors import DataError, MeasurementError
+from stability.metrics.activations.steps.observation import Observation
+from stability.metrics.activations.steps.probes import PairProbes, fit_probes
+from stability.metrics.plugin.metric import Context, Metric, Skipped, register
+from stability.record import Reading
+from stability.record.schema import Over
+
+
+@register
+class ProbeAccuracy(Metric):
+    """For each pair of layers, how well the unedited model's probe still works (Gupta et al. 2025, fig. 5).
+
+    A probe is a logistic regression that says from a residual stream which of the two layers it comes from.
+    It is fitted on one part of the documents and tested on the others, the same ones at every checkpoint,
+    with every token once for either layer, so that 0.5 is chance.
+    """
+
+    name: ClassVar[str] = "probe_accuracy"
+    summary: ClassVar[str] = "held-out accuracy of each layer pair's probe, fitted on the unedited model"
+    over: ClassVar[Over] = "pair"
+
+    def __init__(self) -> None:
+        self._probes: PairProbes | None = None
+        self._held_out = torch.zeros(0, dtype=torch.bool)  # [features]
+        self._base: list[float] = []
+
+    def fit(self, context: Context) -> None:
+        """Fit every pair's probe on the training documents of the unedited model.
+
+        Raises:
+            DataError: the text has too few documents to be split.
+        """
+        if context.map.n_layers < 2:
+            return
+        base, spec = context.observation, context.suite.probes
+        documents = base.places.document[base.places.features]  # [features]
+        train = training_documents(
+            [document for document in context.text.documents if len(document)], documents, spec.train_share
+        )
+        self._held_out = ~train[documents]
+        self._probes = fit_probes(_on_device(context, base.features[:, ~self._held_out]), spec.C)
+        self._base = self._accuracy(context, base)
+
+    def measure(self, context: Context) -> Reading:
+        """One accuracy a pair, "i-j".
+
+        `base` holds the unedited model's; pairs that are too low there are in `left_out` and have no value.
+        """
+        if context.map.n_layers < 2:
+            raise Skipped("the model has one layer, so there are no pairs to tell apart")
+        if self._probes is None:
+            raise MeasurementError("probe_accuracy was not fitted on the unedited model")
+        minimum = context.suite.probes.minimum_base_accuracy
+        values, base, left_out = {}, {}, {}
+        rows = zip(
+            self._probes.pairs.tolist(),
+            self._probes.converged.tolist(),
+            self._base,
+            self._accuracy(context, context.observation),
+            strict=True,
+        )
+        for (first, second), converged, before, now in rows:
+            pair = f"{first}-{second}"
+            base[pair] = before
+            if not converged:
+                left_out[pair] = "the regression did not converge"
+            elif before < minimum:
+                left_out[pair] = f"base accuracy {before:.3f} is below {minimum:g}"
+            else:
+                values[pair] = now
+        return Reading(over=self.over, values=values, unit=self.unit, base=base, left_out=left_out)
+
+    def _accuracy(self, context: Context, observation: Observation) -> list[float]:
+        assert self._probes is not None
+        held_out = _on_device(context, observation.features[:, self._held_out])
+        return self._probes.accuracy(held_out).tolist()
+
+
+def training_documents(documents: Sequence[Tensor], of_features: Tensor, share: float) -> Tensor:
+    """Which documents to train on, [documents] bool, so that about `share` of the feature tokens are in them.
+
+    `of_features` is the document of each feature token. The order in which documents are dealt out depends on
+    their content alone, not on their place, which may follow a pattern; equal documents go to one side.
+
+    Raises:
+        DataError: one of the sides would be empty.
+    """
+    tokens = torch.bincount(of_features, minlength=len(documents)).tolist()
+    same: dict[str, list[int]] = {}
+    for number, document in enumerate(documents):
+        same.setdefault(hashlib.sha256(document.numpy().tobytes()).hexdigest(), []).append(number)
+    train = torch.zeros(len(documents), dtype=torch.bool)
+    dealt = trained = 0
+    for _, numbers in sorted(same.items()):
+        count = sum(tokens[number] for number in numbers)
+        dealt += count
+        if count and abs(trained + count - share * dealt) <= abs(trained - share * dealt):
+            train[numbers] = True
+            trained += count
+    if not 0 < trained < dealt:
+        raise DataError(
+            f"probe_accuracy: {len(same)} different documents cannot be split into {share:g} for training "
+            "and the rest for testing; give a text of more documents, or change probes.train_share"
+        )
+    return train
+
+
+def _on_device(context: Context, features: Tensor) -> Tensor:
+    """On the model's GPU if it has one: fitting is little else than products of matrices."""
+    device = context.map.device
+    return features.to(device) if device.type == "cuda" else features

@@ -1,0 +1,74 @@
+"""How a model answers an edit: on its prompt, its paraphrases and its neighborhood, as CounterFact scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import nn
+
+from stability.data.edits import Edit
+from stability.metrics.scoring import score_targets
+from stability.record import EditOutcome
+
+
+def edit_outcomes(model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> list[EditOutcome]:
+    """One outcome for each edit, measured on the model as it is now.
+
+    A target wins over the other if its mean token log-probability is higher: on the edit's own prompt and its
+    paraphrases `target` should win over `target_true`, on its neighborhood prompts the other way round (ROME,
+    Meng et al. 2022). Without `target_true` only the accuracy is measured.
+
+    Raises:
+        DataError: a prompt or a target has no tokens.
+        MeasurementError: a log-probability is NaN or infinite.
+        ModelError: the model has no output embedding.
+    """
+    asked: dict[tuple[str, str], int] = {}  # each (prompt, target) once, in order
+    for edit in edits:
+        for pair in _pairs(edit):
+            asked.setdefault(pair, len(asked))
+    if not asked:
+        return []
+    scores = score_targets(model, tokenizer, tuple(asked))
+    log_probs, accurate = scores.mean_log_prob.tolist(), scores.accurate.tolist()
+
+    def outcome(edit: Edit) -> EditOutcome:
+        true = edit.target_true
+        judged: dict[str, Any] = {}
+        if true is not None:
+
+            def new_wins_by(prompt: str) -> float:
+                return float(log_probs[asked[prompt, edit.target]] - log_probs[asked[prompt, true]])
+
+            judged = {
+                "success": new_wins_by(edit.filled) > 0,
+                "paraphrase_success": _share(new_wins_by(one) > 0 for one in edit.paraphrase_prompts),
+                "neighborhood_success": _share(new_wins_by(one) < 0 for one in edit.neighborhood_prompts),
+            }
+        return EditOutcome(
+            id=edit.id,
+            prompt=edit.prompt,
+            subject=edit.subject,
+            target=edit.target,
+            target_true=true,
+            accurate=accurate[asked[edit.filled, edit.target]],
+            **judged,
+        )
+
+    return [outcome(edit) for edit in edits]
+
+
+def _pairs(edit: Edit) -> Iterable[tuple[str, str]]:
+    """The (prompt, target) pairs whose scores decide the edit's outcome."""
+    yield edit.filled, edit.target
+    if edit.target_true is not None:
+        for prompt in (edit.filled, *edit.paraphrase_prompts, *edit.neighborhood_prompts):
+            yield prompt, edit.target
+            yield prompt, edit.target_true
+
+
+def _share(wins: Iterable[bool]) -> float | None:
+    """The share of prompts that were won; None if there are none."""
+    counted = list(wins)
+    return sum(counted) / len(counted) if counted else None

@@ -1,0 +1,1 @@
+"""What makes anything a metric: its protocol, and finding it by name."""

@@ -1,0 +1,1 @@
+"""lm-eval's tasks: found by name, built once, and scored at every checkpoint."""

@@ -1,0 +1,106 @@
+"""One leaf task, built: its documents, lm-eval's requests for each, and how answers become results."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from lm_eval.api.instance import Instance
+from lm_eval.api.task import Task
+
+from stability.errors import DataError, MeasurementError
+from stability.metrics.tasks.steps.quiet import no_bar
+
+NORMALISED = ("acc_norm", "acc_bytes")  # by the choice's characters, by its bytes
+BY_CHOICE = ("acc", *NORMALISED)
+REQUESTS = ("loglikelihood", "loglikelihood_rolling", "generate_until")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A document with its requests; of a multiple-choice one also the choices, and which is right."""
+
+    doc_id: int
+    document: Any = field(repr=False)
+    instances: tuple[Instance, ...] = field(repr=False)
+    choices: tuple[str, ...] = ()
+    gold: int | None = None
+
+    def predicted(self, metric: str) -> int | None:
+        """The choice that the answers make likeliest, by the metric's way of weighing them."""
+        if self.gold is None or metric not in BY_CHOICE:
+            return None
+        log_probs = np.array([one.resps[0][0] for one in self.instances[: len(self.choices)]])
+        if metric in NORMALISED:
+            texts = [one.encode("utf-8") if metric == "acc_bytes" else one for one in self.choices]
+            log_probs = log_probs / np.array([float(len(text)) for text in texts])
+        return int(np.argmax(log_probs))
+
+
+@dataclass(frozen=True)
+class Exam:
+    """A leaf task with its questions, in the order of the documents."""
+
+    name: str
+    task: Task
+    questions: tuple[Question, ...] = field(repr=False)
+
+    @property
+    def instances(self) -> Iterable[Instance]:
+        """The requests of all questions, in order."""
+        return (instance for question in self.questions for instance in question.instances)
+
+    def results(self) -> dict[tuple[str, str], list[Any]]:
+        """What lm-eval makes of the answers in the requests: a list over documents, by metric and filter."""
+        self.task.apply_filters()
+        results: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        for question in self.questions:
+            for key in question.instances[0].filtered_resps:
+                answers = [instance.filtered_resps[key] for instance in question.instances]
+                for metric, value in self.task.process_results(question.document, answers).items():
+                    results[metric, key].append(value)
+        return results
+
+
+def build_exam(name: str, task: Task, limit: int | None) -> Exam:
+    """Let lm-eval build the requests of the first `limit` documents, or of all.
+
+    Raises:
+        DataError: there are no documents, or a document lacks what the task asks of it.
+        MeasurementError: the task needs images or sound, or runs code that a model wrote.
+    """
+    for flag, what in (("MULTIMODAL", "needs images or sound"), ("UNSAFE_CODE", "runs generated code")):
+        if getattr(task, flag, False):
+            raise MeasurementError(f"task {name} {what}, which the harness does not do; leave it out")
+    try:
+        with no_bar():
+            task.build_all_requests(limit=limit, rank=0, world_size=1)
+        by_document: dict[int, list[Instance]] = defaultdict(list)
+        for instance in task.instances:
+            by_document[instance.doc_id].append(instance)
+        questions = tuple(_question(task, doc_id, asked) for doc_id, asked in by_document.items())
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        message = next(iter(str(error).splitlines()), "")
+        raise DataError(
+            f"task {name}: cannot make requests of its documents: {type(error).__name__}: {message}"
+        ) from error
+    kinds = {instance.request_type for instance in task.instances}
+    if not kinds <= set(REQUESTS):
+        raise MeasurementError(f"task {name}: requests of type {', '.join(kinds)} are not supported")
+    return Exam(name, task, questions)
+
+
+def _question(task: Task, doc_id: int, instances: list[Instance]) -> Question:
+    ordered = tuple(sorted(instances, key=lambda instance: instance.idx))
+    document = ordered[0].doc
+    if task.OUTPUT_TYPE != "multiple_choice" or not hasattr(task, "doc_to_choice"):
+        return Question(doc_id, document, ordered)
+    choices = tuple(task.doc_to_choice(document))
+    gold = task.doc_to_text(document) if task.multiple_input else task.doc_to_target(document)
+    if isinstance(gold, str):
+        gold = choices.index(gold) if gold in choices else None
+    known = isinstance(gold, int) and 0 <= gold < len(choices)
+    return Question(doc_id, document, ordered, choices, int(gold) if known else None)

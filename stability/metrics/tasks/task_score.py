@@ -1,0 +1,61 @@
+"""Downstream tasks through lm-eval: MMLU, GLUE, the world's, and any other of its tasks, groups and tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from stability.errors import MeasurementError
+from stability.metrics.plugin.metric import Context, Metric, register
+from stability.record.schema import Over, Reading
+from stability.suite import SuiteSpec
+
+if TYPE_CHECKING:
+    from stability.metrics.tasks.steps.battery import Battery
+
+
+@register
+class TaskScore(Metric):
+    """The score of every task that the suite's checks name, as lm-eval computes it.
+
+    A task's score is the first of its metrics (F1 for mrpc and qqp, as GLUE has it; `mrpc@acc` is another), a
+    group's lm-eval's mean over its tasks, a tag's the plain mean. The model is scored in evaluation mode by a
+    scorer that gives lm-eval's per-document results, but runs a shared context once.
+    """
+
+    name: ClassVar[str] = "task_score"
+    summary: ClassVar[str] = "score of a downstream task, through lm-eval"
+    over: ClassVar[Over] = "task"
+
+    def __init__(self) -> None:
+        self._battery: Battery | None = None
+
+    def wanted(self, suite: SuiteSpec) -> bool:
+        """Tasks cost more than the rest together, so only those that a check names are run."""
+        return bool(suite.task_names)
+
+    def fit(self, context: Context) -> None:
+        """Build and tokenise every task's requests.
+
+        Raises:
+            DataError: a task's documents are missing from their folder, empty or malformed.
+            MeasurementError: a task is unknown or unsupported, or required documents are absent.
+        """
+        # lm-eval takes seconds to import, which only a suite with tasks should cost.
+        from stability.metrics.tasks.steps.battery import build_battery
+
+        suite = context.suite
+        self._battery = build_battery(
+            suite.tasks, suite.task_names, context.model, context.map.head, context.tokenizer
+        )
+
+    def measure(self, context: Context) -> Reading:
+        """Every task's score, with its documents' results; what has no documents is left out, and why."""
+        if self._battery is None:
+            raise MeasurementError("task_score was not fitted on the unedited model before it was measured")
+        outcomes = self._battery.score(context.model, context.map.head)
+        return Reading(
+            over=self.over,
+            values={name: outcome.value for name, outcome in outcomes.items()},
+            tasks={name: outcome.result for name, outcome in outcomes.items()},
+            left_out=dict(self._battery.left_out),
+        )

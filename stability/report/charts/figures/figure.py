@@ -1,0 +1,47 @@
+"""What a figure is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from stability.report.charts.chart import Axis, Chart
+from stability.report.charts.series import EditorRuns
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a legend: a style of the palette, and its name."""
+
+    style: str
+    label: str
+    kind: Literal["line", "area"] = "line"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One or more charts with a title, a legend, and a caption that says what to look for.
+
+    `name` is what the command line calls it, and what its file is called.
+    """
+
+    name: str
+    title: str
+    caption: str
+    charts: tuple[Chart, ...]
+    legend: tuple[Entry, ...] = ()
+
+
+def edits_axis(editor: EditorRuns) -> Axis:
+    """From 0 to the last checkpoint."""
+    last = max((point.edits for run in editor.runs for point in run.checkpoints), default=1)
+    return Axis(0, max(last, 1), "edits")
+
+
+def thinned(legend: Sequence[Entry], most: int = 10) -> tuple[Entry, ...]:
+    """A legend of no more than so many entries, first and last included."""
+    if len(legend) <= most:
+        return tuple(legend)
+    chosen = {round(index * (len(legend) - 1) / (most - 1)) for index in range(most)}
+    return tuple(entry for index, entry in enumerate(legend) if index in chosen)

@@ -1,0 +1,73 @@
+"""Figures as files in a folder, one a figure and format, named by editor and figure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+from pathlib import Path
+
+from stability.errors import UsageError
+from stability.judge import Judgement
+from stability.record import Record
+from stability.record.file import write_atomically
+from stability.report.charts.figures import MAKERS, SIDE_BY_SIDE, editor_runs, figures, overlay
+from stability.report.charts.plot import UNDATED, plot
+
+
+def write_figures(
+    record: Record,
+    judgement: Judgement,
+    folder: Path,
+    names: Sequence[str] = (),
+    editors: Sequence[str] = (),
+    formats: Sequence[str] = ("svg", "png"),
+    dpi: int = 200,
+) -> list[Path]:
+    """Write figures into a folder, `memit-norms.svg` and so on, each atomically; returns the files.
+
+    All figures that the record has something for, or those of these names; of all editors, or these. The
+    figure of all editors, `side-by-side.svg`, is there if there are several.
+
+    Raises:
+        UsageError: no figure, editor or format is called so, or the record has nothing for a named figure.
+    """
+    known = (*MAKERS, SIDE_BY_SIDE)
+    for kind, wanted, there in (
+        ("figure", names, known),
+        ("editor", editors, [one.editor for one in judgement.editors]),
+        ("format", formats, [*UNDATED]),
+    ):
+        unknown = next((name for name in wanted if name not in there), None)
+        if unknown is not None:
+            raise UsageError(f"no {kind} is called {unknown!r}; there are {', '.join(there)}")
+    side_by_side = overlay(judgement) if not editors else None
+    made = [("", side_by_side)] if side_by_side is not None else []
+    made += [
+        (runs.judgement.editor, figure)
+        for runs in editor_runs(record, judgement)
+        if not editors or runs.judgement.editor in editors
+        for figure in figures(runs)
+    ]
+    missing = next((name for name in names if name not in {figure.name for _, figure in made}), None)
+    if missing is not None:
+        raise UsageError(f"the record has nothing to draw in the figure {missing!r}")
+    written: dict[str, Path] = {}
+    for editor, figure in made:
+        if names and figure.name not in names:
+            continue
+        stem = file_stem(editor, figure.name, {Path(name).stem for name in written})
+        for format_, content in plot(figure, formats, dpi).items():
+            path = folder / f"{stem}.{format_}"
+            write_atomically(path, content)
+            written[path.name] = path
+    return list(written.values())
+
+
+def file_stem(editor: str, figure: str, taken: Container[str]) -> str:
+    """`memit-norms`: letters, digits, dots and dashes whatever an editor is called, and not yet taken."""
+    stem = re.sub(r"[^A-Za-z0-9.]+", "-", f"{editor}-{figure}").strip("-.")
+    number, name = 1, stem
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name

@@ -1,0 +1,80 @@
+"""Who fails where first: a row for each editor, a column for each check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stability.judge import EditorJudgement, Judgement, Status, Verdict
+from stability.report.steps import wording
+
+SIGNS: dict[Status, str] = {
+    "fail": "✗", "error": "!", "warn": "△", "inconclusive": "?", "pass": "✓", "skip": "–",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """What one check says of one editor; `status` is None where it was not asked of it."""
+
+    status: Status | None = None
+    sign: str = ""
+    at: int | None = None  # edits after which it first failed
+    words: str = "not asked"  # the same in full
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """One editor: its place in the judgement, and a cell for each check."""
+
+    index: int
+    editor: EditorJudgement
+    first: str  # `task_drop[choice] at 60`
+    cells: tuple[MatrixCell, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Editors from the one that fails first to those that hold, and the checks that any was asked."""
+
+    checks: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+
+
+def matrix(judgement: Judgement) -> Matrix:
+    """The matrix of a judgement."""
+    checks = tuple(dict.fromkeys(verdict.check for verdict in judgement.verdicts))
+    rows = [row(index, editor, checks) for index, editor in enumerate(judgement.editors)]
+    return Matrix(checks, tuple(sorted(rows, key=lambda row: urgency(row.editor))))
+
+
+def row(index: int, editor: EditorJudgement, checks: Sequence[str]) -> MatrixRow:
+    """One editor's row."""
+    by_check = {verdict.check: verdict for verdict in editor.verdicts}
+    failed = first_failed(editor)
+    return MatrixRow(
+        index=index,
+        editor=editor,
+        first="" if failed is None else f"{failed.check} at {failed.failed_at}",
+        cells=tuple(cell(by_check[check]) if check in by_check else MatrixCell() for check in checks),
+    )
+
+
+def cell(verdict: Verdict) -> MatrixCell:
+    """What a verdict is in two letters, and in words."""
+    value = "" if verdict.value is None else f" {wording.assertion(verdict)}"
+    words = f"{verdict.status}{value} {wording.bracket(verdict)}".strip()
+    return MatrixCell(verdict.status, SIGNS[verdict.status], verdict.failed_at, words)
+
+
+def first_failed(editor: EditorJudgement) -> Verdict | None:
+    """The check that broke after the fewest edits: one that fails the suite, or else one that warns."""
+    broken = [verdict for verdict in editor.verdicts if verdict.failed_at is not None]
+    return min(broken, key=lambda verdict: (verdict.status != "fail", verdict.failed_at or 0), default=None)
+
+
+def urgency(editor: EditorJudgement) -> tuple[bool, bool, float]:
+    """Sorts editors: those that fail first, by the edits at which they do; then what was not measured."""
+    failed = first_failed(editor)
+    at = float("inf") if failed is None or failed.failed_at is None else failed.failed_at
+    return not editor.counts["fail"], not editor.counts["error"], at

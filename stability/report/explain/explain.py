@@ -1,0 +1,140 @@
+"""Why a check did not hold, in plain words: what its figure means, who saw it before, and what to try."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator
+
+from stability.judge import Judgement, Status, Verdict
+from stability.parts import COSTS
+from stability.record import Record
+from stability.report.explain.documents import documents, settling
+from stability.report.explain.errors import trouble_of
+from stability.report.explain.evidence import Situation
+from stability.report.explain.explanation import Explanation, Remedy
+from stability.report.explain.remedies import REMEDIES
+from stability.report.explain.steps.procedure import remake, versions
+from stability.report.explain.suggestion import Attempt, by_what_was_measured
+from stability.report.explain.texts import TEXTS, Side, Text
+from stability.report.steps import wording
+
+__all__ = ["EXPLAINED", "Explanation", "Remedy", "explain", "explanation_lines"]
+
+EXPLAINED: tuple[Status, ...] = ("fail", "error", "warn", "inconclusive")
+MOST = 6  # remedies
+WIDTH = 100
+LINES = 7
+AGAINST = {
+    ("base", "ratio"): ", as a multiple of what it was before editing",
+    ("base", "absolute"): ", less what it was before editing",
+    ("base", "relative"): ": its change since before editing, as a share of it",
+    ("unedited", "ratio"): ", as a multiple of the median in layers that nobody edited",
+    ("unedited", "absolute"): ", less the median in layers that nobody edited",
+    ("unedited", "relative"): ": its distance from the median in layers that nobody edited, as a share of it",
+    (
+        "previous",
+        "ratio",
+    ): ", as a multiple of what an earlier version (the baseline) had after as many edits",
+    ("previous", "absolute"): ", less what an earlier version (the baseline) had after as many edits",
+    ("previous", "relative"): ": its distance from an earlier version's (the baseline's), as a share of it",
+}
+
+
+def explain(record: Record, judgement: Judgement, verdict: Verdict) -> Explanation | None:
+    """What a verdict means and what to try; None for one that passed or was skipped.
+
+    `verdict` is one of the judgement's, and the judgement one of the record. Names in it are the record's, as
+    they are: whoever shows them escapes them.
+    """
+    if verdict.status not in EXPLAINED:
+        return None
+    situation = Situation(record, judgement, verdict)
+    text = TEXTS.get(verdict.metric) or Text(f"the figure {wording.clean(verdict.metric)}")
+    side = {"high": text.high, "low": text.low, "unknown": None}[situation.side]
+    if verdict.status == "error":
+        trouble = trouble_of(verdict.message)
+        attempts = [made for make in trouble.remedies if (made := make(situation))]
+        meaning = f"It could not be measured, and a gate does not pass what it cannot see. {trouble.means}"
+        return _explanation(situation, meaning, None, attempts)
+    figure = f"This is {text.figure}{AGAINST.get((verdict.relative_to or '', verdict.change or ''), '')}."
+    attempts = list(_attempts(situation, side))
+    if situation.is_unsure:
+        attempts = [*settling(situation), *attempts]
+    return _explanation(situation, f"{figure} {_means(situation, side)}", side, attempts)
+
+
+def explanation_lines(explanation: Explanation, width: int = WIDTH, most: int = LINES) -> list[str]:
+    """The meaning, and below it as many remedies as fit into so many lines, at least one; plain text."""
+    lines = _filled("means: ", explanation.meaning, width)
+    for number, remedy in enumerate(explanation.remedies):
+        words = "; ".join(part for part in (remedy.words, remedy.effect) if part)
+        more = _filled("try:   " if number == 0 else "or:    ", words, width)
+        if remedy.command:
+            more.append(f"       {wording.clean(remedy.command)}")  # a command is copied, so it is not broken
+        if number and len(lines) + len(more) > most:
+            break
+        lines += more
+    return lines
+
+
+def _means(situation: Situation, side: Side | None) -> str:
+    """The second sentence: what it means that the bound was broken."""
+    verdict = situation.verdict
+    if situation.is_unsure:
+        asked = documents(situation)
+        said = f"{asked:,} documents do" if asked else "its documents do"
+        counts = "" if verdict.status == "inconclusive" else ", and the suite counts that as failed"
+        return f"It is past the bound, but {said} not tell that from chance{counts}."
+    if _is_nan(verdict):
+        return "It is not a number: the model is broken, or there was nothing to measure it on."
+    if verdict.relative_to == "previous":
+        return "This version is further from the earlier one than the suite allows."
+    if situation.method.family == "control" and verdict.metric not in COSTS:
+        return "The editor is the control, which edits nothing, so that this says nothing of any other."
+    if side is None:
+        return f"It is {'larger' if situation.side == 'high' else 'smaller'} than the suite allows."
+    means = side.unedited if side.unedited and verdict.relative_to == "unedited" else side.means
+    if verdict.interval is not None:
+        means = f"Beyond chance, {means[0].lower()}{means[1:]}"
+    return means
+
+
+def _is_nan(verdict: Verdict) -> bool:
+    return verdict.value is not None and math.isnan(verdict.value)
+
+
+def _attempts(situation: Situation, side: Side | None) -> Iterator[Attempt]:
+    names = side.remedies if side else ()
+    if _is_nan(situation.verdict) and (broken := TEXTS["nonfinite"].high):
+        names = broken.remedies
+    if situation.method.family == "control" and situation.verdict.metric not in COSTS:
+        names = ("control",)
+    found = [made for name in names if (made := REMEDIES[name](situation))]
+    measured = by_what_was_measured(situation, found) if names and names != ("control",) else None
+    found += [measured] if measured else []
+    for first in (versions(situation), remake(situation) if names and "remake" not in names else None):
+        found[:0] = [first] if first else []
+    yield from sorted(found, key=lambda attempt: attempt.order)
+
+
+def _explanation(
+    situation: Situation, meaning: str, side: Side | None, attempts: list[Attempt]
+) -> Explanation:
+    remedies = [attempt.remedy(situation) for attempt in _most_telling(attempts)]
+    seen = side.seen if side else ""
+    return Explanation(meaning, seen, tuple(remedies))
+
+
+def _most_telling(attempts: list[Attempt]) -> list[Attempt]:
+    """The first ones, but those that the record holds a run of in any case: that is no guess."""
+    guesses = [attempt for attempt in attempts if attempt.rival is None]
+    dropped = guesses[max(0, len(guesses) - max(0, len(attempts) - MOST)) :]
+    return [attempt for attempt in attempts if attempt not in dropped]
+
+
+def _filled(label: str, text: str, width: int) -> list[str]:
+    indent = " " * len(label)
+    return textwrap.wrap(
+        wording.clean(text), width, initial_indent=label, subsequent_indent=indent, break_on_hyphens=False
+    )

@@ -1,0 +1,119 @@
+"""What a record shows of other editors by the same check: a remedy that was run is no longer a guess."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stability.judge import EditorJudgement, Verdict
+from stability.parts import COSTS
+from stability.report.explain.evidence import Situation
+from stability.report.explain.method import Method
+from stability.report.steps import wording
+
+DID_EDIT = 0.5  # edit success below which a method counts as one that does not edit, where no check says so
+SAID = {"pass": "held", "fail": "failed, too", "warn": "warned, too", "inconclusive": "inconclusive"}
+TOOK = "edit_success"
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another editor of the record, and how the same check went for it.
+
+    `took` is its edit success, the least over seeds, None where it was not measured; `edits` whether that is
+    enough. `price` is a check that failed for it and held, or failed by less, for the editor explained.
+    """
+
+    label: str
+    method: Method
+    verdict: Verdict
+    took: float | None
+    edits: bool
+    price: Verdict | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether the check held, and it was not by doing nothing."""
+        return self.verdict.status == "pass" and self.edits
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it held, and at no other check's cost."""
+        return self.held and self.price is None
+
+
+def rivals(situation: Situation) -> list[Rival]:
+    """The other editors that the same check could be answered for, the best first."""
+    found = list(_rivals(situation))
+    return sorted(found, key=lambda rival: (not rival.is_better, not rival.held, -_margin(rival.verdict)))
+
+
+def _rivals(situation: Situation) -> Iterator[Rival]:
+    for editor in situation.judgement.editors:
+        if editor.editor == situation.verdict.editor:
+            continue
+        for verdict in editor.verdicts:
+            if (
+                verdict.check != situation.verdict.check
+                or verdict.status not in SAID
+                or verdict.value is None
+            ):
+                continue
+            took, edits = _took(situation, editor)
+            method = situation.method_of(editor.editor)
+            edits = edits and method.family != "control"
+            yield Rival(editor.editor, method, verdict, took, edits, _price(situation, editor))
+
+
+def _took(situation: Situation, editor: EditorJudgement) -> tuple[float | None, bool]:
+    """An editor's edit success, and whether it edits: as a check says, else by its figure."""
+    for verdict in editor.verdicts:
+        if verdict.metric == TOOK and verdict.relative_to is None and verdict.value is not None:
+            return verdict.value, verdict.status in ("pass", "inconclusive")
+    last = [run.checkpoints[-1].readings for run in situation.runs_of(editor.editor) if run.checkpoints]
+    found = [readings[TOOK].values[""] for readings in last if TOOK in readings]
+    took = min(found, default=None)
+    return took, took is None or took >= DID_EDIT
+
+
+def _price(situation: Situation, editor: EditorJudgement) -> Verdict | None:
+    """The check that went worse than for the editor explained: the one that failed by most."""
+    ours = {verdict.check: verdict for verdict in situation.editor.verdicts}
+    worse = [
+        verdict
+        for verdict in editor.verdicts
+        if verdict.status in ("fail", "warn")
+        and verdict.metric not in COSTS
+        and verdict.metric != TOOK
+        and verdict.check != situation.verdict.check
+        and (our := ours.get(verdict.check)) is not None
+        and (our.status in ("pass", "inconclusive") or _margin(verdict) < _margin(our) - 0.1)
+    ]
+    return min(worse, key=lambda verdict: (verdict.severity == "warn", _margin(verdict)), default=None)
+
+
+def effect(situation: Situation, rival: Rival) -> str:
+    """`frobenius(memit) in this record: 1.2 (held), against 2.96; edit success 0.98`."""
+    ours, theirs = situation.verdict, rival.verdict
+    words = f"{rival.label} in this record: {_value(theirs)} ({SAID[theirs.status]})"
+    words += f", against {_value(ours)}" if ours.value is not None else ""
+    if rival.took is not None and ours.metric != TOOK:
+        share = wording.number(rival.took, digits=2)
+        words += f"; edit success {share}" if rival.edits else f"; but its edit success is {share}"
+    if rival.price is not None:
+        mine = next(one for one in situation.editor.verdicts if one.check == rival.price.check)
+        words += f"; but {rival.price.check} {'warned' if rival.price.status == 'warn' else 'failed'}: "
+        words += _value(rival.price) + (f", against {_value(mine)}" if mine.value is not None else "")
+    return wording.clean(words)
+
+
+def _value(verdict: Verdict) -> str:
+    return "no value" if verdict.value is None else wording.number(verdict.value)
+
+
+def _margin(verdict: Verdict) -> float:
+    """How far inside the bound, as a share of it; where there is no such share, whether it held."""
+    if verdict.margin is not None and not math.isnan(verdict.margin):
+        return verdict.margin
+    return 0.0 if verdict.status in ("pass", "inconclusive") else -math.inf

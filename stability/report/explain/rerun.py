@@ -1,0 +1,165 @@
+"""Commands that run a record's suite again with something changed: only such as the program takes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stability.errors import UsageError
+from stability.record import Record
+from stability.report.explain.method import WRAPPERS
+from stability.suite import EditorSpec, SuiteFile, SuiteSpec, parse_suite
+from stability.suite.overrides import SECTIONS, Overrides, override
+from stability.suite.schema import parse_editor
+
+RECORDS_KEPT = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """How a record's run was called: its suite, what the command line replaced, and where baselines were."""
+
+    path: str
+    file: SuiteFile
+    changes: Overrides
+    baselines: str = ""
+    _tried: dict[Overrides, SuiteSpec | None] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, record: Record) -> Again | None:
+        """Read it off the record; None where no command line runs it, as after a run in Python or a gate."""
+        return _read(record.suite_text, record.suite_path, record.command) if record.suite_path else None
+
+    def spec(self, **changes: Any) -> SuiteSpec | None:
+        """The suite as it ran, or would run with these replacements; None if the program refuses them."""
+        wanted = replace(self.changes, **changes)
+        if wanted not in self._tried:
+            try:
+                self._tried[wanted] = override(self.file, wanted).spec
+            except UsageError:
+                self._tried[wanted] = None
+        return self._tried[wanted]
+
+    @property
+    def entries(self) -> tuple[EditorSpec, ...]:
+        """The editors that ran, with the settings that were given to each."""
+        spec = self.spec()
+        return spec.editors if spec else ()
+
+    def entry(self, called: str) -> EditorSpec | None:
+        """The entry of one editor."""
+        return next((entry for entry in self.entries if entry.called == called), None)
+
+    def run(self, editor: str, *settings: str, verb: str = "run", **changes: Any) -> str:
+        """The command for one editor, with settings `KEY=VALUE`; empty if the program would refuse it."""
+        changes = {"editors": (editor,), "settings": (*self._kept(editor, settings), *settings), **changes}
+        if self.spec(**changes) is None:
+            return ""
+        words = ["stability", verb, self.path, *replace(self.changes, **changes).arguments()]
+        return shlex.join(
+            [*words, *(["--baselines", self.baselines] if verb == "run" and self.baselines else [])]
+        )
+
+    def wrapped(self, wrapper: str, entry: EditorSpec, **settings: Any) -> str:
+        """The command for a wrapper round one of the editors, with the settings that this one was given."""
+        given = [f"{wrapper}.{key}={written(value)}" for key, value in settings.items()]
+        if not entry.settings and not entry.label:
+            return self.run(f"{wrapper}({entry.name})", *given)
+        inner = {entry.name: entry.settings} if entry.settings else entry.name
+        return self.run(wrapper, f"{wrapper}.editor={written(inner)}", *given)
+
+    def with_setting(self, entry: EditorSpec, key: str, value: Any) -> str:
+        """The command for one of the editors with a setting of it, or of what it goes round, changed."""
+        if entry.name.partition("(")[0] not in WRAPPERS:
+            return self.run(entry.called, f"{_word(entry)}.{key}={written(value)}")
+        changed = _changed(entry, key, value)
+        given = [f"{changed.name}.{name}={written(setting)}" for name, setting in changed.settings.items()]
+        return self.run(changed.name, *given)
+
+    def _kept(self, editor: str, new: tuple[str, ...]) -> tuple[str, ...]:
+        """The settings of the command line that still mean something, and are not replaced by new ones."""
+        replaced = {_key(setting) for setting in new}
+        return tuple(
+            setting
+            for setting in self.changes.settings
+            if _key(setting) not in replaced
+            and (
+                _key(setting).partition(".")[0] in SECTIONS
+                or self.spec(editors=(editor,), settings=(setting,)) is not None
+            )
+        )
+
+
+@lru_cache(maxsize=RECORDS_KEPT)  # every verdict of a record asks for the same
+def _read(text: str, path: str, command: str) -> Again | None:
+    try:
+        words = shlex.split(command)
+        if words[:3] != ["stability", "run", path]:
+            return None
+        changes, baselines = _read_options(words[3:])
+        again = Again(path, parse_suite(text, Path(path)), changes, baselines)
+    except (ValueError, UsageError):
+        return None
+    return again if again.spec() else None
+
+
+def written(value: Any) -> str:
+    """A value as YAML in one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"))
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _read_options(words: list[str]) -> tuple[Overrides, str]:
+    """What `Overrides.arguments` wrote.
+
+    Raises:
+        ValueError: something else stands there.
+    """
+    if len(words) % 2:
+        raise ValueError("an option has no value")
+    found: dict[str, list[str]] = {}
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        found.setdefault(option, []).append(value)
+    model, edits = found.pop("--model", [None])[-1], found.pop("--edits", [""])[-1]
+    changes = Overrides(
+        model=model,
+        editors=tuple(found.pop("--editor", ())),
+        edits=int(edits) if edits else None,
+        seeds=tuple(int(seed) for seed in found.pop("--seed", ())),
+        checkpoints=tuple(int(count) for count in found.pop("--checkpoint", ())),
+        settings=tuple(found.pop("--set", ())),
+    )
+    baselines = found.pop("--baselines", [""])[-1]
+    if found:
+        raise ValueError(f"unknown options: {', '.join(found)}")
+    return changes, baselines
+
+
+def _key(setting: str) -> str:
+    return setting.partition("=")[0].strip()
+
+
+def _word(entry: EditorSpec) -> str:
+    """What the command line's `--set` calls an editor by."""
+    file = Path(entry.name.split(":")[0])
+    return entry.label or (file.stem if file.suffix == ".py" else entry.name)
+
+
+def _changed(entry: EditorSpec, key: str, value: Any) -> EditorSpec:
+    """An entry with a setting of the innermost editor changed, all wrappers written as settings."""
+    outer, bracket, inner = entry.name.removesuffix(")").partition("(")
+    settings: Mapping[str, Any] = entry.settings
+    if bracket and outer in WRAPPERS:
+        settings = {"editor": inner, **settings}
+    else:
+        outer = entry.name
+    if "editor" not in settings:
+        return EditorSpec(name=outer, settings={**settings, key: value})
+    inside = _changed(EditorSpec.model_validate(parse_editor(settings["editor"])), key, value)
+    return EditorSpec(name=outer, settings={**settings, "editor": {inside.name: inside.settings}})

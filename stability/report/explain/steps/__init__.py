@@ -1,0 +1,1 @@
+"""The remedies that explanations suggest."""

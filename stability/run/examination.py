@@ -1,0 +1,204 @@
+"""Measuring one model: everything that is fitted on the unedited model, then one checkpoint after another."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import Any
+
+import torch
+from torch import nn
+
+from stability.data.edits import Edit
+from stability.errors import MeasurementError
+from stability.metrics import METRICS, Context, Skipped, edit_outcomes
+from stability.models import Snapshot, TokenizedText, View, map_model, measurable, pad_id, pad_right
+from stability.record import Checkpoint, EditOutcome, Reading
+from stability.run.isolation import measuring
+from stability.run.listener import Listener, Silent
+from stability.suite import SuiteSpec
+
+WEIGHT_METRICS = ("matrix", "parameter")
+PROMPTS = 8  # that wrapped matrices are tried on
+# What running a model may raise: torch's own (out of memory, a shape that an editor changed), and what the
+# code of a wrapper does.
+FOREIGN = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+
+
+class Examination:
+    """The measuring side of a run. Built on the unedited model, which it keeps a pristine copy of.
+
+    With `only`, it takes the readings of these metrics and no others.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        suite: SuiteSpec,
+        text: TokenizedText,
+        listener: Listener | None = None,
+        only: frozenset[str] | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.suite = suite
+        self.text = text
+        self.snapshot = Snapshot(model)
+        self._listener = listener or Silent()
+        self._metrics = [
+            metric
+            for name, metric in ((name, kind()) for name, kind in METRICS.items())
+            if metric.wanted(suite) and (only is None or name in only)
+        ]
+        self._unfit: dict[str, str] = {}
+        self._base = Context(model, tokenizer, map_model(model), self.snapshot, suite, text)
+        self.base = self._measure_base()
+
+    def _measure_base(self) -> Checkpoint:
+        started = time.perf_counter()
+        context = self._base
+        with measuring(context.model):
+            context.base = context.observation
+            for metric in self._metrics:
+                self._listener.stage(f"unedited model: {metric.name}")
+                try:
+                    metric.fit(context)
+                except MeasurementError as error:
+                    self._unfit[metric.name] = str(error)
+        return self._checkpoint(context, started)
+
+    def outcomes(self, model: object, edits: tuple[Edit, ...]) -> list[EditOutcome]:
+        """How the model, or what an editor made of it, answers each edit now, right after it was made.
+
+        Raises:
+            MeasurementError: it cannot be asked.
+        """
+        model = measurable(model)
+        with measuring(model):
+            try:
+                return edit_outcomes(model, self.tokenizer, edits)
+            except FOREIGN as error:
+                raise MeasurementError(f"the edited model cannot be run: {_one_line(error)}") from error
+
+    def checkpoint(
+        self,
+        model: object,
+        edits: tuple[Edit, ...],
+        outcomes: tuple[EditOutcome, ...],
+        seed: int,
+        only: frozenset[str] | None = None,
+    ) -> Checkpoint:
+        """Every reading of the model, or of what an editor made of it, as it is after these edits.
+
+        With `only`, the readings of these metrics and no others.
+
+        Raises:
+            MeasurementError: measuring has altered the model.
+            ModelError: there is no language model in it that can be mapped as the unedited one is.
+        """
+        started = time.perf_counter()
+        model = measurable(model)
+        found = map_model(model, like=self._base.map)
+        context = Context(
+            model=model,
+            tokenizer=self.tokenizer,
+            map=found,
+            snapshot=self.snapshot,
+            suite=self.suite,
+            text=self.text,
+            seed=seed,
+            edits=edits,
+            outcomes=outcomes,
+            base=self._base.base,
+        )
+        context.view = View(model, found, self.snapshot, self._prompts(edits))
+        with measuring(model):
+            try:
+                context.changed = context.view.changed
+            except FOREIGN as error:
+                raise MeasurementError(f"the edited model cannot be run: {_one_line(error)}") from error
+        return self._checkpoint(context, started, only)
+
+    def _prompts(self, edits: tuple[Edit, ...]) -> torch.Tensor | None:
+        """The prompts of the last edits, [prompts, tokens]: where a wrapper, if anywhere, does something."""
+        rows = [self.tokenizer(edit.filled)["input_ids"] for edit in edits[-PROMPTS:]]
+        return pad_right(rows, pad_id(self.tokenizer))[0] if rows else None
+
+    def _checkpoint(self, context: Context, started: float, only: frozenset[str] | None = None) -> Checkpoint:
+        stored = context.view.stored
+        kept = {name: stored[name].detach().clone() for name in context.view.differing}
+        readings: dict[str, Reading] = {}
+        errors = dict(self._unfit)
+        skipped: dict[str, str] = {}
+        with measuring(context.model):
+            for metric in sorted(self._metrics, key=lambda metric: metric.name != "nonfinite"):
+                if metric.name in errors or (only is not None and metric.name not in only):
+                    continue
+                broken = _broken(readings)
+                if broken and metric.over not in WEIGHT_METRICS:
+                    errors[metric.name] = broken
+                    continue
+                try:
+                    readings[metric.name] = metric.measure(context)
+                except Skipped as reason:
+                    skipped[metric.name] = str(reason)
+                except MeasurementError as error:
+                    errors[metric.name] = str(error)
+                except FOREIGN as error:
+                    errors[metric.name] = _one_line(error)
+        self._check_untouched(context, kept)
+        return Checkpoint(
+            edits=len(context.edits),
+            changed=context.changed,
+            readings=dict(sorted(readings.items())),
+            errors=dict(sorted(errors.items())),
+            skipped=dict(sorted(skipped.items())),
+            costs={
+                "measure_seconds": scalar(time.perf_counter() - started, "s"),
+                "peak_memory": scalar(peak_memory(), "MiB"),
+            },
+        )
+
+    def _check_untouched(self, context: Context, kept: dict[str, torch.Tensor]) -> None:
+        now = View(context.model, context.map, self.snapshot)
+        altered = now.differing ^ context.view.differing | now.stored.keys() ^ context.view.stored.keys()
+        altered |= {
+            name
+            for name, value in kept.items()
+            if name in now.stored and not _same(now.stored[name].detach(), value)
+        }
+        if altered:
+            raise MeasurementError(f"measuring altered the model: {', '.join(sorted(altered)[:3])}")
+
+
+def _one_line(error: Exception) -> str:
+    """What was raised, and the first line of its message."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
+def _same(left: torch.Tensor, right: torch.Tensor) -> bool:
+    """Equal, a NaN being equal to a NaN."""
+    return torch.equal(torch.nan_to_num(left), torch.nan_to_num(right)) and torch.equal(
+        left.isnan(), right.isnan()
+    )
+
+
+def _broken(readings: dict[str, Reading]) -> str | None:
+    """Why nothing but the weights can be measured, once a weight or a logit is not finite."""
+    reading = readings.get("nonfinite")
+    count = sum(reading.values.values()) if reading else 0
+    return f"not scored: {count:.0f} weights or logits are not finite" if count else None
+
+
+def scalar(value: float, unit: str) -> Reading:
+    """A reading of a single value."""
+    return Reading(over="scalar", values={"": value}, unit=unit)
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held so far, in MiB: on the GPU if it uses one, else in RAM."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,1 @@
+"""The exact stability horizon: the largest number of edits at which a suite still holds."""

@@ -1,0 +1,140 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from stability.data.edits import Edit, load_edits, read_edits
+from stability.errors import DataError
+from stability.suite import EditsSpec
+
+OURS = {"prompt": "{} plays the", "subject": "Ada", "target": "harp", "target_true": "flute"}
+COUNTERFACT = {
+    "case_id": 5,
+    "requested_rewrite": {
+        "prompt": "{} plays the",
+        "subject": "Ada",
+        "target_new": {"str": " harp"},
+        "target_true": {"str": "flute"},
+    },
+    "paraphrase_prompts": ["The instrument of Ada is the"],
+    "neighborhood_prompts": ["Bo plays the"],
+}
+FLAT = {
+    "case_id": 5,
+    "prompt": "Ada plays the",
+    "subject": "Ada",
+    "target_new": "harp",
+    "ground_truth": "flute",
+    "rephrase_prompt": "The instrument of Ada is the",
+    "locality_prompt": "Bo plays the",
+}
+ZSRE = {
+    "src": "What does Ada play?",
+    "subject": "Ada",
+    "alt": "harp",
+    "rephrase": "Ada plays?",
+    "answers": ["flute"],
+}
+
+
+def written(folder: Path, entries: list, lines: bool = False) -> Path:
+    path = folder / ("edits.jsonl" if lines else "edits.json")
+    path.write_text("\n".join(map(json.dumps, entries)) if lines else json.dumps(entries))
+    return path
+
+
+@pytest.mark.parametrize("lines", [False, True])
+@pytest.mark.parametrize("entry", [OURS, COUNTERFACT, FLAT], ids=["ours", "counterfact", "flat"])
+def test_each_form_gives_the_same_edit(tmp_path, entry, lines):
+    (edit,) = read_edits(written(tmp_path, [entry], lines))
+    assert (edit.prompt, edit.subject, edit.target, edit.target_true) == (
+        "{} plays the",
+        "Ada",
+        "harp",
+        "flute",
+    )
+    assert edit.filled == "Ada plays the"
+
+
+def test_the_published_forms_keep_their_prompts(tmp_path):
+    for entry in (COUNTERFACT, FLAT):
+        (edit,) = read_edits(written(tmp_path, [entry]))
+        assert edit.id == "5"
+        assert edit.paraphrase_prompts == ("The instrument of Ada is the",)
+        assert edit.neighborhood_prompts == ("Bo plays the",)
+
+
+def test_zsre_has_no_true_target(tmp_path):
+    (edit,) = read_edits(written(tmp_path, [ZSRE]))
+    assert edit == Edit("0", "What does {} play?", "Ada", "harp", None, ("Ada plays?",))
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([], "holds no edits"),
+        ([3], "edit 0 is a int"),
+        ([{"prompt": "x"}], "expected prompt, subject and target"),
+        ([OURS | {"targe": "x"}], "unknown field 'targe'"),
+        ([OURS | {"prompt": "Ada plays"}], "must hold exactly one '{}'"),
+        ([OURS | {"target": " "}], "target is empty"),
+        ([OURS | {"id": 1}, OURS | {"id": 1}], "two edits have the id '1'"),
+        ([FLAT | {"subject": "Eve"}], "the subject 'Eve' does not occur"),
+        ([{"requested_rewrite": {}}], "a field is missing"),
+    ],
+)
+def test_a_malformed_file_says_which_edit_and_why(tmp_path, entries, message):
+    path = written(tmp_path, entries)
+    with pytest.raises(DataError) as caught:
+        read_edits(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_broken_line_is_named(tmp_path):
+    path = tmp_path / "edits.jsonl"
+    path.write_text(json.dumps(OURS) + "\n{oops\n")
+    with pytest.raises(DataError, match=r"edits.jsonl:2: not JSON"):
+        read_edits(path)
+
+
+def test_a_seed_decides_the_order_and_more_edits_extend_fewer():
+    few = load_edits(EditsSpec(count=5), seed=1)
+    many = load_edits(EditsSpec(count=50), seed=1)
+    assert many[:5] == few
+    assert load_edits(EditsSpec(count=5), seed=2) != few
+
+
+def test_a_files_edits_are_shuffled_by_the_seed(tmp_path):
+    path = written(tmp_path, [OURS | {"id": number} for number in range(30)])
+    orders = [
+        [edit.id for edit in load_edits(EditsSpec(path=str(path), count=30), seed)] for seed in (0, 0, 1)
+    ]
+    assert orders[0] == orders[1] != orders[2]
+    assert sorted(orders[0]) == sorted(orders[2])
+
+
+def test_too_few_edits_are_refused(tmp_path):
+    path = written(tmp_path, [OURS])
+    with pytest.raises(DataError, match="holds 1 edits, the run asks for 2"):
+        load_edits(EditsSpec(path=str(path), count=2), 0)
+
+
+def test_an_unknown_source_lists_the_known_ones(monkeypatch):
+    with pytest.raises(
+        DataError, match="no edits are called 'conterfact'; known: world, counterfact, zsre, file"
+    ):
+        load_edits(EditsSpec(source="conterfact"), 0)
+    monkeypatch.delenv("STABILITY_DATA", raising=False)
+    with pytest.raises(DataError, match="set STABILITY_DATA"):
+        load_edits(EditsSpec(source="counterfact"), 0)
+
+
+@pytest.mark.skipif("STABILITY_DATA" not in os.environ, reason="STABILITY_DATA names no folder of real data")
+@pytest.mark.parametrize(("source", "count"), [("counterfact", 10_000), ("zsre", 998)])
+def test_the_published_data_sets_load(source, count):
+    edits = load_edits(EditsSpec(source=source, count=count), 0)
+    assert len(edits) == count
+    assert all(edit.subject in edit.filled for edit in edits)
+    assert all((edit.target_true is None) == (source == "zsre") for edit in edits)

@@ -1,0 +1,42 @@
+import os
+
+import pytest
+
+from stability.data.documents import load_documents
+from stability.errors import DataError
+
+
+def test_a_files_documents_are_parted_by_blank_lines(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("One.\nStill one.\n\n\nTwo.\n")
+    assert load_documents("file", str(path)) == ("One.\nStill one.", "Two.")
+
+
+@pytest.mark.parametrize("content", ["", " \n\n "])
+def test_an_empty_file_is_refused(tmp_path, content):
+    path = tmp_path / "text.txt"
+    path.write_text(content)
+    with pytest.raises(DataError, match="holds no text"):
+        load_documents("file", str(path))
+
+
+def test_a_missing_file_and_an_unknown_source_are_refused(tmp_path):
+    with pytest.raises(DataError, match="cannot read it"):
+        load_documents("file", str(tmp_path / "none.txt"))
+    with pytest.raises(DataError, match="no text is called 'wikitex'"):
+        load_documents("wikitex")
+    with pytest.raises(DataError, match="needs 'path'"):
+        load_documents("file")
+
+
+def test_the_world_has_text_to_be_measured_on_and_text_like_its_training():
+    held_out, training = load_documents("world"), load_documents("world_training")
+    assert sum(len(document.split()) for document in held_out) > 10_000
+    assert not set(held_out) & set(training)
+
+
+@pytest.mark.skipif("STABILITY_DATA" not in os.environ, reason="STABILITY_DATA names no folder of real data")
+def test_wikitext_is_cut_into_articles():
+    articles = load_documents("wikitext")
+    assert len(articles) == 62
+    assert articles[0].startswith("= ")

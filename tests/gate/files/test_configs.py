@@ -1,0 +1,110 @@
+"""Configurations and tokenizers: what counts as a difference, and what is only another way of saving."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from transformers import AutoTokenizer
+
+from stability.errors import ModelError
+from stability.gate.files.configs import config_differences
+from stability.gate.files.folder import open_folder
+from stability.gate.files.tokenizers import files_fingerprint, tokenizer_differences
+from stability.world import MODEL
+
+from .conftest import llama
+
+
+@pytest.fixture
+def world(tmp_path):
+    folder = tmp_path / "world"
+    shutil.copytree(MODEL, folder)
+    return folder
+
+
+def rewrite(file, change):
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def configs(folder):
+    return config_differences(open_folder(MODEL), open_folder(folder))
+
+
+def test_how_a_configuration_was_saved_is_no_difference(world):
+    rewrite(
+        world / "config.json",
+        lambda config: config.update(transformers_version="4.40.0", torch_dtype="float16"),
+    )
+    assert configs(world) == {}
+
+
+def test_a_default_that_is_left_out_is_no_difference(world):
+    rewrite(world / "config.json", lambda config: config.pop("scale_attn_weights"))
+    assert configs(world) == {}
+
+
+def test_what_changes_the_computation_is_a_difference(world):
+    rewrite(world / "config.json", lambda config: config.update(n_head=8, layer_norm_epsilon=1e-3))
+    assert configs(world) == {"n_head": (4, 8), "layer_norm_epsilon": (1e-5, 1e-3)}
+
+
+def test_another_architecture_is_a_difference(save):
+    other = save("other", llama())
+    assert configs(other)["model_type"] == ("gpt2", "llama")
+
+
+def test_a_copy_has_the_same_tokenizer(world):
+    assert tokenizer_differences(MODEL, world) == ()
+    assert files_fingerprint(MODEL) == files_fingerprint(world) != ""
+
+
+def test_a_tokenizer_saved_again_by_transformers_is_the_same(world):
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    tokenizer("a text", truncation=True, max_length=4, padding="max_length")
+    for file in world.glob("tokenizer*"):
+        file.unlink()
+    tokenizer.save_pretrained(world)
+    assert tokenizer_differences(MODEL, world) == ()
+
+
+def swap_two_words(rules):
+    vocabulary = rules["model"]["vocab"]
+    first, second = list(vocabulary)[10:12]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (swap_two_words, ("vocab",)),
+        (lambda rules: rules.update(normalizer={"type": "Lowercase"}), ("normalizer",)),
+        (lambda rules: rules["added_tokens"].pop(), ("added_tokens",)),
+        (lambda rules: rules.update(truncation={"max_length": 3}), ()),
+    ],
+)
+def test_what_changes_the_ids_is_a_difference(world, change, parts):
+    rewrite(world / "tokenizer.json", change)
+    assert tokenizer_differences(MODEL, world) == parts
+
+
+def test_another_end_of_text_and_another_template_are_differences(world):
+    rewrite(world / "tokenizer_config.json", lambda config: config.update(eos_token="."))
+    (world / "chat_template.jinja").write_text("{{ messages }}")
+    assert tokenizer_differences(MODEL, world) == ("chat_template", "eos_token")
+
+
+def test_a_tokenizer_that_only_one_side_has_is_a_difference(world):
+    for file in world.glob("tokenizer*"):
+        file.unlink()
+    assert tokenizer_differences(MODEL, world) == ("edited has none",)
+    assert tokenizer_differences(world, MODEL) == ("base has none",)
+
+
+def test_a_broken_tokenizer_is_one_clear_line(world):
+    (world / "tokenizer.json").write_text("{")
+    with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read as JSON"):
+        tokenizer_differences(MODEL, world)

@@ -1,0 +1,197 @@
+"""Several editors side by side, on records whose figures are known."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stability.errors import UsageError
+from stability.judge.compare.editors import Comparison, Contender, compare_editors
+from stability.record import Record
+
+CHECKS = """
+norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0"}
+regress: {metric: weight_norm, where: {matrices: edited}, relative_to: previous, assert: "<= 1.05"}
+quiet: {metric: kl_divergence, assert: "<= 0.5"}
+task_drop:
+  metric: task_score
+  for_each: {task: [choice, pair]}
+  relative_to: base
+  change: absolute
+  assert: ">= -0.05"
+  noise: {confidence: 0.95}
+edits_took: {metric: edit_success, assert: ">= 0.9"}
+"""
+
+
+def record(
+    records: ModuleType,
+    editor: str,
+    growth: float = 1.3,
+    lost: int = 0,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    at: tuple[int, ...] = (20, 40),
+    **more: Any,
+) -> Record:
+    """Runs whose norm grows by `growth`, a little more at each seed, and that lose `lost` documents of 500."""
+    before, now = records.graded(480, 500, losses=lost)
+    pair = records.graded(280, 300)[0]
+    base = records.checkpoint(
+        0, weight_norm=records.norms(), task_score=records.tasks({"choice": before, "pair": pair})
+    )
+    runs = []
+    for seed in seeds:
+        points = [
+            records.checkpoint(
+                edits,
+                [records.name(1)],
+                weight_norm=records.norms({records.name(1): growth + 0.01 * seed}),
+                kl_divergence=records.scalar(0.1 + 0.02 * ((seed * 7 + len(editor)) % 5)),
+                task_score=records.tasks({"choice": now, "pair": pair}),
+                edit_success=records.scalar(1.0),
+            )
+            for edits in at
+        ]
+        runs.append(records.run(points, seed=seed, editor=editor))
+    return records.record(base, runs, **more)
+
+
+def compared(records: ModuleType, *made: Record) -> Comparison:
+    contenders = [Contender(one.runs[0].editor.name, one, one.runs[0].editor.name) for one in made]
+    return compare_editors(records.suite(CHECKS), contenders)
+
+
+def outcomes(comparison: Comparison, name: str) -> dict[str, str]:
+    index = comparison.names.index(name)
+    return {row.check: row.cells[index].outcome for row in comparison.rows}
+
+
+def test_what_got_worse_beyond_noise_is_told_from_what_stayed(records: ModuleType) -> None:
+    comparison = compared(records, record(records, "rome"), record(records, "ft", growth=1.6, lost=60))
+    assert outcomes(comparison, "ft") == {
+        "norm": "worse",
+        "quiet": "same",
+        "task_drop[choice]": "worse",
+        "task_drop[pair]": "same",
+        "edits_took": "same",
+    }
+    assert comparison.is_worse
+    assert comparison.checks("ft", "worse") == ("norm", "task_drop[choice]")
+    norm = comparison.rows[0]
+    assert norm.cells[0].value == pytest.approx(1.31)
+    assert norm.cells[1].change == pytest.approx(0.3)
+
+
+def test_turned_round_worse_is_better(records: ModuleType) -> None:
+    one, other = record(records, "rome"), record(records, "ft", growth=1.6, lost=60)
+    there, back = (
+        outcomes(compared(records, one, other), "ft"),
+        outcomes(compared(records, other, one), "rome"),
+    )
+    swapped = {"worse": "better", "better": "worse"}
+    assert back == {check: swapped.get(outcome, outcome) for check, outcome in there.items()}
+
+
+def test_an_editor_beside_itself_is_the_same_in_everything(records: ModuleType) -> None:
+    comparison = compared(records, record(records, "rome"), record(records, "rome2"))
+    assert set(outcomes(comparison, "rome2").values()) == {"same"}
+    assert not comparison.is_worse
+
+
+def test_a_single_seed_claims_nothing_but_what_documents_show(records: ModuleType) -> None:
+    comparison = compared(
+        records,
+        record(records, "rome", seeds=(0,)),
+        record(records, "ft", growth=1.9, lost=60, seeds=(0,)),
+    )
+    found = outcomes(comparison, "ft")
+    assert (found["norm"], found["task_drop[choice]"]) == ("untold", "worse")
+
+
+def test_only_what_all_have_in_common_is_compared(records: ModuleType) -> None:
+    comparison = compared(
+        records,
+        record(records, "rome", seeds=(0, 1, 2), at=(20, 40, 60)),
+        record(records, "ft", seeds=(1, 2, 3), at=(20, 40)),
+    )
+    assert (comparison.seeds, comparison.edits) == ((1, 2), 40)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"text_fingerprint": "e" * 64}, "ft cannot be compared with rome: another text"),
+        ({"seeds": (7,)}, "no seed that all of them"),
+        ({"at": (7,)}, "no number of edits after which all"),
+    ],
+)
+def test_runs_on_different_things_are_refused(records: ModuleType, other: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        compared(records, record(records, "rome"), record(records, "ft", **other))
+
+
+def test_runs_of_other_edits_are_refused(records: ModuleType) -> None:
+    other = record(records, "ft")
+    turned = tuple(run.model_copy(update={"edits": run.edits[::-1]}) for run in other.runs)
+    with pytest.raises(UsageError, match="ft made other edits than rome at seed 0"):
+        compared(records, record(records, "rome"), other.model_copy(update={"runs": turned}))
+
+
+def test_one_alone_is_no_comparison(records: ModuleType) -> None:
+    with pytest.raises(UsageError, match="two runs or more"):
+        compared(records, record(records, "rome"))
+
+
+def test_a_figure_that_one_lacks_is_missing_there_and_alone_at_the_other(records: ModuleType) -> None:
+    without = record(records, "ft")
+    runs = tuple(
+        run.model_copy(
+            update={
+                "checkpoints": tuple(
+                    point.model_copy(
+                        update={"readings": {k: v for k, v in point.readings.items() if k != "kl_divergence"}}
+                    )
+                    for point in run.checkpoints
+                )
+            }
+        )
+        for run in without.runs
+    )
+    without = without.model_copy(update={"runs": runs})
+    assert outcomes(compared(records, record(records, "rome"), without), "ft")["quiet"] == "missing"
+    assert outcomes(compared(records, without, record(records, "rome")), "rome")["quiet"] == "alone"
+
+
+def test_it_is_plain_json(records: ModuleType) -> None:
+    comparison = compared(records, record(records, "rome"), record(records, "ft"))
+    content = json.loads(json.dumps(comparison.as_dict(), allow_nan=False))
+    assert content["rows"][0]["cells"][0]["outcome"] == "same"
+    assert [standing["held_to"] for standing in content["standings"]] == [40, 40]
+
+
+def test_noise_alone_is_rarely_called_a_change(records: ModuleType) -> None:
+    """Of 60 comparisons of editors that differ by chance only, about 1 in 20 may find something."""
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(60):
+        made = []
+        for editor in ("rome", "ft"):
+            runs = []
+            for seed in range(4):
+                point = records.checkpoint(
+                    20,
+                    [records.name(1)],
+                    weight_norm=records.norms({records.name(1): 1.3 + 0.1 * rng.standard_normal()}),
+                    kl_divergence=records.scalar(0.2 + 0.02 * rng.standard_normal()),
+                    edit_success=records.scalar(0.95 + 0.01 * rng.standard_normal()),
+                )
+                runs.append(records.run([point], seed=seed, editor=editor))
+            base = records.checkpoint(0, weight_norm=records.norms())
+            made.append(records.record(base, runs))
+        comparison = compared(records, *made)
+        found += bool(comparison.checks("ft", "worse") or comparison.checks("ft", "better"))
+    assert found <= 0.05 * 60 + 2 * np.sqrt(60 * 0.05 * 0.95)

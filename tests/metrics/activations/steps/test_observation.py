@@ -1,0 +1,169 @@
+"""The pass over the text against transformers' own hidden states, loss and logits, one document at a time."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from stability.errors import ModelError
+from stability.metrics import Context, Observation, observe
+from stability.metrics.activations.steps import observation
+from stability.suite import ProbesSpec
+
+FINAL_NORMS = {"gpt2": "transformer.ln_f", "gptj": "transformer.ln_f", "llama": "model.norm"}
+PARTS = ("norms", "features", "nll", "log_probabilities")
+
+
+def without_final_norm(model: nn.Module) -> nn.Module:
+    """transformers' last hidden state is behind the final norm; in this copy there is none."""
+    bare = copy.deepcopy(model)
+    path, _, name = FINAL_NORMS[model.config.model_type].rpartition(".")
+    setattr(bare.get_submodule(path), name, nn.Identity())
+    return bare
+
+
+def streams(model: nn.Module, context: Context) -> torch.Tensor:
+    """Residual streams after each block by transformers: [layers, tokens, d]."""
+    bare = without_final_norm(model)
+    each = [
+        torch.stack(bare(document[None], output_hidden_states=True).hidden_states[1:])[:, 0]
+        for document in context.text.documents
+    ]
+    return torch.cat(each, dim=1)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "gptj", "llama"])
+def test_it_sees_what_transformers_sees_document_by_document(architecture, build_model, context_of):
+    model = build_model(architecture)
+    context = context_of(model, probes={"tokens": 100})
+    seen = context.observation
+
+    expected = streams(model, context)
+    assert torch.allclose(seen.norms, expected.norm(dim=-1), rtol=1e-5)
+    assert seen.features.shape == (len(expected), 100, 24)
+    assert torch.allclose(seen.features, expected[:, seen.places.features], rtol=1e-4, atol=1e-5)
+
+    total, predictions, logits = 0.0, 0, []
+    for document in context.text.documents:
+        output = model(document[None], labels=document[None])
+        total += output.loss.item() * (len(document) - 1)
+        predictions += len(document) - 1
+        logits.append(output.logits[0, :-1])
+    assert len(seen.nll) == predictions
+    assert seen.nll.double().sum().item() == pytest.approx(total, rel=1e-5)
+    assert torch.allclose(seen.log_probabilities, torch.cat(logits).log_softmax(-1), atol=1e-4)
+    assert seen.nonfinite_logits == 0
+
+
+def test_the_last_block_is_read_before_the_final_norm(build_model, context_of):
+    model = build_model()
+    model.transformer.ln_f.weight.mul_(100)
+    seen = context_of(model).observation
+    normed = seen.features.new_tensor(
+        [
+            model(document[None], output_hidden_states=True).hidden_states[-1].norm(dim=-1).mean()
+            for document in context_of(model).text.documents
+        ]
+    ).mean()
+    assert normed > 10 * seen.norms[-1].mean()
+
+
+def test_distributions_are_kept_at_as_many_positions_as_memory_allows(build_model, context_of, monkeypatch):
+    model = build_model()
+    everything = context_of(model).observation
+    monkeypatch.setattr(observation, "KEPT_LOG_PROBABILITIES", 50 * model.config.vocab_size + 1)
+    monkeypatch.setattr(observation, "LOGITS_AT_ONCE", 7 * model.config.vocab_size)
+    fewer = context_of(model).observation
+    assert fewer.log_probabilities.shape == (50, model.config.vocab_size)
+    chosen = everything.log_probabilities[fewer.places.distributions]
+    assert torch.allclose(fewer.log_probabilities, chosen, atol=1e-5)
+    assert torch.allclose(fewer.nll, everything.nll, atol=1e-5)
+
+
+def test_how_documents_are_batched_does_not_matter(build_model, context_of, monkeypatch):
+    model = build_model()
+    together = context_of(model).observation
+    monkeypatch.setattr(observation, "BATCH_TOKENS", 1)
+    alone = context_of(model).observation
+    for part in PARTS:
+        assert torch.allclose(getattr(together, part), getattr(alone, part), rtol=1e-4, atol=1e-4), part
+
+
+def test_the_same_model_gives_the_same_bits_again(build_model, context_of):
+    model = build_model()
+    first, second = context_of(model).observation, context_of(model).observation
+    for part in PARTS:
+        assert torch.equal(getattr(first, part), getattr(second, part)), part
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.05), (torch.float64, 1e-4)])
+def test_any_dtype_is_read_into_float32(dtype, tolerance, build_model, context_of):
+    exact = context_of(build_model()).observation
+    seen = context_of(build_model().to(dtype)).observation
+    for part in PARTS:
+        assert getattr(seen, part).dtype == torch.float32
+    assert torch.allclose(seen.norms, exact.norms, rtol=tolerance)
+    assert seen.nll.mean().item() == pytest.approx(exact.nll.mean().item(), rel=tolerance)
+
+
+def hooks(model: nn.Module) -> int:
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
+
+
+def look(model: nn.Module, context: Context) -> Observation:
+    return observe(model, context.map, context.text, ProbesSpec())
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_model_is_left_as_it_was_even_if_it_fails(broken, build_model, context_of):
+    model = build_model()
+    model.train()
+    model.transformer.h[1].eval()
+    model.transformer.h[0].mlp.c_fc.weight.requires_grad_(True)
+    context = context_of(model)
+    modes = [module.training for module in model.modules()]
+    state = torch.random.get_rng_state()
+    if broken:
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("out of memory")
+
+        handle = model.transformer.h[2].register_forward_hook(fail)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            look(model, context)
+        handle.remove()
+    else:
+        assert not look(model, context).norms.requires_grad
+    assert [module.training for module in model.modules()] == modes
+    assert hooks(model) == 0
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert context.snapshot.changed(model) == ()
+    assert torch.is_grad_enabled()
+
+
+def test_a_model_in_training_mode_is_measured_without_dropout(build_model, context_of):
+    model = build_model(resid_pdrop=0.5, embd_pdrop=0.5, attn_pdrop=0.5)
+    quiet = context_of(model).observation
+    model.train()
+    assert torch.equal(context_of(model).observation.norms, quiet.norms)
+
+
+def test_a_model_whose_logits_do_not_come_from_its_head_is_a_model_error(
+    build_model, context_of, monkeypatch
+):
+    model = build_model()
+    context = context_of(model)
+    monkeypatch.setattr(model, "forward", lambda **_: None)
+    with pytest.raises(ModelError, match="output embedding"):
+        look(model, context)
+
+
+def test_nan_in_the_logits_is_counted(build_model, context_of):
+    model = build_model()
+    context = context_of(model)
+    model.transformer.wte.weight[5] = torch.nan  # an embedding, and a row of the tied head
+    seen = look(model, context)
+    others = int(torch.isnan(seen.nll).sum())
+    assert seen.nonfinite_logits >= len(seen.nll)
+    assert others == len(seen.nll)

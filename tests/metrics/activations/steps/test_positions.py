@@ -1,0 +1,72 @@
+"""Which tokens are read: every one once, and samples that are spread over the text."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stability.metrics.activations.steps.positions import choose_places, evenly
+from stability.models import TokenizedText
+
+texts = st.lists(st.integers(1, 60), min_size=1, max_size=30).map(
+    lambda lengths: TokenizedText(
+        tuple(torch.arange(length) + 100 * number for number, length in enumerate(lengths)), "test"
+    )
+)
+
+
+@given(text=texts, features=st.integers(1, 80), skip=st.integers(0, 5), kept=st.integers(1, 80))
+@settings(deadline=None)
+def test_places_follow_from_the_documents(text, features, skip, kept):
+    places = choose_places(text, features, skip, kept)
+    flat = [
+        (number, position, int(token))
+        for number, document in enumerate(text.documents)
+        for position, token in enumerate(document)
+    ]
+    assert (
+        list(zip(places.document.tolist(), places.position.tolist(), places.ids.tolist(), strict=True))
+        == flat
+    )
+
+    predicting = [index for index, (number, _, _) in enumerate(flat[:-1]) if flat[index + 1][0] == number]
+    assert places.predicting.tolist() == predicting
+    assert len(places.distributions) == min(kept, len(predicting))
+
+    eligible = [index for index, (_, position, _) in enumerate(flat) if position >= skip]
+    assert set(places.features.tolist()) <= set(eligible)
+    assert len(set(places.features.tolist())) == len(places.features) == min(features, len(eligible))
+
+
+@given(text=texts, most=st.integers(1, 300))
+@settings(deadline=None)
+def test_every_document_is_in_one_batch_and_no_batch_of_several_is_too_large(text, most):
+    batches = [batch.tolist() for batch in choose_places(text, 1, 0, 1).batches(most)]
+    assert sorted(document for batch in batches for document in batch) == list(range(len(text.documents)))
+    for batch in batches:
+        longest = max(len(text.documents[document]) for document in batch)
+        assert len(batch) == 1 or len(batch) * longest <= most
+
+
+def test_an_empty_document_is_passed_over():
+    places = choose_places(TokenizedText((torch.arange(0), torch.arange(3)), "test"), 5, 0, 5)
+    assert places.ids.tolist() == [0, 1, 2]
+    assert places.document.tolist() == [0, 0, 0]
+
+
+@given(n=st.integers(0, 300), count=st.integers(1, 300))
+def test_a_sample_is_different_indices_at_steps_that_differ_by_1_at_most(n, count):
+    chosen = evenly(n, count).tolist()
+    assert len(chosen) == min(n, count)
+    steps = {second - first for first, second in pairwise(chosen)}
+    assert all(step >= 1 for step in steps)
+    assert not steps or max(steps) - min(steps) <= 1
+    assert not chosen or (chosen[0] == 0 and 0 < n - chosen[-1] <= n / len(chosen) + 1)
+
+
+@pytest.mark.parametrize("skip", [0, 1, 3])
+def test_the_first_tokens_of_each_document_give_no_features(skip, random_text):
+    places = choose_places(random_text, 10_000, skip, 1)
+    assert int(places.position[places.features].min()) == skip

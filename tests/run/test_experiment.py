@@ -1,0 +1,219 @@
+"""The engine on the built-in model, with editors written for the occasion."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stability.editors import wrap_editor
+from stability.models import Snapshot, load_model
+from stability.record import read_record
+from stability.run import Experiment
+from stability.suite import ModelSpec, parse_suite
+
+SUITE = parse_suite(
+    """
+schema: 1
+name: engine
+run: {edits: {source: world, count: 4}, checkpoints: [2], seeds: [0, 1]}
+text: {source: world, tokens: 800}
+probes: {tokens: 200}
+checks: {norm: {metric: weight_norm, relative_to: base, assert: "<= 2"}}
+"""
+)
+EDITED = "transformer.h.0.mlp.c_proj.weight"
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return load_model(ModelSpec())
+
+
+@pytest.fixture(scope="module")
+def experiment(loaded):
+    return Experiment(SUITE, loaded)
+
+
+def weight(model):
+    return model.transformer.h[0].mlp.c_proj.weight
+
+
+def grow(model, tokenizer, edits):
+    with torch.no_grad():
+        weight(model).mul_(1.1)
+
+
+def run(experiment, editor, seed=0):
+    return experiment.run(wrap_editor(editor), seed)
+
+
+def test_checkpoints_are_taken_where_asked_and_name_what_changed(experiment):
+    result = run(experiment, grow)
+    assert [checkpoint.edits for checkpoint in result.checkpoints] == [2, 4]
+    assert all(checkpoint.changed == (EDITED,) for checkpoint in result.checkpoints)
+    assert (result.status, len(result.edits)) == ("complete", 4)
+
+
+def test_the_norm_ratio_is_that_of_the_edits(experiment):
+    base = experiment.record.base.readings["weight_norm"].values[EDITED]
+    norms = [
+        checkpoint.readings["weight_norm"].values[EDITED] / base
+        for checkpoint in run(experiment, grow).checkpoints
+    ]
+    assert norms == pytest.approx([1.1**2, 1.1**4], rel=1e-5)
+
+
+def test_the_norm_equals_numpys_in_float64(experiment, loaded):
+    for name, norm in experiment.record.base.readings["weight_norm"].values.items():
+        exact = np.linalg.norm(loaded.model.get_parameter(name).numpy().astype(np.float64))
+        assert norm == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("how", ["hook", "wrapped", "data", "half-way"])
+def test_the_model_is_put_back_bit_for_bit_whatever_an_editor_did(experiment, loaded, how):
+    pristine = Snapshot(loaded.model)
+    inputs = torch.arange(6)[None]
+    expected = loaded.model(inputs).logits
+
+    def editor(model, tokenizer, edits):
+        if how == "hook":
+            model.transformer.h[2].register_forward_hook(lambda module, args, output: output)
+            grow(model, tokenizer, edits)
+        elif how == "wrapped":
+            model.transformer.h[0].mlp = nn.Sequential(model.transformer.h[0].mlp)
+        elif how == "data":
+            weight(model).data = weight(model).data.clone() * 2
+        else:
+            grow(model, tokenizer, edits)
+            raise ValueError("half-way")
+        model.train()
+
+    run(experiment, editor)
+    assert pristine.changed(loaded.model) == ()
+    assert torch.equal(loaded.model(inputs).logits, expected)
+    assert not loaded.model.training
+    assert not loaded.model.transformer.h[2]._forward_hooks
+
+
+def test_an_editor_that_returns_a_new_model_is_measured_by_it(experiment, loaded):
+    import copy
+
+    def editor(model, tokenizer, edits):
+        edited = copy.deepcopy(model)
+        grow(edited, tokenizer, edits)
+        return edited
+
+    result = run(experiment, editor)
+    assert result.checkpoints[-1].changed == (EDITED,)
+    assert result.checkpoints[-1].readings == run(experiment, grow).checkpoints[-1].readings
+
+
+def test_an_editor_that_returns_something_else_is_told_so(experiment):
+    result = run(experiment, lambda model, tokenizer, edits: edits)
+    assert result.status == "failed"
+    assert "returned a tuple; an editor returns the edited model" in result.error
+
+
+def test_an_editor_that_raises_ends_its_run_with_where_and_why(experiment):
+    made = []
+
+    def editor(model, tokenizer, edits):
+        made.extend(edits)
+        if len(made) == 3:
+            raise ZeroDivisionError("no more")
+
+    result = run(experiment, editor)
+    assert (result.status, result.failed_at) == ("failed", 2)
+    assert "edit 3" in result.error
+    assert "ZeroDivisionError: no more (test_run.py:" in result.error
+    assert [checkpoint.edits for checkpoint in result.checkpoints] == [2]
+
+
+def test_an_editors_random_numbers_come_from_the_seed_and_leave_the_callers_alone(experiment):
+    drawn = []
+
+    def editor(model, tokenizer, edits):
+        drawn.append((float(torch.rand(())), float(np.random.rand())))
+
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run(experiment, editor, seed=0)
+    run(experiment, editor, seed=0)
+    run(experiment, editor, seed=1)
+    assert torch.equal(torch.rand(3), expected)
+    first, again, other = drawn[:4], drawn[4:8], drawn[8:]
+    assert first == again
+    assert not set(first) & set(other)
+    assert len(set(first)) == 4
+
+
+def test_a_seed_decides_which_edits_are_made(experiment):
+    ids = {seed: [edit.id for edit in run(experiment, grow, seed).edits] for seed in (0, 1)}
+    assert ids[0] != ids[1]
+
+
+def test_a_metric_that_alters_the_model_is_found_out(experiment, loaded, monkeypatch):
+    from stability.metrics import METRICS
+
+    def meddle(self, context):
+        with torch.no_grad():
+            context.model.transformer.ln_f.bias.add_(1)
+        return original(self, context)
+
+    original = METRICS["perplexity"].measure
+    monkeypatch.setattr(METRICS["perplexity"], "measure", meddle)
+    result = run(experiment, grow)
+    assert result.status == "failed"
+    assert "measuring altered the model: transformer.ln_f.bias" in result.error
+    assert "transformer.ln_f.bias" not in Snapshot(loaded.model).changed(loaded.model)
+
+
+def test_the_record_is_on_the_disk_after_every_checkpoint(loaded, tmp_path):
+    path = tmp_path / "run.json"
+    experiment = Experiment(SUITE, loaded, path=path)
+    seen = []
+
+    def editor(model, tokenizer, edits):
+        seen.append(len(read_record(path).runs[0].checkpoints) if path.exists() else 0)
+
+    run(experiment, editor)
+    assert seen == [0, 0, 1, 1]
+    assert len(read_record(path).runs[0].checkpoints) == 2
+
+
+def test_a_run_may_stop_at_its_first_failure(loaded):
+    experiment = Experiment(SUITE, loaded, keep_going=lambda record: False)
+    result = run(experiment, grow)
+    assert (result.status, len(result.edits), len(result.checkpoints)) == ("truncated", 2, 1)
+
+
+class Reporting:
+    """Reports what it is told to, of every call."""
+
+    def __init__(self, report):
+        self._report = report
+
+    def edit(self, model, tokenizer, edits):
+        grow(model, tokenizer, edits)
+
+    def report(self):
+        return self._report
+
+
+def test_what_an_editor_reports_of_each_edit_is_kept_with_the_edit(experiment):
+    result = run(experiment, Reporting({"value_norm": [2.5]}))
+    assert [outcome.reported for outcome in result.edits] == [{"value_norm": 2.5}] * 4
+    assert all(outcome.reported == {} for outcome in run(experiment, grow).edits)
+
+
+def test_a_report_that_is_not_one_number_for_each_edit_ends_the_run(experiment):
+    result = run(experiment, Reporting({"value_norm": [2.5, 1.0]}))
+    assert result.status == "failed"
+    assert "report() gives 2 values of 'value_norm' for 1 edits" in result.error
+
+
+def test_a_report_of_something_else_than_numbers_ends_the_run(experiment):
+    result = run(experiment, Reporting({"value_norm": ["long"]}))
+    assert (result.status, result.failed_at) == ("failed", 0)
+    assert "reporting: ValueError" in result.error

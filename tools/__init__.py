@@ -1,0 +1,1 @@
+"""Scripts of the project, outside of the package."""
