@@ -1,11 +1,131 @@
-"""The names that a check may use for its metric, read off the sources: what measures them is not imported."""
+"""What a head is, and finding parts by their heads.
+
+A part is what a user can name: a metric, an editor, a wrapper, an edit source, a renderer, a tracker, a command.
+It is a class or a function with an attribute `head`, in a file of its own that imports nothing heavy at its top
+level, so that its head can be read without torch. A part of another package is found by an entry point.
+
+Parts are found by importing files by name, which is the only way in which lower floors reach higher ones.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
+from importlib import import_module, metadata
 from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+Over = Literal["matrix", "parameter", "layer", "pair", "task", "edit", "scalar"]
+Family = Literal["closed form", "trained", "control", "foreign", "own"]
+
+SHARED = ("steps", "plugin", "scoring", "charts", "explain")  # folders that hold no parts
+BUILT_IN = "built-in"
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is said of a part in lists: the name that finds it, and a line without a full stop."""
+
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class MetricHead(Head):
+    """A metric's head.
+
+    `over` says what it has a value for. `measured` is by what: `run`, on a model; `gate`, on two checkpoints on
+    disk only; `clock`, with every edit and checkpoint. `passes`: it costs forward passes, generations or
+    decompositions of its own, and is measured only where it is asked for. `about_edits`: it asks how the edits
+    turned out, not how the model is. `streamed`: the gate finds it in the files, without loading a model.
+    """
+
+    over: Over
+    unit: str = ""
+    measured: Literal["run", "gate", "clock"] = "run"
+    passes: bool = False
+    about_edits: bool = False
+    streamed: bool = False
+
+
+@dataclass(frozen=True)
+class EditorHead(Head):
+    """An editor's head; `holds_back` names the setting by which a wrapper restrains what it goes round."""
+
+    family: Family
+    holds_back: str | None = None
+
+
+H = TypeVar("H", bound=Head)
+
+
+@dataclass(frozen=True)
+class Part(Generic[H]):
+    """A part, its head, and where it comes from: `built-in`, or `entry point of PACKAGE`."""
+
+    head: H
+    made: Any
+    source: str = BUILT_IN
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Kind(Generic[H]):
+    """A kind of part: the packages whose files hold those built in, and the group of entry points."""
+
+    noun: str
+    packages: tuple[str, ...]
+    group: str
+    head: type[H]
+
+    def built_in(self) -> Mapping[str, Part[H]]:
+        """The parts that come with the harness, by name."""
+        return _built_in(self)
+
+    def points(self) -> dict[str, metadata.EntryPoint]:
+        """The entry points of other packages, by name; nothing of them is imported."""
+        found = metadata.entry_points(group=self.group) if self.group else ()
+        return {point.name: point for point in found if point.name not in self.built_in()}
+
+    def names(self) -> tuple[str, ...]:
+        """Every plain name that finds a part, sorted."""
+        return tuple(sorted([*self.built_in(), *self.points()]))
+
+
+METRICS = Kind("metric", ("stability.metrics",), "stability.metrics", MetricHead)
+EDITORS = Kind("editor", ("stability.editors",), "stability.editors", EditorHead)
+
+
+@cache
+def _built_in(kind: Kind[H]) -> Mapping[str, Part[H]]:
+    found: dict[str, Part[H]] = {}
+    for package in kind.packages:
+        for module in _files(package):
+            for value in vars(import_module(module)).values():
+                head = getattr(value, "head", None)
+                if isinstance(head, kind.head) and getattr(value, "__module__", None) == module:
+                    if head.name in found:
+                        raise ValueError(f"two {kind.noun}s are called {head.name}")
+                    found[head.name] = Part(head, value)
+    return dict(sorted(found.items()))
+
+
+def _files(package: str) -> Iterator[str]:
+    """The modules in a package and in its folders, but for those that hold what parts share."""
+    for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+        if not module.ispkg:
+            yield module.name
+        elif module.name.rpartition(".")[2] not in SHARED:
+            yield from _files(module.name)
+
+
+def origin(point: metadata.EntryPoint) -> str:
+    """Where a part of another package comes from, in words."""
+    return f"entry point of {point.dist.name}" if point.dist else "entry point"
+
 
 COSTS = {
     "edit_seconds": "seconds that an edit took, on average",

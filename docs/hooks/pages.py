@@ -39,7 +39,7 @@ def python_api() -> str:
         (stability.__doc__ or "").strip(),
         "The public names of the package `stability`:",
     ]
-    parts += [f"::: {home}.{name}" for name, home in sorted(stability._HOMES.items())]
+    parts += [f"::: {getattr(stability, name).__module__}.{name}" for name in stability.__all__]
     parts += ["Judging a record that is there, and gating two checkpoints:"]
     parts += ["::: stability.api.judge", "::: stability.api.gate"]
     parts += ["## stability.testing", _opening(testing)]

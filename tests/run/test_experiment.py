@@ -125,7 +125,7 @@ def test_an_editor_that_raises_ends_its_run_with_where_and_why(experiment):
     result = run(experiment, editor)
     assert (result.status, result.failed_at) == ("failed", 2)
     assert "edit 3" in result.error
-    assert "ZeroDivisionError: no more (test_run.py:" in result.error
+    assert "ZeroDivisionError: no more (test_experiment.py:" in result.error
     assert [checkpoint.edits for checkpoint in result.checkpoints] == [2]
 
 

@@ -14,7 +14,7 @@ from stability.gate.files.folder import open_folder
 from stability.gate.files.tokenizers import files_fingerprint, tokenizer_differences
 from stability.world import MODEL
 
-from .conftest import llama
+from ..conftest import llama
 
 
 @pytest.fixture

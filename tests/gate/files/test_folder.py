@@ -15,7 +15,7 @@ from stability.errors import ModelError
 from stability.gate.files.folder import open_folder
 from stability.world import MODEL
 
-from .conftest import llama
+from ..conftest import llama
 
 
 def test_every_tensor_lies_where_the_formats_own_reader_finds_it(save):
