@@ -1,8 +1,9 @@
 """What a head is, and finding parts by their heads.
 
-A part is what a user can name: a metric, an editor, a wrapper, an edit source, a renderer, a tracker, a command.
-It is a class or a function with an attribute `head`, in a file of its own that imports nothing heavy at its top
-level, so that its head can be read without torch. A part of another package is found by an entry point.
+A part is what a user can name: a metric, an editor, a wrapper, an edit source, a renderer, a tracker, a
+command. It is a class or a function with an attribute `head`, in a file of its own that imports nothing heavy
+at its top level, so that its head can be read without torch. A part of another package is found by an entry
+point.
 
 Parts are found by importing files by name, which is the only way in which lower floors reach higher ones.
 """
@@ -37,10 +38,11 @@ class Head:
 class MetricHead(Head):
     """A metric's head.
 
-    `over` says what it has a value for. `measured` is by what: `run`, on a model; `gate`, on two checkpoints on
-    disk only; `clock`, with every edit and checkpoint. `passes`: it costs forward passes, generations or
-    decompositions of its own, and is measured only where it is asked for. `about_edits`: it asks how the edits
-    turned out, not how the model is. `streamed`: the gate finds it in the files, without loading a model.
+    `over` says what it has a value for. `measured` is by what: `run`, on a model; `gate`, on two checkpoints
+    on disk only; `clock`, with every edit and checkpoint. `passes`: it costs forward passes, generations or
+    decompositions of its own, and is measured only where it is asked for. `about_edits`: it asks how the
+    edits turned out, not how the model is. `streamed`: the gate finds it in the files, without loading a
+    model.
     """
 
     over: Over

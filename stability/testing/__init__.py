@@ -9,8 +9,9 @@ Nothing heavy is imported until a check is made. Hypothesis strategies are in `s
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stability.lazy import attributes_from
 
 if TYPE_CHECKING:
     from stability.testing.conformance import (
@@ -30,11 +31,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name's module when the name is first used (PEP 562)."""
-    if name in __all__:
-        return getattr(import_module("stability.testing.conformance"), name)
-    raise AttributeError(f"module 'stability.testing' has no attribute {name!r}")
+__getattr__ = attributes_from(__name__, {"stability.testing.conformance": tuple(__all__)})
 
 
 def __dir__() -> list[str]:

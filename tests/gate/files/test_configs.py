@@ -13,8 +13,7 @@ from stability.gate.files.configs import config_differences
 from stability.gate.files.folder import open_folder
 from stability.gate.files.tokenizers import files_fingerprint, tokenizer_differences
 from stability.world import MODEL
-
-from ..conftest import llama
+from tests.gate.conftest import llama
 
 
 @pytest.fixture

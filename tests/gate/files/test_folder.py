@@ -14,8 +14,7 @@ from safetensors import safe_open
 from stability.errors import ModelError
 from stability.gate.files.folder import open_folder
 from stability.world import MODEL
-
-from ..conftest import llama
+from tests.gate.conftest import llama
 
 
 def test_every_tensor_lies_where_the_formats_own_reader_finds_it(save):

@@ -13,8 +13,7 @@ from stability.gate.files.folder import open_folder
 from stability.gate.files.layout import lay_out
 from stability.models import map_model
 from stability.models.architectures import ARCHITECTURES
-
-from ..conftest import down, llama
+from tests.gate.conftest import down, llama
 
 SIZES = {
     "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,

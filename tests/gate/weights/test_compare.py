@@ -15,8 +15,7 @@ from stability.gate.files.folder import open_folder
 from stability.gate.files.layout import lay_out
 from stability.gate.weights.compare import compare
 from stability.gate.weights.windows import WINDOW, Pair, blocks, over, windows
-
-from ..conftest import down, llama
+from tests.gate.conftest import down, llama
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
