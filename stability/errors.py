@@ -11,22 +11,91 @@
     │   └── RecordError       a run.json is missing, truncated or of another schema
     └── TrackerError          a tracker could not be reached, or refused  (exit status 3)
 
-Each message is one line that says what, where, what was expected and what to do.
+Each message is one line that says what, where, what was expected and what to do. What kind of problem it is,
+and what it is about, are data beside it: see `ProblemKind` and `Details`, and `stability.record.Problem`.
 """
 
 from __future__ import annotations
+
+from typing import Literal, TypedDict, Unpack
+
+ProblemKind = Literal[
+    # a run ended early
+    "editor_raised",  # the editor's code raised, refused an edit, or returned no model
+    "out_of_memory",
+    "interrupted",
+    "not_finite",  # NaN or infinite weights, activations or logits
+    "model_unusable",  # a model cannot be loaded, mapped, called or put back
+    "not_repeatable",  # what was done twice in the same way gave two results
+    # something was not measured
+    "no_data",  # edits, text or a task's documents are missing or malformed
+    "no_edits",  # it is about edits, and none was made
+    "no_target_true",  # edits without an old answer
+    "no_such_prompts",  # edits without paraphrase or neighborhood prompts
+    "nothing_to_measure",  # any other reason for which there is nothing, and no fault
+    "superseded",  # an edit that a later one of the same prompt has replaced
+    "structure_changed",  # a matrix or module that the edited model has no more, or in another shape
+    "probe_unreliable",  # a probe that is poor on the unedited model, or did not converge
+    "needs_level",  # beyond the gate's level; `level` says which one measures it
+    "edits_not_verified",  # a gate that was not told what was edited
+    "not_measured",  # any other reason, or none that the record knows
+    # a check cannot be judged, or has nothing to judge
+    "base_past_bound",
+    "too_few_documents",
+    "at_chance",
+    "within_noise",
+    "baseline_missing",
+    "baseline_stale",
+    "run_truncated",
+    "no_such_checkpoint",
+    "nothing_edited",
+    "nothing_selected",
+    "does_not_fit",
+    # the rest
+    "usage",  # the suite or the command line is wrong
+    "record_unreadable",
+    "tracker_refused",
+    "unknown",  # of a record that was written before problems had kinds
+]
+
+
+class Details(TypedDict, total=False):
+    """What a problem is about, as far as it applies. `edits` is a number of edits, `level` one of a gate's.
+
+    `file` is a path, with a line as `FILE:LINE` where there is one; `command` would put the matter right.
+    """
+
+    metric: str
+    task: str
+    layer: int
+    edits: int
+    seed: int
+    count: int
+    level: str
+    file: str
+    expected: str
+    got: str
+    command: str
 
 
 class StabilityError(Exception):
     """Base of every error that the harness raises on purpose."""
 
     exit_status = 3
+    kind: ProblemKind = "not_measured"
+    details: Details
+
+    def __init__(self, message: str = "", *, kind: ProblemKind | None = None, **details: Unpack[Details]):
+        super().__init__(message)
+        self.kind = kind or type(self).kind
+        self.details = details
 
 
 class UsageError(StabilityError):
     """The suite or the command line is wrong; nothing was run."""
 
     exit_status = 2
+    kind = "usage"
 
 
 class SuiteError(UsageError):
@@ -48,18 +117,28 @@ class MeasurementError(StabilityError):
 class EditorError(MeasurementError):
     """An editor could not be found, loaded or run."""
 
+    kind = "editor_raised"
+
 
 class ModelError(MeasurementError):
     """A model or tokenizer could not be loaded, or has a structure that no architecture describes."""
+
+    kind = "model_unusable"
 
 
 class DataError(MeasurementError):
     """Edits, text or a task's documents are missing or malformed."""
 
+    kind = "no_data"
+
 
 class RecordError(MeasurementError):
     """A run.json is missing, truncated, or written by another schema."""
 
+    kind = "record_unreadable"
+
 
 class TrackerError(StabilityError):
     """A tracker could not be reached, or refused what it was given."""
+
+    kind = "tracker_refused"

@@ -2,6 +2,7 @@
 
 from stability.record.file import read_record, write_record
 from stability.record.labels import runs_by_editor
+from stability.record.problem import Problem
 from stability.record.schema import (
     SCHEMA_VERSION,
     Checkpoint,
@@ -22,6 +23,7 @@ __all__ = [
     "EditorInfo",
     "Matrix",
     "ModelInfo",
+    "Problem",
     "Reading",
     "Record",
     "Run",

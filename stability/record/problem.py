@@ -1,0 +1,45 @@
+"""Why something was not measured or judged, as data: what kind of problem it is, and what it is about."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+from stability.errors import Details, ProblemKind, StabilityError
+
+
+class Problem(BaseModel):
+    """A problem of a kind from a closed set. `message` is one line for people, which no program reads.
+
+    The other fields are those of `stability.errors.Details`, each None where it does not apply.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ProblemKind
+    message: str
+    metric: str | None = None
+    task: str | None = None
+    layer: int | None = None
+    edits: int | None = None
+    seed: int | None = None
+    count: int | None = None
+    level: str | None = None
+    file: str | None = None
+    expected: str | None = None
+    got: str | None = None
+    command: str | None = None
+
+    def __str__(self) -> str:
+        """The message."""
+        return self.message
+
+    @model_serializer(mode="wrap")
+    def _without_blanks(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+    @classmethod
+    def of(cls, error: StabilityError, **details: Unpack[Details]) -> Problem:
+        """What an error says; `details` are added to its own."""
+        return cls(kind=error.kind, message=str(error), **{**error.details, **details})
