@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
-import importlib.util
 import inspect
 import pkgutil
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
-from stability.editors.plugin.loading import PACKAGE, load, reporting
+from stability.editors.plugin.loading import PACKAGE, load
 from stability.editors.plugin.presets import load_presets, preset
 from stability.editors.plugin.protocol import BuiltIn, LoadedEditor
 from stability.editors.plugin.settings import described_settings, read_settings
 from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
 from stability.errors import EditorError
+from stability.imports import import_named, import_point
 
 GROUP = "stability.editors"
 
@@ -92,18 +87,12 @@ def _find(name: str, given: Mapping[str, Any], model_name: str, depth: int | Non
             return _find_wrapper(kind, values, model_name, depth)
         missing = _missing_hint(name, model_name)
         return load(kind, name, "built-in", values, version=_own_version(), missing=missing)
-    location, attribute = _split(name)
-    if location.endswith(".py") or "/" in location or "\\" in location:
-        module = _import_file(name, Path(location).expanduser())
-        return load(_attribute(module, attribute or "edit", name), name, "path", given)
-    if attribute:
-        with _importable(Path.cwd()), reporting(name, doing="importing it"):
-            module = importlib.import_module(location)
-        return load(_attribute(module, attribute, name), name, "dotted name", given)
+    imported = import_named(name, "editor", "edit", EditorError)
+    if imported is not None:
+        return load(imported[0], name, imported[1], given)
     for point in metadata.entry_points(group=GROUP, name=name):
-        with reporting(name, doing="importing it"):
-            found = point.load()
-        return load(found, name, _origin(point), given, version=point.dist.version if point.dist else None)
+        version = point.dist.version if point.dist else None
+        return load(import_point(point, "editor", EditorError), name, _origin(point), given, version=version)
     known = [entry.name for entry in list_editors()]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? known" if close else "known"
@@ -153,52 +142,3 @@ def _own_version() -> str | None:
 
 def _origin(point: metadata.EntryPoint) -> str:
     return f"entry point of {point.dist.name}" if point.dist else "entry point"
-
-
-def _split(name: str) -> tuple[str, str | None]:
-    """`location:attribute`; the part behind the last colon only if it can be an attribute."""
-    location, colon, attribute = name.rpartition(":")
-    if colon and all(part.isidentifier() for part in attribute.split(".")):
-        return location, attribute
-    return name, None
-
-
-def _import_file(name: str, path: Path) -> ModuleType:
-    if not path.is_file():
-        raise EditorError(f"editor {name}: there is no file {path}")
-    path = path.resolve()
-    # Named by its path, so that two files of one name do not take each other's place.
-    module_name = f"stability_editor_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise EditorError(f"editor {name}: {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # pydantic and dataclasses look their module up there
-    with _importable(path.parent), reporting(name, doing="importing it"):
-        spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let what stands in a folder be imported, as when Python runs a file of it."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
-def _attribute(module: ModuleType, path: str, name: str) -> object:
-    found: object = module
-    for part in path.split("."):
-        if not hasattr(found, part):
-            public = [
-                key for key, value in vars(found).items() if callable(value) and not key.startswith("_")
-            ]
-            close = difflib.get_close_matches(part, public, n=1)
-            hint = f", did you mean {close[0]!r}?" if close else ""
-            has = f" (it has {', '.join(public)})" if public else ""
-            raise EditorError(f"editor {name}: there is no {part!r} in it{hint}{has}")
-        found = getattr(found, part)
-    return found

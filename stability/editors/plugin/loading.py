@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import json
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +14,7 @@ from pydantic import BaseModel
 from stability.editors.plugin.protocol import BuiltIn, Editor, FunctionEditor, LoadedEditor
 from stability.editors.plugin.settings import as_arguments, declared_settings, read_settings, settings_model
 from stability.errors import EditorError, SettingsError
+from stability.imports import in_one_line
 from stability.record import EditorInfo
 
 PACKAGE = Path(__file__).parents[1]
@@ -69,7 +67,7 @@ def load(
         version=version,
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
     )
-    with reporting(name, doing="setting it up"):
+    with in_one_line(f"editor {name}: setting it up", EditorError):
         return LoadedEditor(info, _factory(found, checked, goes_round))
 
 
@@ -112,41 +110,6 @@ def check_shape(found: object, name: str) -> None:
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(positional) < len(arguments):
         raise EditorError(f"editor {name}: edit{signature} cannot be called as edit({', '.join(arguments)})")
-
-
-@contextmanager
-def reporting(name: str, doing: str) -> Iterator[None]:
-    """Turn whatever a stranger's code raises while it is set up into one line that says where.
-
-    Raises:
-        EditorError: in place of anything that is not already an error of ours.
-    """
-    try:
-        yield
-    except (EditorError, SettingsError):
-        raise
-    except (Exception, SystemExit) as error:
-        message = str(error).splitlines()[0] if str(error) else ""
-        raise EditorError(
-            f"editor {name}: {doing} failed{_place(error)}: {type(error).__name__}: {message}"
-        ) from error
-
-
-def _place(error: BaseException) -> str:
-    """File and line of the last frame that is not of the import system or this package."""
-    if isinstance(error, SyntaxError):
-        return f" at {error.filename}:{error.lineno}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _foreign(frame.filename)]
-    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-
-
-def _foreign(filename: str) -> bool:
-    path = Path(filename)
-    return (
-        not filename.startswith("<frozen")
-        and path.parent != Path(importlib.__file__).parent
-        and PACKAGE not in path.parents
-    )
 
 
 def _dump(name: str, settings: BaseModel) -> dict[str, Any]:

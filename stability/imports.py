@@ -1,0 +1,143 @@
+"""Importing what a user names by path, by dotted name or by entry point: whatever goes wrong is one line."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+from stability.errors import StabilityError, UsageError
+
+PACKAGE = Path(__file__).parent
+IMPORT_SYSTEM = Path(importlib.__file__).parent
+INSTALLED = tuple(
+    Path(path)
+    for name, path in sysconfig.get_paths().items()
+    if name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+
+
+def import_named(name: str, noun: str, usual: str, raised: type[StabilityError]) -> tuple[object, str] | None:
+    """What `./file.py:attribute` or `package.module:attribute` names, and whether by `path` or `dotted name`.
+
+    None for a plain name, which only a list can find. `usual` is the attribute of a file that names none;
+    `noun` is what errors call it, such as `editor`.
+
+    Raises:
+        StabilityError: of the type `raised`: there is no such file, module or attribute, or importing failed.
+    """
+    location, attribute = _split(name)
+    if location.endswith(".py") or "/" in location or "\\" in location:
+        module = _import_file(name, noun, Path(location).expanduser(), raised)
+        return _attribute(module, attribute or usual, f"{noun} {name}", raised), "path"
+    if attribute is None:
+        return None
+    with _importable(Path.cwd()), in_one_line(f"{noun} {name}: importing it", raised):
+        module = importlib.import_module(location)
+    return _attribute(module, attribute, f"{noun} {name}", raised), "dotted name"
+
+
+def import_point(point: metadata.EntryPoint, noun: str, raised: type[StabilityError]) -> object:
+    """What the entry point of another package names.
+
+    Raises:
+        StabilityError: of the type `raised`: importing it failed.
+    """
+    with in_one_line(f"{noun} {point.name}: importing it", raised):
+        found: object = point.load()
+    return found
+
+
+@contextmanager
+def in_one_line(doing: str, raised: type[StabilityError]) -> Iterator[None]:
+    """Turn whatever the code of others raises into one line: `DOING failed at FILE:LINE: TYPE: MESSAGE`.
+
+    Raises:
+        StabilityError: of the type `raised`, in place of anything but it and errors of usage.
+    """
+    try:
+        yield
+    except (raised, UsageError):
+        raise
+    except (Exception, SystemExit) as error:  # the code of others: anything may come out of it
+        message = str(error).splitlines()[0] if str(error) else ""
+        raise raised(f"{doing} failed{_place(error)}: {type(error).__name__}: {message}") from error
+
+
+def _place(error: BaseException) -> str:
+    """The last line that is not of this package or the import system: of no installed code, if there is one.
+
+    What is installed may stand between: a tracker may put a function of its own in the place of `sys.exit`.
+    """
+    if isinstance(error, SyntaxError):
+        return f" at {error.filename}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_foreign(frame.filename)]
+    frames = [frame for frame in frames if not _is_installed(frame.filename)] or frames
+    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _is_foreign(filename: str) -> bool:
+    path = Path(filename)
+    return not filename.startswith("<frozen") and path.parent != IMPORT_SYSTEM and PACKAGE not in path.parents
+
+
+def _is_installed(filename: str) -> bool:
+    return any(folder in Path(filename).parents for folder in INSTALLED)
+
+
+def _split(name: str) -> tuple[str, str | None]:
+    """`location:attribute`; the part behind the last colon only if it can be an attribute."""
+    location, colon, attribute = name.rpartition(":")
+    if colon and all(part.isidentifier() for part in attribute.split(".")):
+        return location, attribute
+    return name, None
+
+
+def _import_file(name: str, noun: str, path: Path, raised: type[StabilityError]) -> ModuleType:
+    if not path.is_file():
+        raise raised(f"{noun} {name}: there is no file {path}")
+    path = path.resolve()
+    # Named by its path, so that two files of one name do not take each other's place.
+    module_name = f"stability_{noun}_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}".replace(" ", "_")
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise raised(f"{noun} {name}: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # pydantic and dataclasses look their module up there
+    with _importable(path.parent), in_one_line(f"{noun} {name}: importing it", raised):
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let what stands in a folder be imported, as when Python runs a file of it."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _attribute(module: ModuleType, path: str, called: str, raised: type[StabilityError]) -> object:
+    found: object = module
+    for part in path.split("."):
+        if not hasattr(found, part):
+            public = [
+                key for key, value in vars(found).items() if callable(value) and not key.startswith("_")
+            ]
+            close = difflib.get_close_matches(part, public, n=1)
+            hint = f", did you mean {close[0]!r}?" if close else ""
+            has = f" (it has {', '.join(public)})" if public else ""
+            raise raised(f"{called}: there is no {part!r} in it{hint}{has}")
+        found = getattr(found, part)
+    return found
