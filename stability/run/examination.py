@@ -14,8 +14,8 @@ from stability.data.edits import Edit
 from stability.errors import MeasurementError
 from stability.metrics import METRICS, Context, Skipped, edit_outcomes
 from stability.models import Snapshot, TokenizedText, View, map_model, measurable, pad_id, pad_right
+from stability.models.modes import evaluating, random_state
 from stability.record import Checkpoint, EditOutcome, Reading
-from stability.run.isolation import measuring
 from stability.run.listener import Listener, Silent
 from stability.suite import SuiteSpec
 
@@ -58,7 +58,7 @@ class Examination:
     def _measure_base(self) -> Checkpoint:
         started = time.perf_counter()
         context = self._base
-        with measuring(context.model):
+        with evaluating(context.model), random_state():
             context.base = context.observation
             for metric in self._metrics:
                 self._listener.stage(f"unedited model: {metric.name}")
@@ -75,7 +75,7 @@ class Examination:
             MeasurementError: it cannot be asked.
         """
         model = measurable(model)
-        with measuring(model):
+        with evaluating(model), random_state():
             try:
                 return edit_outcomes(model, self.tokenizer, edits)
             except FOREIGN as error:
@@ -113,7 +113,7 @@ class Examination:
             base=self._base.base,
         )
         context.view = View(model, found, self.snapshot, self._prompts(edits))
-        with measuring(model):
+        with evaluating(model), random_state():
             try:
                 context.changed = context.view.changed
             except FOREIGN as error:
@@ -131,7 +131,7 @@ class Examination:
         readings: dict[str, Reading] = {}
         errors = dict(self._unfit)
         skipped: dict[str, str] = {}
-        with measuring(context.model):
+        with evaluating(context.model), random_state():
             for metric in sorted(self._metrics, key=lambda metric: metric.name != "nonfinite"):
                 if metric.name in errors or (only is not None and metric.name not in only):
                     continue

@@ -20,9 +20,10 @@ from stability.data.edits import Edit, load_edits
 from stability.editors import LoadedEditor, Store
 from stability.errors import EditorError, MeasurementError, StabilityError
 from stability.models import LoadedModel, context_length, describe_model, language_model, tokenize_text
+from stability.models.modes import random_state
 from stability.record import Checkpoint, EditOutcome, Record, Run, write_record
 from stability.run.examination import Examination, scalar
-from stability.run.isolation import Structure, random_state
+from stability.run.isolation import Structure
 from stability.run.listener import Listener, Silent
 from stability.suite import SuiteFile
 

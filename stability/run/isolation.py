@@ -1,46 +1,11 @@
-"""Keeping an editor and a measurement from leaving traces on each other: random numbers, modes, structure."""
+"""A model's structure, put back after an editor has changed it: modules, hooks, attributes and gradients."""
 
 from __future__ import annotations
 
-import random
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
-
-
-@contextmanager
-def random_state(seed: int | None = None) -> Iterator[None]:
-    """Restore the global random states of Python, numpy and torch afterwards; seed them first if asked."""
-    python, numbers = random.getstate(), np.random.get_state()
-    devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=devices):
-        try:
-            if seed is not None:
-                random.seed(seed)
-                np.random.seed(seed % 2**32)
-                torch.manual_seed(seed)
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numbers)
-
-
-@contextmanager
-def measuring(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, random states untouched; every module's mode is put back afterwards."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        with random_state(), torch.no_grad():
-            yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 class Structure:

@@ -19,7 +19,7 @@ from stability.editors import LoadedEditor, Store
 from stability.errors import EditorError, MeasurementError, StabilityError
 from stability.metrics.scoring import score_targets
 from stability.models import LoadedModel, same_bytes, tensors_fingerprint, tokenizer_fingerprint
-from stability.run.isolation import random_state
+from stability.models.modes import random_state
 from stability.run.surroundings import Surroundings, flags_kept, look
 
 Prints = Mapping[str, str]

@@ -13,7 +13,7 @@ from stability.data.edits import load_edits
 from stability.editors import Store, wrap_editor
 from stability.errors import UsageError
 from stability.models import Snapshot, load_model, tensors_fingerprint
-from stability.run.isolation import random_state
+from stability.models.modes import random_state
 from stability.suite import EditsSpec, ModelSpec, parse_suite
 
 MATRIX = "transformer.h.1.mlp.c_proj.weight"

@@ -16,12 +16,12 @@ from stability.errors import DataError, MeasurementError, ModelError
 from stability.metrics.scoring import (
     Request,
     best_plan,
-    evaluating,
     make_plan,
     score,
     score_targets,
 )
 from stability.models import LoadedModel, map_model, model_fingerprint
+from stability.models.modes import evaluating
 
 LENGTH = 24
 VOCABULARY = 40

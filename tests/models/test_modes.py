@@ -1,88 +1,67 @@
-"""What every built-in editor leaves as it was: modes, flags, hooks, gradients and random states."""
+"""Modes, gradient flags and random states: as they were, after work on a model."""
 
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from stability.data.edits import Edit
-from stability.editors import Store, find_editor
-from stability.models import Snapshot
-from stability.models.modes import undisturbed
+from stability.models.modes import evaluating, frozen, random_state
 
 
-def editor_settings(name: str, text_file: str) -> dict[str, Any]:
-    rome = {
-        "layers": 1,
-        "v_num_grad_steps": 3,
-        "mom2_path": text_file,
-        "mom2_n_tokens": 300,
-        "mom2_ridge": 0.01,
-    }
-    return {"rome": rome, "ft": {"layers": 1, "num_steps": 2}, "none": {}}[name]
-
-
-def traces(model: nn.Module) -> Any:
-    return (
-        [module.training for module in model.modules()],
-        [(parameter.requires_grad, parameter.grad is None) for parameter in model.parameters()],
-        [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()],
-        [name for name, _ in model.named_parameters()],
-        torch.is_grad_enabled(),
-        torch.get_rng_state().tolist(),
-        np.random.get_state()[1].tolist(),
-        random.getstate(),
-    )
-
-
-@pytest.mark.parametrize("grad", [True, False], ids=["grad", "no_grad"])
-@pytest.mark.parametrize("name", ["rome", "ft", "none"])
-def test_an_editor_leaves_no_trace_but_its_edits(
-    tiny: Any, name: str, grad: bool, edits: Any, store: Store, text_file: str
-) -> None:
-    tiny.model.requires_grad_(True)
-    tiny.model.get_input_embeddings().requires_grad_(False)
-    tiny.model.train()
-    next(tiny.model.children()).eval()
-    editor = find_editor(name, editor_settings(name, text_file))
-    with torch.set_grad_enabled(grad):
-        before = traces(tiny.model)
-        editor.prepare(tiny.model, tiny.tokenizer, store)
-        assert traces(tiny.model) == before
-        editor.edit(tiny.model, tiny.tokenizer, edits)
-        assert traces(tiny.model) == before
-
-
-@pytest.mark.parametrize("name", ["rome", "ft"])
-def test_nor_when_it_raises_in_the_middle(
-    gpt2: Any, name: str, edit: Edit, store: Store, text_file: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    editor = find_editor(name, editor_settings(name, text_file))
-    editor.prepare(gpt2.model, gpt2.tokenizer, store)
-    gpt2.model.train()
-    before = traces(gpt2.model)
-    block = gpt2.model.transformer.h[2]
-    monkeypatch.setattr(block, "forward", lambda *_args, **_kwargs: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        editor.edit(gpt2.model, gpt2.tokenizer, [edit])
-    assert traces(gpt2.model) == before
-
-
-def test_the_control_changes_nothing(tiny: Any, edits: Any, store: Store) -> None:
-    snapshot = Snapshot(tiny.model)
-    editor = find_editor("none")
-    editor.prepare(tiny.model, tiny.tokenizer, store)
-    assert editor.edit(tiny.model, tiny.tokenizer, edits) is tiny.model
-    assert snapshot.changed(tiny.model) == ()
-
-
-def test_gradients_can_be_taken_inside_whatever_the_caller_has_set(gpt2: Any) -> None:
-    with torch.no_grad(), torch.inference_mode(), undisturbed(gpt2.model):
+def test_gradients_can_be_taken_of_a_frozen_model_whatever_the_caller_has_set() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.Linear(2, 2))
+    model[0].weight = nn.Parameter(torch.zeros(1), requires_grad=False)
+    before = [parameter.requires_grad for parameter in model.parameters()]
+    with torch.no_grad(), torch.inference_mode(), frozen(model):
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
-        assert not any(parameter.requires_grad for parameter in gpt2.model.parameters())
+        assert not any(parameter.requires_grad for parameter in model.parameters())
+        assert not any(module.training for module in model.modules())
+    assert [parameter.requires_grad for parameter in model.parameters()] == before
+    assert all(module.training for module in model.modules())
+
+
+def draws():
+    return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+
+def test_random_numbers_drawn_inside_leave_those_outside_alone():
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    expected = draws()
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    with random_state(7):
+        draws()
+    assert draws() == expected
+
+
+def test_a_seed_decides_what_is_drawn_inside():
+    with random_state(7):
+        first = draws()
+    with random_state(7):
+        again = draws()
+    with random_state(8):
+        other = draws()
+    assert first == again != other
+
+
+def test_random_states_come_back_when_the_inside_raises():
+    torch.manual_seed(1)
+    expected = float(torch.rand(()))
+    torch.manual_seed(1)
+    with pytest.raises(RuntimeError), random_state(7):
+        torch.rand(3) @ torch.rand(4)
+    assert float(torch.rand(())) == expected
+
+
+def test_evaluating_is_eval_mode_without_gradients_and_puts_each_modules_mode_back():
+    model = nn.Sequential(nn.Dropout(), nn.Linear(2, 2))
+    model.train()
+    model[1].eval()
+    with evaluating(model):
+        assert not any(module.training for module in model.modules())
+        assert not torch.is_grad_enabled()
+    assert [module.training for module in (model, model[0], model[1])] == [True, True, False]

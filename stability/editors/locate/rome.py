@@ -17,7 +17,7 @@ from stability.editors.locate.steps.values import ValueSettings, optimise_value
 from stability.editors.plugin.protocol import BuiltIn, Layers
 from stability.editors.plugin.store import Store
 from stability.models import ModelMap, map_model
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 
 
 class RomeSettings(ValueSettings, CovarianceSettings):
@@ -56,7 +56,7 @@ class Rome(BuiltIn):
         for layer in self.settings.layers:
             found.matrix(layer, "mlp_out")
         generator = torch.Generator().manual_seed(torch.initial_seed())
-        with undisturbed(model):
+        with frozen(model):
             lengths = self.settings.context_template_length_params
             self._contexts = sample_contexts(model, tokenizer, lengths, generator)
             if self.settings.mom2_adjustment:
@@ -71,7 +71,7 @@ class Rome(BuiltIn):
         """Make the edits one after another, in place."""
         found = map_model(model)
         self._value_norms = []
-        with undisturbed(model):
+        with frozen(model):
             for edit in edits:
                 for layer in sorted(self.settings.layers):
                     change, norm = self._change(model, found, tokenizer, edit, layer)

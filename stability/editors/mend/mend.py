@@ -29,7 +29,7 @@ from stability.editors.steps.selection import select
 from stability.editors.steps.teacher_forcing import state_edits
 from stability.errors import EditorError
 from stability.models import ModelMap, TokenizedText, map_model, model_fingerprint, tokenizer_fingerprint
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 from stability.record.schema import Matrix
 
 
@@ -83,7 +83,7 @@ class Mend(BuiltIn):
             raise EditorError("mend: call prepare, on the unedited model, before edit")
         found = map_model(model)
         matrices = self._matrices(found)
-        with undisturbed(model):
+        with frozen(model):
             stated = state_edits(tokenizer, edits, found.device)
             factors, losses = capture(model, found, matrices, stated)
             for matrix in matrices:

@@ -18,7 +18,7 @@ from stability.editors.steps.teacher_forcing import at_least_float
 from stability.editors.train.steps.descent import Descent, DescentSettings
 from stability.errors import EditorError
 from stability.models import context_length, pad_right, tokenize_text
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 
 
 class ContinualSettings(DescentSettings):
@@ -76,7 +76,7 @@ class ContinualPretraining(BuiltIn):
     def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
         """Train in place, `num_steps` steps for each edit."""
         self._reported = {"training_loss": []}
-        with undisturbed(model):
+        with frozen(model):
             for _ in edits:
                 losses = self._descent.steps(model, lambda _step: self._step(model))
                 self._reported["training_loss"].append(sum(losses) / len(losses))

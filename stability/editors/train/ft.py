@@ -14,7 +14,7 @@ from stability.data.edits import Edit
 from stability.editors.plugin.protocol import BuiltIn, EditorSettings, Layers
 from stability.editors.steps.teacher_forcing import state_edits
 from stability.models import ModelMap, map_model, suspend
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class FineTuning(BuiltIn):
         """Learn the edits in place."""
         found = map_model(model)
         names = [found.parameter_name(layer, "mlp_out") for layer in self.settings.layers]
-        with undisturbed(model):
+        with frozen(model):
             weights = [model.get_parameter(name) for name in names]
             before = [weight.detach().clone() for weight in weights]
             stated = state_edits(tokenizer, edits, weights[0].device)

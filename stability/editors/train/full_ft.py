@@ -11,7 +11,7 @@ from stability.data.edits import Edit
 from stability.editors.plugin.protocol import BuiltIn
 from stability.editors.steps.teacher_forcing import state_edits
 from stability.editors.train.steps.descent import Descent, DescentSettings
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 
 
 class FullFineTuningSettings(DescentSettings):
@@ -50,7 +50,7 @@ class FullFineTuning(BuiltIn):
                 self._first = self._last
             return losses.mean()
 
-        with undisturbed(model):
+        with frozen(model):
             self._descent.steps(model, loss_of)
 
     def state(self) -> dict[str, Any]:

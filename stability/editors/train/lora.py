@@ -18,7 +18,7 @@ from stability.editors.steps.selection import Matrices, select
 from stability.editors.steps.teacher_forcing import Statements, state_edits
 from stability.models import ModelMap, map_model
 from stability.models.map import is_transposed
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 from stability.record.schema import Matrix
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Lora(BuiltIn):
 
     def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module:
         """Learn the edits: in place with `merge`, else in the adapters of the model that is returned."""
-        with undisturbed(model), _own_randomness(model):
+        with frozen(model), _own_randomness(model):
             stated = state_edits(tokenizer, edits, next(model.parameters()).device)
             if self.settings.merge:
                 adapted = self._adapted_for_now(model)

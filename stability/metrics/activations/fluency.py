@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from stability.errors import DataError
 from stability.metrics.activations.steps.positions import evenly
 from stability.metrics.plugin.metric import Context, Metric, register
-from stability.metrics.scoring import check_shape, evaluating
+from stability.metrics.scoring import check_shape
 from stability.models import context_length
+from stability.models.modes import evaluating
 from stability.record import Reading
 from stability.record.schema import Over
 from stability.suite import SuiteSpec

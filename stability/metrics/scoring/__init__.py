@@ -1,6 +1,6 @@
 """Batched log-probabilities of continuations: what edits and lm-eval's tasks are scored by."""
 
-from stability.metrics.scoring.forward import Scores, best_plan, check_shape, evaluating, score
+from stability.metrics.scoring.forward import Scores, best_plan, check_shape, score
 from stability.metrics.scoring.plan import Batch, Plan, Request, make_plan
 from stability.metrics.scoring.targets import TargetScores, score_targets
 
@@ -12,7 +12,6 @@ __all__ = [
     "TargetScores",
     "best_plan",
     "check_shape",
-    "evaluating",
     "make_plan",
     "score",
     "score_targets",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from stability.errors import MeasurementError, ModelError
 from stability.metrics.scoring.plan import Batch, Plan, Request, make_plan
 from stability.models import language_model
+from stability.models.modes import evaluating
 
 log = logging.getLogger(__name__)
 
@@ -28,20 +28,6 @@ class Scores:
 
     log_probs: Tensor
     greedy: Tensor
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every module's mode is put back afterwards."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        # Not inference_mode: what a model caches under it could not be used by an editor's gradients later.
-        with torch.no_grad():
-            yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def score(plan: Plan, model: nn.Module, head: nn.Module) -> Scores:

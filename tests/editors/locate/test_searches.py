@@ -17,7 +17,7 @@ from stability.editors.locate.steps.keys import subject_states
 from stability.editors.locate.steps.prompts import EditPrompts, build_prompts
 from stability.editors.locate.steps.values import Ease, Value, ValueSettings, optimise_values
 from stability.models import map_model, suspend
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 
 CONTEXTS = ("", "the dog is lazy . ", "Paris is not Rome . a friend . ")
 LAYER = 1
@@ -51,7 +51,7 @@ PUSHES: dict[str, Callable[..., tuple[EditPrompts, Push, Tensor]]] = {
 def search(
     tiny: Any, edits: Sequence[Edit], settings: ValueSettings, where: str, ease: Ease | None = None
 ) -> list[Value]:
-    with undisturbed(tiny.model):
+    with frozen(tiny.model):
         prompts, push, v0 = PUSHES[where](tiny, edits)
         return optimise_values(prompts, push, v0, settings, ease)
 

@@ -14,10 +14,10 @@ from stability.data.edits import load_edits
 from stability.editors import Store, find_editor, wrap_editor
 from stability.errors import UsageError
 from stability.models import Snapshot, load_model
+from stability.models.modes import random_state
 from stability.run import Experiment
 from stability.run.horizon.search import find_horizons
 from stability.run.horizon.walk import word_sums
-from stability.run.isolation import random_state
 from stability.suite import EditsSpec, ModelSpec, parse_suite
 
 SUITE = """

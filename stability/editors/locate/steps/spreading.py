@@ -26,7 +26,7 @@ from stability.editors.locate.steps.values import ValueSettings, optimise_values
 from stability.editors.plugin.protocol import BuiltIn, Layers
 from stability.editors.plugin.store import Store
 from stability.models import ModelMap, map_model, model_fingerprint
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 from stability.suite import EditsSpec
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Spreading(BuiltIn):
         for layer in self.layers:
             found.matrix(layer, "mlp_out")
         generator = torch.Generator().manual_seed(torch.initial_seed())
-        with undisturbed(model):
+        with frozen(model):
             lengths = self.settings.context_template_length_params
             self._contexts = sample_contexts(model, tokenizer, lengths, generator)
             moments: dict[int, Tensor] = {}
@@ -119,7 +119,7 @@ class Spreading(BuiltIn):
     def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
         """Write the edits together, in place."""
         found = map_model(model)
-        with undisturbed(model):
+        with frozen(model):
             batches = self._prompts(found, tokenizer, edits, self._contexts)
             wanted = [self._anchored(self.search(model, found, prompts)) for prompts in batches]
             self._value_norms = torch.cat([one.value.norm(dim=-1) for one in wanted]).tolist()

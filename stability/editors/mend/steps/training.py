@@ -42,7 +42,7 @@ from stability.models import (
     pad_right,
     tokenize_text,
 )
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 from stability.record.schema import Matrix
 from stability.suite import EditsSpec, ModelSpec
 
@@ -130,7 +130,7 @@ def train_mend(
     fall = (1 - settings.final_rate) / settings.num_steps
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - fall * step)
     losses = []
-    with undisturbed(model), _put_back(found, matrices) as put_back:
+    with frozen(model), _put_back(found, matrices) as put_back:
         network.normalise_by(statistics(model, tokenizer, matrices, edits, settings.batch_size))
         chosen = _drawn(len(edits), settings.batch_size, generator)
         read = _drawn(len(text.documents), settings.batch_size, generator)

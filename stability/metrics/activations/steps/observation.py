@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from stability.errors import ModelError
 from stability.metrics.activations.steps.positions import Places, choose_places
-from stability.metrics.scoring import check_shape, evaluating
+from stability.metrics.scoring import check_shape
 from stability.models import ModelMap, TokenizedText, pad_right
+from stability.models.modes import evaluating
 from stability.suite import ProbesSpec
 
 KEPT_LOG_PROBABILITIES = 2**26  # places x vocabulary, 256 MiB

@@ -9,10 +9,11 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from torch import nn
 
-from stability.metrics.scoring import Plan, Request, best_plan, evaluating, score
+from stability.metrics.scoring import Plan, Request, best_plan, score
 from stability.metrics.tasks.steps.exam import Exam
 from stability.metrics.tasks.steps.language_model import TaskModel
-from stability.metrics.tasks.steps.quiet import quiet, seeded
+from stability.metrics.tasks.steps.quiet import quiet
+from stability.models.modes import evaluating, random_state
 
 TORCH_SEED = 1234  # lm-eval's default; only tasks that sample depend on it
 
@@ -46,7 +47,7 @@ class AnswerSheet:
             return
         self.lm.view.model = model
         repeated = [one for one in self.generated for _ in range(one.repeats or 1)]
-        with evaluating(model), seeded(TORCH_SEED), quiet():
+        with evaluating(model), random_state(TORCH_SEED), quiet():
             texts = iter(self.lm.generate(repeated))
         for instance in self.generated:
             instance.resps = [next(texts) for _ in range(instance.repeats or 1)]

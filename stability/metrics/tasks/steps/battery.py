@@ -22,7 +22,8 @@ from stability.metrics.tasks.steps.outcome import (
     mark,
     mean_outcome,
 )
-from stability.metrics.tasks.steps.quiet import quiet, seeded
+from stability.metrics.tasks.steps.quiet import quiet
+from stability.models.modes import random_state
 from stability.suite import TasksSpec
 
 METRIC_MARK = "@"
@@ -128,7 +129,7 @@ def build_battery(
                 groups.update(found.groups)
                 for name, task in found.tasks.items():
                     if name not in exams:
-                        with quiet(), seeded(SEED):
+                        with quiet(), random_state(SEED):
                             exams[name] = build_exam(name, task, spec.limit)
     for tag, members in tags.items():
         absent = [one for one in members if one in left_out]

@@ -23,7 +23,8 @@ from lm_eval.tasks import TaskManager
 
 from stability.errors import DataError, MeasurementError
 from stability.metrics.tasks.steps.local_data import find_local
-from stability.metrics.tasks.steps.quiet import quiet, seeded
+from stability.metrics.tasks.steps.quiet import quiet
+from stability.models.modes import random_state
 from stability.suite import TasksSpec
 from stability.world import TASKS
 
@@ -113,7 +114,7 @@ class Catalogue:
             reason = self._unreachable.get(self._dataset(leaf))
             if reason is not None:
                 raise DataAbsentError(reason)
-        with quiet(), seeded(FEWSHOT_SEED):
+        with quiet(), random_state(FEWSHOT_SEED):
             try:
                 loaded = self._manager.load([name])
             except (ConnectionError, DatasetNotFoundError) as error:

@@ -1,17 +1,14 @@
-"""Keeping lm-eval and datasets from disturbing the harness: log lines, progress bars, random numbers."""
+"""Keeping lm-eval and datasets from disturbing the harness: log lines and progress bars."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import logging
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import datasets
-import numpy as np
-import torch
 
 CHATTY = ("lm_eval", "datasets", "huggingface_hub")
 
@@ -39,19 +36,3 @@ def no_bar() -> Iterator[None]:
     """No progress bar of lm-eval's over documents: it has no switch, and tqdm writes to what stderr is."""
     with contextlib.redirect_stderr(io.StringIO()):
         yield
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed Python's, numpy's and torch's global random states, and put back afterwards what they were."""
-    python, numbers = random.getstate(), np.random.get_state()
-    devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=devices):
-        try:
-            random.seed(seed)
-            np.random.seed(seed)
-            torch.manual_seed(seed)
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numbers)

@@ -12,7 +12,7 @@ from stability.editors.locate.steps.keys import subject_states
 from stability.editors.locate.steps.prompts import build_prompts
 from stability.editors.locate.steps.values import Value, ValueSettings, optimise_value
 from stability.models import map_model
-from stability.models.modes import undisturbed
+from stability.models.modes import frozen
 
 CONTEXTS = ("", "the dog is lazy . ", "Paris is not Rome . a friend . ")
 LAYER = 1
@@ -23,7 +23,7 @@ FREE = ValueSettings(v_num_grad_steps=30, v_weight_decay=0, kl_factor=0, clamp_n
 
 def find(tiny: Any, edit: Edit, settings: ValueSettings, layer: int = LAYER) -> tuple[Value, Tensor]:
     found = map_model(tiny.model)
-    with undisturbed(tiny.model):
+    with frozen(tiny.model):
         prompts = build_prompts(tiny.tokenizer, edit, CONTEXTS)
         states = subject_states(tiny.model, found, prompts, layer)
         v0 = states.values[0]
