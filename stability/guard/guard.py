@@ -26,6 +26,7 @@ from stability.models import (
     model_name,
     tokenize_text,
 )
+from stability.models.tokens import Tokenizer
 from stability.record import EditOutcome, Record, Run
 from stability.run import Examination
 from stability.run.experiment import make_batch, timed
@@ -125,7 +126,7 @@ class Guard:
     def __init__(
         self,
         model: nn.Module,
-        tokenizer: Any,
+        tokenizer: Tokenizer,
         suite: HasSuite | SuiteFile | str | Path,
         *,
         journal: str | Path | None = None,

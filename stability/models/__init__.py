@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from stability.models.map import ModelMap, map_model, output_head
     from stability.models.snapshot import Snapshot, same_bytes
     from stability.models.text import TokenizedText, context_length, tokenize_text
-    from stability.models.tokens import EncodedTarget, encode, pad_id, pad_right, subject_last_index
+    from stability.models.tokens import (
+        EncodedTarget,
+        Tokenizer,
+        encode,
+        pad_id,
+        pad_right,
+        subject_last_index,
+    )
     from stability.models.unwrap import language_model, measurable
     from stability.models.view import View
 
@@ -28,6 +35,7 @@ __all__ = [
     "NotLinearError",
     "Snapshot",
     "TokenizedText",
+    "Tokenizer",
     "View",
     "context_length",
     "describe_model",
@@ -93,6 +101,7 @@ __getattr__ = attributes_from(
         ),
         "stability.models.tokens": (
             "EncodedTarget",
+            "Tokenizer",
             "encode",
             "pad_id",
             "pad_right",

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stability.models.tokens import Tokenizer
+
 
 def tensors_fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
     """SHA-256, hexadecimal, over names, shapes, dtypes and bytes; the order given does not matter."""
@@ -27,7 +29,7 @@ def model_fingerprint(model: nn.Module) -> str:
     return tensors_fingerprint(model.named_parameters())
 
 
-def tokenizer_fingerprint(tokenizer: Any) -> str:
+def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
     """SHA-256, hexadecimal, over all that decides which ids a text becomes.
 
     Padding and truncation are left out: calling a tokenizer changes them.

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from stability.errors import ModelError
+from stability.models.tokens import Tokenizer
 from stability.suite import ModelSpec
 from stability.world import MODEL as WORLD
 
@@ -31,7 +31,7 @@ class LoadedModel:
     """A language model, its tokenizer and the name that the suite calls it by."""
 
     model: nn.Module
-    tokenizer: Any
+    tokenizer: Tokenizer
     name: str
 
 

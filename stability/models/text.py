@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stability.errors import DataError
+from stability.models.tokens import Tokenizer
 from stability.models.unwrap import language_model
 
 UNSTATED_LENGTH = 1024
@@ -36,7 +36,7 @@ def context_length(model: nn.Module) -> int:
 
 
 def tokenize_text(
-    tokenizer: Any, documents: Sequence[str], tokens: int, max_length: int, *, windows: bool = False
+    tokenizer: Tokenizer, documents: Sequence[str], tokens: int, max_length: int, *, windows: bool = False
 ) -> TokenizedText:
     """The first `tokens` tokens of the documents, each cut to `max_length`, the last to what is still needed.
 

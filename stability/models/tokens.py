@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
 
 from stability.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Tokenizer: TypeAlias = "PreTrainedTokenizerBase"
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Tokens:
         return inside[-1] if inside else None
 
 
-def tokenize(tokenizer: Any, text: str) -> Tokens:
+def tokenize(tokenizer: Tokenizer, text: str) -> Tokens:
     """Ids with their offsets; special tokens that the tokenizer adds by default stay, but none at the end.
 
     Raises:
@@ -58,7 +63,7 @@ def tokenize(tokenizer: Any, text: str) -> Tokens:
     return Tokens(ids, offsets)
 
 
-def encode(tokenizer: Any, prompt: str, target: str) -> EncodedTarget:
+def encode(tokenizer: Tokenizer, prompt: str, target: str) -> EncodedTarget:
     """Prompt, one space, target; tokenised as a whole, because tokens may reach over the border.
 
     The target's first token is the first that ends behind the prompt.
@@ -77,7 +82,7 @@ def encode(tokenizer: Any, prompt: str, target: str) -> EncodedTarget:
     return EncodedTarget(tokens.input_ids, start)
 
 
-def subject_last_index(tokenizer: Any, prompt_template: str, subject: str) -> int:
+def subject_last_index(tokenizer: Tokenizer, prompt_template: str, subject: str) -> int:
     """The token index of the subject's last token in the prompt that `subject` fills, at the place of `{}`.
 
     Raises:
@@ -94,7 +99,7 @@ def subject_last_index(tokenizer: Any, prompt_template: str, subject: str) -> in
     return index
 
 
-def pad_id(tokenizer: Any) -> int:
+def pad_id(tokenizer: Tokenizer) -> int:
     """The id that fills up rows, always masked: the tokenizer's padding, else its end of text, else 0."""
     for found in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if isinstance(found, int):

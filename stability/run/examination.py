@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +14,7 @@ from stability.errors import MeasurementError
 from stability.metrics import METRICS, Context, Skipped, edit_outcomes
 from stability.models import Snapshot, TokenizedText, View, map_model, measurable, pad_id, pad_right
 from stability.models.modes import evaluating, random_state
+from stability.models.tokens import Tokenizer
 from stability.record import Checkpoint, EditOutcome, Reading
 from stability.run.listener import Listener, Silent
 from stability.suite import SuiteSpec
@@ -35,7 +35,7 @@ class Examination:
     def __init__(
         self,
         model: nn.Module,
-        tokenizer: Any,
+        tokenizer: Tokenizer,
         suite: SuiteSpec,
         text: TokenizedText,
         listener: Listener | None = None,

@@ -21,6 +21,7 @@ from stability.editors import LoadedEditor, Store
 from stability.errors import EditorError, MeasurementError, StabilityError
 from stability.models import LoadedModel, context_length, describe_model, language_model, tokenize_text
 from stability.models.modes import random_state
+from stability.models.tokens import Tokenizer
 from stability.record import Checkpoint, EditOutcome, Record, Run, write_record
 from stability.run.examination import Examination, scalar
 from stability.run.isolation import Structure
@@ -173,14 +174,14 @@ class Experiment:
         self.record = self.record.model_copy(update={"timing": timing})
 
 
-def prepare(editor: LoadedEditor, model: nn.Module, tokenizer: Any, store: Store, seed: int) -> None:
+def prepare(editor: LoadedEditor, model: nn.Module, tokenizer: Tokenizer, store: Store, seed: int) -> None:
     """Prepare an editor on the unedited model with a seed's random numbers; `EditorError` if it fails."""
     with random_state(seed):
         call(editor.prepare, model, tokenizer, store, doing=f"{editor.info.name}: preparing")
 
 
 def make_batch(
-    editor: LoadedEditor, model: Any, tokenizer: Any, batch: Sequence[Edit], first: int, seed: int
+    editor: LoadedEditor, model: Any, tokenizer: Tokenizer, batch: Sequence[Edit], first: int, seed: int
 ) -> tuple[Any, list[dict[str, float]]]:
     """Make a batch of edits after `first` others: what became of the model, and what is reported of each.
 

@@ -20,6 +20,7 @@ from stability.errors import EditorError, MeasurementError, StabilityError
 from stability.metrics.scoring import score_targets
 from stability.models import LoadedModel, same_bytes, tensors_fingerprint, tokenizer_fingerprint
 from stability.models.modes import random_state
+from stability.models.tokens import Tokenizer
 from stability.run.surroundings import Surroundings, flags_kept, look
 
 Prints = Mapping[str, str]
@@ -83,7 +84,7 @@ class Session:
     case: Case
     watched: bool = False
     model: nn.Module = field(init=False)
-    tokenizer: Any = field(init=False)
+    tokenizer: Tokenizer = field(init=False)
     made: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -280,7 +281,7 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def inputs_of(model: nn.Module, tokenizer: Any) -> dict[str, str]:
+def inputs_of(model: nn.Module, tokenizer: Tokenizer) -> dict[str, str]:
     """What an editor is given besides weights, each as a text that changes with it."""
     found = {
         "the tokenizer": tokenizer_fingerprint(tokenizer),

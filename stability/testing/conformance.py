@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from stability.data.edits import Edit
     from stability.editors import Store
+    from stability.models.tokens import Tokenizer
     from stability.testing.case import Case
 
 FAILED, UNKNOWN = 1, 3  # exit statuses, as `stability.errors` has them
@@ -234,7 +235,7 @@ def make_case(
     editor: str | Callable[..., Any] | object,
     *,
     model: str | ModelSpec | nn.Module | None = None,
-    tokenizer: Any = None,
+    tokenizer: Tokenizer | None = None,
     settings: Mapping[str, Any] | None = None,
     edits: Sequence[Edit] | None = None,
     may_change: Iterable[str] = (),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
 from stability.metrics.scoring.forward import score
 from stability.metrics.scoring.plan import Request, make_plan
 from stability.models import context_length, encode, output_head
+from stability.models.tokens import Tokenizer
 
 BATCH_ROWS = 64
 
@@ -27,7 +27,7 @@ class TargetScores:
     accurate: Tensor
 
 
-def score_targets(model: nn.Module, tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> TargetScores:
+def score_targets(model: nn.Module, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> TargetScores:
     """Score targets after prompts; a single space stands between the two.
 
     Raises:

@@ -9,10 +9,11 @@ from torch import nn
 
 from stability.data.edits import Edit
 from stability.metrics.scoring import score_targets
+from stability.models.tokens import Tokenizer
 from stability.record import EditOutcome
 
 
-def edit_outcomes(model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> list[EditOutcome]:
+def edit_outcomes(model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> list[EditOutcome]:
     """One outcome for each edit, measured on the model as it is now.
 
     A target wins over the other if its mean token log-probability is higher: on the edit's own prompt and its

@@ -14,6 +14,7 @@ from stability.metrics.tasks.steps.exam import Exam
 from stability.metrics.tasks.steps.language_model import TaskModel
 from stability.metrics.tasks.steps.quiet import quiet
 from stability.models.modes import evaluating, random_state
+from stability.models.tokens import Tokenizer
 
 TORCH_SEED = 1234  # lm-eval's default; only tasks that sample depend on it
 
@@ -54,7 +55,7 @@ class AnswerSheet:
 
 
 def plan_answers(
-    exams: Mapping[str, Exam], model: nn.Module, head: nn.Module, tokenizer: Any, batch_size: int
+    exams: Mapping[str, Exam], model: nn.Module, head: nn.Module, tokenizer: Tokenizer, batch_size: int
 ) -> AnswerSheet:
     """Tokenise every request as lm-eval does, and plan them all together. The model is run, but not altered.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from lm_eval.api.group import Group
 from torch import nn
@@ -24,6 +23,7 @@ from stability.metrics.tasks.steps.outcome import (
 )
 from stability.metrics.tasks.steps.quiet import quiet
 from stability.models.modes import random_state
+from stability.models.tokens import Tokenizer
 from stability.suite import TasksSpec
 
 METRIC_MARK = "@"
@@ -101,7 +101,7 @@ def split_name(name: str) -> tuple[str, str | None]:
 
 
 def build_battery(
-    spec: TasksSpec, names: tuple[str, ...], model: nn.Module, head: nn.Module, tokenizer: Any
+    spec: TasksSpec, names: tuple[str, ...], model: nn.Module, head: nn.Module, tokenizer: Tokenizer
 ) -> Battery:
     """Find the tasks and build their requests. The model is run, but not altered.
 

@@ -15,6 +15,7 @@ from torch import nn
 from stability.errors import MeasurementError, ModelError
 from stability.metrics.scoring import Request
 from stability.models import language_model
+from stability.models.tokens import Tokenizer
 
 
 class ModelView:
@@ -55,7 +56,7 @@ class TaskModel(HFLM):  # type: ignore[misc]  # lm-eval is not typed
     The tokenizer is copied, because lm-eval sets a padding token on it.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Any, batch_size: int) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Tokenizer, batch_size: int) -> None:
         self.view = ModelView(model)
         super().__init__(
             pretrained=self.view,
