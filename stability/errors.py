@@ -142,3 +142,14 @@ class TrackerError(StabilityError):
     """A tracker could not be reached, or refused what it was given."""
 
     kind = "tracker_refused"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message that says something; its type, where there is none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def with_type(error: BaseException) -> str:
+    """An error's type, and the first line of its message where it has one."""
+    name = type(error).__name__
+    return f"{name}: {first_line(error)}" if str(error).strip() else name

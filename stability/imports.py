@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from stability.errors import StabilityError, UsageError
+from stability.errors import StabilityError, UsageError, with_type
 
 PACKAGE = Path(__file__).parent
 IMPORT_SYSTEM = Path(importlib.__file__).parent
@@ -69,8 +69,7 @@ def in_one_line(doing: str, raised: type[StabilityError]) -> Iterator[None]:
     except (raised, UsageError):
         raise
     except (Exception, SystemExit) as error:  # the code of others: anything may come out of it
-        message = str(error).splitlines()[0] if str(error) else ""
-        raise raised(f"{doing} failed{_place(error)}: {type(error).__name__}: {message}") from error
+        raise raised(f"{doing} failed{_place(error)}: {with_type(error)}") from error
 
 
 def _place(error: BaseException) -> str:

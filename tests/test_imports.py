@@ -43,5 +43,5 @@ def test_an_error_of_code_that_is_installed_altogether_has_a_place_too() -> None
 
 def test_an_error_of_usage_passes_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("from stability.errors import UsageError\nraise UsageError('not so')\n")
-    with pytest.raises(UsageError, match="^not so$"):
+    with pytest.raises(UsageError, match=r"^not so$"):
         import_named(f"{tmp_path}/mine.py", "metric", "measure", DataError)

@@ -12,7 +12,6 @@ opened again, and so are files that no line names.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +22,14 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from stability.data.edits import Edit
-from stability.errors import RecordError, UsageError
+from stability.errors import RecordError, UsageError, first_line
+from stability.files import lock, sync_folder
 from stability.record import EditOutcome
 from stability.record.schema import RecordModel
 from stability.run.saved import (
     read_state,
     read_tensors,
     state_digest,
-    sync_folder,
     write_state,
     write_tensors,
 )
@@ -180,7 +179,7 @@ class Journal:
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file)
         except OSError as error:
             raise UsageError(f"{self.folder}: another process has this journal open") from error
 
@@ -219,7 +218,7 @@ class Journal:
             try:
                 entry = Entry.model_validate(json.loads(line))
             except ValueError as error:
-                raise RecordError(f"{where}: damaged: {str(error).splitlines()[0]}") from error
+                raise RecordError(f"{where}: damaged: {first_line(error)}") from error
             if entry.number != number:
                 raise RecordError(f"{where}: damaged: it is entry {entry.number}, expected {number}")
             yield entry

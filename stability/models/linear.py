@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from stability.errors import first_line
+
 ROWS = 1_024  # at a time
 TRIED = 16  # random inputs
 TOLERANCE = {torch.float16: 1e-2, torch.bfloat16: 3e-2}  # of an output's length; 1e-3 for other dtypes
@@ -62,8 +64,7 @@ def read_linear_map(
             if worst <= TOLERANCE.get(bias.dtype, 1e-3):
                 return found
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "no reason given"
-        raise NotLinearError(f"it cannot be run on an input of its own ({reason})") from error
+        raise NotLinearError(f"it cannot be run on an input of its own ({first_line(error)})") from error
     raise NotLinearError(f"an output is {worst:.2g} of its length away from what a linear map would give")
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from stability.errors import ModelError
+from stability.errors import ModelError, first_line
 from stability.models.tokens import Tokenizer
 from stability.suite import ModelSpec
 from stability.world import MODEL as WORLD
@@ -63,7 +63,7 @@ def load_model(spec: ModelSpec, *, trust_remote_code: bool = False) -> LoadedMod
                 **common,
             )
     except (OSError, ValueError, SafetensorError, ImportError) as error:
-        raise ModelError(f"cannot load model {spec.name}: {_first_line(error)}") from error
+        raise ModelError(f"cannot load model {spec.name}: {first_line(error)}") from error
     for problem in ("missing_keys", "mismatched_keys"):
         if loading.get(problem):
             names = sorted(str(key) for key in loading[problem])
@@ -76,7 +76,7 @@ def load_model(spec: ModelSpec, *, trust_remote_code: bool = False) -> LoadedMod
         try:
             model.to(device)
         except (RuntimeError, AssertionError) as error:
-            raise ModelError(f"cannot move model {spec.name} to {device}: {_first_line(error)}") from error
+            raise ModelError(f"cannot move model {spec.name} to {device}: {first_line(error)}") from error
     model.eval().requires_grad_(False)
     log.info("loaded %s: %s", spec.name, type(model).__name__)
     return LoadedModel(model, tokenizer, spec.name)
@@ -122,7 +122,7 @@ def check_folder(folder: Path) -> None:
                 opened.keys()
         except SafetensorError as error:
             raise ModelError(
-                f"{file} is truncated or damaged ({_first_line(error)}); copy it again"
+                f"{file} is truncated or damaged ({first_line(error)}); copy it again"
             ) from error
 
 
@@ -132,7 +132,7 @@ def _weight_files(folder: Path) -> list[Path]:
         try:
             shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         except (ValueError, KeyError, AttributeError) as error:
-            raise ModelError(f"{index} is not a safetensors index: {_first_line(error)}") from error
+            raise ModelError(f"{index} is not a safetensors index: {first_line(error)}") from error
         return [folder / shard for shard in sorted(shards)]
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
@@ -156,7 +156,3 @@ def _no_progress_bars() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from stability.errors import RecordError
+from stability.files import write_whole
 from stability.record.schema import SCHEMA_VERSION, Record
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a text, as UTF-8, or bytes to `path` through a temporary file beside it, synced, then renamed.
+    """Write a text, as UTF-8, or bytes to `path`, whole, for everyone to read; its folder is made.
 
     Raises:
         RecordError: the folder cannot be made, takes no file, or holds a folder of that name.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content.encode("utf-8") if isinstance(content, str) else content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, content, mode=0o644)
     except OSError as error:
         reason = error.strerror or error
         raise RecordError(f"{path}: cannot be written: {reason}; choose another place") from error

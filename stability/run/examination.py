@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from stability.data.edits import Edit
-from stability.errors import MeasurementError
+from stability.errors import MeasurementError, with_type
 from stability.metrics import METRICS, Context, Skipped, edit_outcomes
 from stability.models import Snapshot, TokenizedText, View, map_model, measurable, pad_id, pad_right
 from stability.models.modes import evaluating, random_state
@@ -79,7 +79,7 @@ class Examination:
             try:
                 return edit_outcomes(model, self.tokenizer, edits)
             except FOREIGN as error:
-                raise MeasurementError(f"the edited model cannot be run: {_one_line(error)}") from error
+                raise MeasurementError(f"the edited model cannot be run: {with_type(error)}") from error
 
     def checkpoint(
         self,
@@ -117,7 +117,7 @@ class Examination:
             try:
                 context.changed = context.view.changed
             except FOREIGN as error:
-                raise MeasurementError(f"the edited model cannot be run: {_one_line(error)}") from error
+                raise MeasurementError(f"the edited model cannot be run: {with_type(error)}") from error
         return self._checkpoint(context, started, only)
 
     def _prompts(self, edits: tuple[Edit, ...]) -> torch.Tensor | None:
@@ -146,7 +146,7 @@ class Examination:
                 except MeasurementError as error:
                     errors[metric.name] = str(error)
                 except FOREIGN as error:
-                    errors[metric.name] = _one_line(error)
+                    errors[metric.name] = with_type(error)
         self._check_untouched(context, kept)
         return Checkpoint(
             edits=len(context.edits),
@@ -170,11 +170,6 @@ class Examination:
         }
         if altered:
             raise MeasurementError(f"measuring altered the model: {', '.join(sorted(altered)[:3])}")
-
-
-def _one_line(error: Exception) -> str:
-    """What was raised, and the first line of its message."""
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
 def _same(left: torch.Tensor, right: torch.Tensor) -> bool:

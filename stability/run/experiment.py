@@ -18,7 +18,7 @@ from torch import nn
 from stability.data.documents import load_documents
 from stability.data.edits import Edit, load_edits
 from stability.editors import LoadedEditor, Store
-from stability.errors import EditorError, MeasurementError, StabilityError
+from stability.errors import EditorError, MeasurementError, StabilityError, with_type
 from stability.models import LoadedModel, context_length, describe_model, language_model, tokenize_text
 from stability.models.modes import random_state
 from stability.models.tokens import Tokenizer
@@ -220,9 +220,8 @@ def call(function: Callable[..., Any], *arguments: Any, doing: str) -> Any:
         raise
     except Exception as error:  # an editor is a stranger's code: anything may come out of it
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        message = str(error).splitlines()[0] if str(error) else ""
         where = f"{Path(frame.filename).name}:{frame.lineno}"
-        raise EditorError(f"{doing}: {type(error).__name__}: {message} ({where})") from error
+        raise EditorError(f"{doing}: {with_type(error)} ({where})") from error
 
 
 def unmeasured(edit: Edit) -> EditOutcome:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from stability.errors import EditorError, RecordError
+from stability.files import write_whole
 from stability.models import tensors_fingerprint
 
 TENSOR = "__tensor__"  # stands in a state's JSON where a tensor was
@@ -33,26 +32,8 @@ def write_tensors(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
         metadata=dict(metadata or {}),
     )
-    descriptor, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(part).replace(path)
-    finally:
-        Path(part).unlink(missing_ok=True)
-    sync_folder(path.parent)
+    write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's list of files on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_tensors(path: Path, digest: str) -> dict[str, Tensor]:

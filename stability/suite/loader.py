@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from stability.errors import SuiteError
+from stability.errors import SuiteError, first_line
 from stability.suite.schema import SuiteSpec
 
 Location = tuple[str | int, ...]
@@ -140,7 +140,7 @@ def read_yaml(text: str, path: Path | None) -> tuple[Any, dict[Location, int]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = getattr(error, "problem", None) or first_line(error)
         raise SuiteError([f"{path or 'suite'}{line}: not valid YAML: {problem}"]) from error
     except RecursionError:
         raise SuiteError([f"{path or 'suite'}: not valid YAML: nested too deep"]) from None

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from stability.data.edits import Edit
 from stability.editors import LoadedEditor, Store
-from stability.errors import EditorError, MeasurementError, StabilityError
+from stability.errors import EditorError, MeasurementError, StabilityError, with_type
 from stability.metrics.scoring import score_targets
 from stability.models import LoadedModel, same_bytes, tensors_fingerprint, tokenizer_fingerprint
 from stability.models.modes import random_state
@@ -161,9 +161,8 @@ class Session:
             frames = traceback.extract_tb(error.__traceback__)
             own = [frame for frame in frames if "site-packages" not in frame.filename]
             frame = (own or frames)[-1]
-            message = str(error).splitlines()[0] if str(error) else ""
             where = f"{Path(frame.filename).name}:{frame.lineno}"
-            raise CrashError(f"{doing} raised {type(error).__name__}: {message} ({where})") from error
+            raise CrashError(f"{doing} raised {with_type(error)} ({where})") from error
 
     def _step(
         self, doing: str, edits: tuple[Edit, ...], before: Surroundings, after: Surroundings, **more: Any

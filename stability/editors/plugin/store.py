@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from stability.errors import EditorError
+from stability.files import write_whole
 from stability.models import tensors_fingerprint
 
 log = logging.getLogger(__name__)
@@ -91,14 +91,7 @@ class Store:
         path = self.path(key)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
-            part = Path(name)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+            write_whole(path, content)
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stability.errors import ModelError
+from stability.errors import ModelError, first_line
 from stability.gate.files.folder import Folder
 
 INCIDENTAL = (
@@ -57,6 +57,7 @@ def _completed(folder: Path) -> Mapping[str, Any]:
     try:
         content: Mapping[str, Any] = AutoConfig.from_pretrained(str(folder)).to_dict()
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelError(f"{folder / 'config.json'} is no configuration of a known model: {first}") from error
+        raise ModelError(
+            f"{folder / 'config.json'} is no configuration of a known model: {first_line(error)}"
+        ) from error
     return content

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stability.errors import ModelError
+from stability.errors import ModelError, first_line
 from stability.world import MODEL as WORLD
 
 INDEX = "model.safetensors.index.json"
@@ -94,7 +94,7 @@ def read_json(file: Path, otherwise: str) -> Any:
     except FileNotFoundError:
         raise ModelError(f"{otherwise}: {file} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{file} cannot be read as JSON: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"{file} cannot be read as JSON: {first_line(error)}") from error
 
 
 def _weight_map(path: Path) -> dict[str, str]:

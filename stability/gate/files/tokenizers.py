@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stability.errors import ModelError
+from stability.errors import ModelError, first_line
 from stability.gate.files.folder import read_json
 
 RULES = "tokenizer.json"
@@ -85,8 +85,7 @@ def _loaded_rules(folder: Path) -> dict[str, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelError(f"cannot load the tokenizer in {folder}: {first}") from error
+        raise ModelError(f"cannot load the tokenizer in {folder}: {first_line(error)}") from error
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return {"vocab": tokenizer.get_vocab()}

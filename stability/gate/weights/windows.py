@@ -11,9 +11,11 @@ import ctypes
 import mmap
 import os
 import queue
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -33,9 +35,6 @@ POPULATE = getattr(mmap, "MAP_POPULATE", 0)
 Bytes = NDArray[np.uint8]
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-
-_memcmp = ctypes.CDLL(None).memcmp
-_memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Reader:
             self._buffer = np.empty(size, np.uint8)
         done = 0
         while done < size:
-            count = os.preadv(descriptor, [self._buffer.data[done:size]], begin + done)
+            count = read_into(self._buffer.data[done:size], descriptor, begin + done)
             if count == 0:
                 raise ModelError(f"{tensor.file} is truncated: it ends inside of {tensor.name}")
             done += count
@@ -109,7 +108,7 @@ class Reader:
 
     def _descriptor(self, file: Path) -> int:
         if file not in self._descriptors:
-            self._descriptors[file] = os.open(file, os.O_RDONLY)
+            self._descriptors[file] = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             if hasattr(os, "posix_fadvise"):
                 os.posix_fadvise(self._descriptors[file], 0, 0, os.POSIX_FADV_SEQUENTIAL)
         return self._descriptors[file]
@@ -129,6 +128,16 @@ class Pair:
     ) -> None:
         self.base.close()
         self.edited.close()
+
+
+def read_into(room: memoryview, descriptor: int, begin: int) -> int:
+    """Fill memory with a file's bytes from there on; how many there were."""
+    if sys.platform != "win32":
+        return os.preadv(descriptor, [room], begin)
+    os.lseek(descriptor, begin, os.SEEK_SET)
+    content = os.read(descriptor, len(room))
+    room[: len(content)] = content
+    return len(content)
 
 
 def mapped(descriptor: int, begin: int, size: int) -> Bytes:
@@ -160,7 +169,15 @@ def is_cached(descriptor: int, begin: int, size: int) -> bool:
 
 def same(one: Bytes, other: Bytes) -> bool:
     """Whether two windows of one length hold the same bytes."""
-    return bool(_memcmp(one.ctypes.data, other.ctypes.data, len(one)) == 0)
+    return bool(_memcmp()(one.ctypes.data, other.ctypes.data, len(one)) == 0)
+
+
+@cache
+def _memcmp() -> Callable[[int, int, int], int]:
+    """The C library's, which needs no array for what it finds."""
+    compare = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).memcmp
+    compare.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+    return compare
 
 
 def threads() -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stability.errors import MeasurementError, ModelError
+from stability.errors import MeasurementError, ModelError, with_type
 from stability.metrics.scoring.plan import Batch, Plan, Request, make_plan
 from stability.models import language_model
 from stability.models.modes import evaluating
@@ -182,6 +182,6 @@ def best_plan(
         if _agree(together, apart, next(model.parameters()).dtype):
             return shared
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = with_type(error)
     log.info("%s cannot share contexts (%s); each choice is run apart", type(model).__name__, reason)
     return make_plan(requests, max_length, batch_size, share=False)

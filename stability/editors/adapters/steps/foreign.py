@@ -29,11 +29,11 @@ from stability.editors.adapters.steps.hyperparameters import (
     read_values,
     settings_file,
 )
-from stability.editors.adapters.steps.system import System, first_line
+from stability.editors.adapters.steps.system import System
 from stability.editors.adapters.steps.tuples import returning_tuples
 from stability.editors.plugin.protocol import BuiltIn, EditorSettings
 from stability.editors.plugin.store import Store
-from stability.errors import EditorError, StabilityError
+from stability.errors import EditorError, StabilityError, with_type
 from stability.models import map_model
 
 
@@ -188,7 +188,7 @@ class ForeignEditor(BuiltIn):
             raise
         except (Exception, SystemExit) as error:  # a stranger's code: anything may come out of it
             raise EditorError(
-                f"{self.name}: {self.called}, {doing}: {first_line(error)} ({self.system.place(error)})"
+                f"{self.name}: {self.called}, {doing}: {with_type(error)} ({self.system.place(error)})"
             ) from error
 
     def _ask_for_gradients(self, model: nn.Module) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from stability.editors.adapters.steps.system import System, first_line
-from stability.errors import SettingsError
+from stability.editors.adapters.steps.system import System
+from stability.errors import SettingsError, with_type
 
 
 def settings_file(path: str, cwd: str | None) -> Path:
@@ -90,7 +90,7 @@ def load_hyperparameters(system: System, kind: Any, file: Path, override: Mappin
             else:
                 made = kind(**read_values(file))
         except (Exception, SystemExit) as error:  # a stranger's class: anything may come out of it
-            raise SettingsError(f"{kind.__name__} cannot be read from {file}: {first_line(error)}") from error
+            raise SettingsError(f"{kind.__name__} cannot be read from {file}: {with_type(error)}") from error
     known = [name for name in dir(made) if not name.startswith("_")]
     for name, value in override.items():
         if name not in known:

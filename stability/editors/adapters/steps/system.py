@@ -21,7 +21,7 @@ from typing import Any
 
 from torch import Tensor
 
-from stability.errors import EditorError, SettingsError
+from stability.errors import EditorError, SettingsError, with_type
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class System:
             except (Exception, SystemExit) as error:  # a stranger's module: anything may come out of it
                 self._modules = {key: value for key, value in sys.modules.items() if self._owns(key)}
                 raise EditorError(
-                    f"{name}: importing {module} failed: {first_line(error)} ({self.place(error)})"
+                    f"{name}: importing {module} failed: {with_type(error)} ({self.place(error)})"
                 ) from error
         return found, len(parts)
 
@@ -166,12 +166,6 @@ class System:
 
     def _owns(self, module: str) -> bool:
         return module.partition(".")[0] in self._tops
-
-
-def first_line(error: BaseException) -> str:
-    """An error's type and the first line of its message."""
-    message = str(error).splitlines()[0] if str(error) else ""
-    return f"{type(error).__name__}: {message}"
 
 
 class _ToLog(io.TextIOBase):

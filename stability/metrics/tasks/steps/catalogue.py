@@ -21,7 +21,7 @@ from lm_eval.api.group import Group
 from lm_eval.api.task import Task
 from lm_eval.tasks import TaskManager
 
-from stability.errors import DataError, MeasurementError
+from stability.errors import DataError, MeasurementError, with_type
 from stability.metrics.tasks.steps.local_data import find_local
 from stability.metrics.tasks.steps.quiet import quiet
 from stability.models.modes import random_state
@@ -122,7 +122,7 @@ class Catalogue:
             except StopIteration as error:  # what datasets makes of a file without a line
                 raise DataError(f"task {name}: a file of its documents is empty") from error
             except FAULTS as error:
-                raise DataError(f"task {name}: {_one_line(error)}") from error
+                raise DataError(f"task {name}: {with_type(error)}") from error
             for task in loaded["tasks"].values():
                 _set_fewshot(task, self._spec.num_fewshot)
         return Found(name, loaded["tasks"], loaded.get("groups", {}))
@@ -191,7 +191,7 @@ class Catalogue:
         folder = "no local folder was named" if self._data is None else f"{self._data} has none"
         reason = (
             f"no documents: {folder} (tasks.data, STABILITY_DATA), and the hub did not give them "
-            f"({_one_line(error)})"
+            f"({with_type(error)})"
         )
         paths = {self._dataset(leaf) for leaf in self._leaves(name)}
         paths.discard(None)
@@ -219,8 +219,3 @@ def _set_fewshot(task: Task, wanted: int | None) -> None:
     elif default is None:
         task.set_config("num_fewshot", 0)
     task.set_fewshot_seed(FEWSHOT_SEED)
-
-
-def _one_line(error: BaseException) -> str:
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

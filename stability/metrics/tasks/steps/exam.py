@@ -11,7 +11,7 @@ import numpy as np
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
-from stability.errors import DataError, MeasurementError
+from stability.errors import DataError, MeasurementError, with_type
 from stability.metrics.tasks.steps.quiet import no_bar
 
 NORMALISED = ("acc_norm", "acc_bytes")  # by the choice's characters, by its bytes
@@ -83,10 +83,7 @@ def build_exam(name: str, task: Task, limit: int | None) -> Exam:
             by_document[instance.doc_id].append(instance)
         questions = tuple(_question(task, doc_id, asked) for doc_id, asked in by_document.items())
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        message = next(iter(str(error).splitlines()), "")
-        raise DataError(
-            f"task {name}: cannot make requests of its documents: {type(error).__name__}: {message}"
-        ) from error
+        raise DataError(f"task {name}: cannot make requests of its documents: {with_type(error)}") from error
     kinds = {instance.request_type for instance in task.instances}
     if not kinds <= set(REQUESTS):
         raise MeasurementError(f"task {name}: requests of type {', '.join(kinds)} are not supported")

@@ -1,0 +1,61 @@
+"""Writing files so that a reader never sees half of one, and keeping one to a single process."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+PART = ".part"  # ends the name of a file that is being written
+
+
+def write_whole(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
+    """Write bytes, or a text as UTF-8, to `path`: all of it is on the disk before it has that name.
+
+    `mode` is the permissions that it gets.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind, and what stood there before still stands.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PART)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.chmod(mode)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's list of files on the disk; Windows, where a folder cannot be opened, does so itself."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock(stream: IO[bytes]) -> None:
+    """Keep a file to this process until it is closed.
+
+    Raises:
+        OSError: another process has it.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        stream.seek(2**30)  # a byte behind the content, for others may read that
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
