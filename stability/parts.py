@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 Over = Literal["matrix", "parameter", "layer", "pair", "task", "edit", "scalar"]
-Family = Literal["closed form", "trained", "control", "foreign", "own"]
+Family = Literal["closed form", "trained", "control", "foreign", "wrapper", "own"]
 
 SHARED = ("steps", "plugin", "scoring", "charts", "explain")  # folders that hold no parts
 BUILT_IN = "built-in"
@@ -54,14 +54,58 @@ class MetricHead(Head):
 
 
 @dataclass(frozen=True)
-class EditorHead(Head):
-    """An editor's head; `holds_back` names the setting by which a wrapper restrains what it goes round."""
+class Restraint:
+    """The setting by which a wrapper holds the editor inside back, and from its value one that does so less."""
 
-    family: Family
-    holds_back: str | None = None
+    setting: str
+    relaxed: Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class EditorHead(Head):
+    """An editor's head.
+
+    `holds_back` is how a wrapper restrains the editor inside. `solves_batches`: the edits of a batch are
+    solved together. `uses_edits` is false where edits are counted and not looked at. `adds_modules` says, of
+    its settings, whether an editor adds modules, which no wrapper can go round; None where they do not say.
+    `not_of_an_edit` are settings that mean something else than their usual name does: `num_steps`, say, those
+    of a training beforehand.
+    """
+
+    family: Family = "own"
+    holds_back: Restraint | None = None
+    solves_batches: bool = False
+    uses_edits: bool = True
+    adds_modules: Callable[[Mapping[str, Any]], bool | None] = lambda _settings: False
+    not_of_an_edit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SourceHead(Head):
+    """The head of a source of edits or text; `takes_path`: a suite may give it a `path`."""
+
+    takes_path: bool = False
+
+
+@dataclass(frozen=True)
+class FormHead(Head):
+    """The head of a form that edits are published in; `fields` are those that an entry is known by."""
+
+    fields: frozenset[str] = frozenset()
 
 
 H = TypeVar("H", bound=Head)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def part(head: Head) -> Callable[[F], F]:
+    """Give a function its head; a class has it as an attribute."""
+
+    def mark(function: F) -> F:
+        vars(function)["head"] = head
+        return function
+
+    return mark
 
 
 @dataclass(frozen=True)
@@ -99,6 +143,9 @@ class Kind(Generic[H]):
 
 METRICS = Kind("metric", ("stability.metrics",), "stability.metrics", MetricHead)
 EDITORS = Kind("editor", ("stability.editors",), "stability.editors", EditorHead)
+EDIT_SOURCES = Kind("edit source", ("stability.data.edits",), "stability.edits", SourceHead)
+EDIT_FORMS = Kind("form of edits", ("stability.data.edits.forms",), "", FormHead)
+TEXT_SOURCES = Kind("text source", ("stability.data.documents",), "stability.documents", SourceHead)
 
 
 @cache
