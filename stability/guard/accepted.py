@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from stability.models import Snapshot, same_bytes
-from stability.models.snapshot import build
+from stability.models.snapshot import builds
 from stability.models.unwrap import named_buffers, named_parameters
 from stability.run.isolation import Structure
 
@@ -69,14 +69,14 @@ class Form:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._structure = Structure(model)
-        self._builds = _builds(model)
+        self._builds = builds(model)
         self._tensors = tensors(model)
 
     def alteration(self, edited: Any) -> str:
         """What in an edited model is not of this form; empty if it differs by values of tensors only."""
         if not isinstance(edited, nn.Module):
             return f"the editor returned a {type(edited).__name__} round the model"
-        now = _builds(edited)
+        now = builds(edited)
         for path in (*self._builds, *now):
             if self._builds.get(path) != now.get(path):
                 return f"module {path or type(edited).__name__} is not built as before"
@@ -110,7 +110,3 @@ def write(tensor: Tensor, value: Tensor) -> None:
         tensor.data.copy_(value)
     else:
         tensor.data = value.clone().to(tensor.device)
-
-
-def _builds(model: nn.Module) -> dict[str, Any]:
-    return {path: build(module) for path, module in model.named_modules()}

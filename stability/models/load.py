@@ -16,14 +16,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from stability.errors import ModelError, first_line
+from stability.models.files import INDEX, WEIGHTS, no_safetensors
 from stability.models.tokens import Tokenizer
 from stability.suite import ModelSpec
 from stability.world import MODEL as WORLD
 
 log = logging.getLogger(__name__)
-
-INDEX = "model.safetensors.index.json"
-WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -136,15 +134,7 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / shard for shard in sorted(shards)]
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
-    pickles = sorted(
-        file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for file in folder.glob(pattern)
-    )
-    if pickles:
-        raise ModelError(
-            f"the weights in {folder} are a pickle ({pickles[0]}), which can run code when opened and is "
-            "refused; save the model as safetensors"
-        )
-    raise ModelError(f"no weights in {folder}: expected {WEIGHTS} or {INDEX}")
+    raise no_safetensors(folder)
 
 
 @contextmanager

@@ -32,9 +32,7 @@ class Snapshot:
         self._reported = frozenset(self.names)
         self.parameters = tuple(name for name, _ in named_parameters(model))
         self._aliases = _aliases(model)
-        self._builds = {
-            path: build(module) for path, module in (language_model(model) or model).named_modules()
-        }
+        self._builds = builds(language_model(model) or model)
 
     def __contains__(self, name: str) -> bool:
         """Whether the model had a parameter or persistent buffer of that name."""
@@ -143,6 +141,11 @@ def build(module: nn.Module) -> Build:
         hooks=(len(module._forward_pre_hooks), len(module._forward_hooks)),
         forward=None if own is None else str(getattr(own, "__qualname__", type(own).__name__)),
     )
+
+
+def builds(model: nn.Module) -> dict[str, Build]:
+    """Every module's build, by its path."""
+    return {path: build(module) for path, module in model.named_modules()}
 
 
 def stored_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from stability.data.edits import Edit
-from stability.editors.locate.steps.covariance import INCIDENTAL
 from stability.editors.mend.steps.gradient_factors import capture
 from stability.editors.mend.steps.hypernetwork import Hypernetwork
 from stability.editors.mend.steps.training import (
@@ -29,6 +28,7 @@ from stability.editors.steps.selection import select
 from stability.editors.steps.teacher_forcing import state_edits
 from stability.errors import EditorError
 from stability.models import ModelMap, TokenizedText, map_model, model_fingerprint, tokenizer_fingerprint
+from stability.models.configuration import computing_keys
 from stability.models.modes import frozen
 from stability.record.schema import Matrix
 
@@ -112,11 +112,7 @@ class Mend(BuiltIn):
         return {
             "what": "hypernetwork of MEND",
             "settings": self.settings.model_dump(mode="json", exclude={"pretrained"}),
-            "config": {
-                key: value
-                for key, value in json.loads(config.to_json_string()).items()
-                if key not in INCIDENTAL
-            },
+            "config": computing_keys(json.loads(config.to_json_string())),
             "weights": model_fingerprint(model),
             "tokenizer": tokenizer_fingerprint(tokenizer),
             "edits": hashlib.sha256(contents.encode()).hexdigest(),

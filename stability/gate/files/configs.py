@@ -8,16 +8,7 @@ from typing import Any
 
 from stability.errors import ModelError, first_line
 from stability.gate.files.folder import Folder
-
-INCIDENTAL = (
-    "_name_or_path",
-    "_attn_implementation_autoset",
-    "architectures",
-    "dtype",  # every tensor's own is compared
-    "torch_dtype",
-    "transformers_version",
-    "use_cache",
-)
+from stability.models.configuration import computing_keys
 
 
 def config_differences(base: Folder, edited: Folder) -> dict[str, tuple[Any, Any]]:
@@ -26,28 +17,26 @@ def config_differences(base: Folder, edited: Folder) -> dict[str, tuple[Any, Any
     Where the files differ, both are read as transformers reads them, so that a default that one of them
     leaves out, or an older spelling, is no difference.
     """
-    found = _differences(flat(base.config), flat(edited.config))
+    found = _differences(base.config, edited.config)
     if not found or base.config.get("model_type") != edited.config.get("model_type"):
         return found
-    return _differences(flat(_completed(base.path)), flat(_completed(edited.path)))
+    return _differences(_completed(base.path), _completed(edited.path))
 
 
-def flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested keys in dots; those that say nothing about the model are left out."""
+def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested keys in dots."""
     result: dict[str, Any] = {}
     for key, value in config.items():
-        if key in INCIDENTAL:
-            continue
         if isinstance(value, Mapping) and value:
-            result |= flat(value, f"{above}{key}.")
+            result |= _flat(value, f"{above}{key}.")
         else:
             result[f"{above}{key}"] = value
     return result
 
 
 def _differences(base: Mapping[str, Any], edited: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    keys = sorted(base.keys() | edited.keys())
-    pairs = {key: (base.get(key), edited.get(key)) for key in keys}
+    was, now = _flat(computing_keys(base)), _flat(computing_keys(edited))
+    pairs = {key: (was.get(key), now.get(key)) for key in sorted(was.keys() | now.keys())}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 

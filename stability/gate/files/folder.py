@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from stability.errors import ModelError, first_line
+from stability.models.files import INDEX, WEIGHTS, no_safetensors
 from stability.world import MODEL as WORLD
 
-INDEX = "model.safetensors.index.json"
-WEIGHTS = "model.safetensors"
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 LONGEST_HEADER = 100_000_000  # bytes, as the format's own readers allow
 BYTES = {
     **dict.fromkeys(("F64", "I64", "U64"), 8),
@@ -114,13 +112,7 @@ def _weight_map(path: Path) -> dict[str, str]:
         return shards
     if (path / WEIGHTS).is_file():
         return {}
-    pickles = sorted(file.name for pattern in PICKLES for file in path.glob(pattern))
-    if pickles:
-        raise ModelError(
-            f"the weights in {path} are a pickle ({pickles[0]}), which can run code when opened and is "
-            "refused; save the model as safetensors"
-        )
-    raise ModelError(f"no weights in {path}: expected {WEIGHTS} or {INDEX}")
+    raise no_safetensors(path)
 
 
 def read_header(file: Path) -> Iterator[Stored]:

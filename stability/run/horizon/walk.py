@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stability.editors import LoadedEditor
 from stability.errors import EditorError, MeasurementError
 from stability.models import measurable
-from stability.models.snapshot import build, stored_tensors
+from stability.models.snapshot import builds, stored_tensors
 from stability.record import Checkpoint, EditOutcome
 from stability.run.experiment import Experiment, make_batch, prepare, unmeasured
 from stability.run.saved import read_state, read_tensors, write_state, write_tensors
@@ -39,7 +39,7 @@ class Walk:
         self._folder = folder
         self._edits = experiment.streams[seed]
         self._batch = experiment.suite.spec.run.edits.batch
-        self._pristine = _builds(experiment.loaded.model)
+        self._pristine = builds(experiment.loaded.model)
         self._sums: dict[int, Mapping[str, int]] = {}
         self._model: Any = experiment.loaded.model
         self._since = 0  # where the edits that are being made again began
@@ -91,7 +91,7 @@ class Walk:
         """Keep this point to go back to, in place of an earlier one, if tensors are all there is to it."""
         if not self._can_keep or self.at == 0 or (self._kept is not None and self._kept.edits == self.at):
             return
-        if self._model is not self._experiment.loaded.model or _builds(self._model) != self._pristine:
+        if self._model is not self._experiment.loaded.model or builds(self._model) != self._pristine:
             return
         snapshot = self._experiment.examination.snapshot
         stored = stored_tensors(self._model)
@@ -229,7 +229,3 @@ def _word_sum(tensor: Tensor) -> int:
     octets = flat.view(torch.uint8)
     whole = len(octets) // 8 * 8
     return int(octets[:whole].view(torch.int64).sum()) + int(octets[whole:].sum())
-
-
-def _builds(model: nn.Module) -> dict[str, Any]:
-    return {path: build(module) for path, module in model.named_modules()}

@@ -24,11 +24,12 @@ from stability.models import (
     tensors_fingerprint,
     tokenize_text,
 )
+from stability.models.configuration import computing_keys
+from stability.models.early_exit import end_forward, may_end_early
 
 log = logging.getLogger(__name__)
 
 BATCH_TOKENS = 4096
-INCIDENTAL = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "use_cache")
 
 
 class CovarianceSettings(EditorSettings):
@@ -39,10 +40,6 @@ class CovarianceSettings(EditorSettings):
     mom2_path: str | None = None  # a text file, in place of a named source
     mom2_n_tokens: int = Field(100_000, ge=2)
     mom2_ridge: float = Field(0.0, ge=0)  # added to C's diagonal, in multiples of the diagonal's mean
-
-
-class _DeepEnough(Exception):  # noqa: N818  (no error, but the way out)
-    """Raised in a hook to end a forward pass whose upper part nobody needs."""
 
 
 def second_moments(
@@ -62,7 +59,7 @@ def second_moments(
             product = keys.T @ keys
             sums[layer] = sums[layer].add_(product) if layer in sums else product
             if layer == max(layers):
-                raise _DeepEnough
+                end_forward()
 
         return hook
 
@@ -72,10 +69,8 @@ def second_moments(
             stack.callback(handle.remove)
         for input_ids, attention_mask in _batches(text):
             mask = attention_mask.to(device)
-            try:
+            with may_end_early():
                 model(input_ids=input_ids.to(device), attention_mask=mask, use_cache=False)
-            except _DeepEnough:
-                continue
     return {layer: sums[layer] / text.tokens for layer in sorted(sums)}
 
 
@@ -133,9 +128,7 @@ def _key(model: nn.Module, found: ModelMap, text: TokenizedText, layer: int) -> 
     return {
         "what": "second moment of the keys of mlp_out",
         "layer": layer,
-        "config": {
-            key: value for key, value in json.loads(config.to_json_string()).items() if key not in INCIDENTAL
-        },
+        "config": computing_keys(json.loads(config.to_json_string())),
         "weights": tensors_fingerprint(
             (name, parameter) for name, parameter in model.named_parameters() if id(parameter) not in above
         ),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from stability.editors.locate.steps.prompts import EditPrompts
 from stability.models import Continuation, ModelMap, suspend
+from stability.models.early_exit import end_forward, may_end_early
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,6 @@ class Reading:
     stream: Tensor  # [edits, d]
 
 
-class _DeepEnough(Exception):  # noqa: N818  (no error, but the way out)
-    """Raised in a hook to end a forward pass whose upper part nobody needs."""
-
-
 @torch.no_grad()
 def read_subjects(model: nn.Module, found: ModelMap, prompts: EditPrompts, layer: int, top: int) -> Reading:
     """The keys in block `layer` and the states in block `top`, not below it; no block above is run."""
@@ -75,7 +72,7 @@ def read_subjects(model: nn.Module, found: ModelMap, prompts: EditPrompts, layer
 
     def keep_stream(_module: nn.Module, _args: object, output: Any) -> None:
         seen["stream"] = at_subject(output[0] if isinstance(output, tuple) else output)[prompts.bare]
-        raise _DeepEnough
+        end_forward()
 
     hooks = [
         found.module(layer, "mlp_out").register_forward_pre_hook(keep_key),
@@ -83,9 +80,8 @@ def read_subjects(model: nn.Module, found: ModelMap, prompts: EditPrompts, layer
         found.blocks[top].register_forward_hook(keep_stream),
     ]
     try:
-        model(input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, use_cache=False)
-    except _DeepEnough:
-        pass
+        with may_end_early():
+            model(input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, use_cache=False)
     finally:
         for hook in hooks:
             hook.remove()
