@@ -69,7 +69,7 @@ def examine(
     try:
         model = load_model(suite.model.model_copy(update={"name": edited})).model
         listener.stage("measuring the edited model")
-        outcomes = examination.outcomes(model, tuple(edits))
+        outcomes = examination.outcomes(model, edits)
         checkpoint = examination.checkpoint(model, tuple(edits), tuple(outcomes), seed=0)
     except StabilityError as error:
         wanted = {*examination.base.readings, *examination.base.skipped, *examination.base.errors}

@@ -11,7 +11,7 @@ from stability.errors import UsageError
 from stability.guard.accepted import Accepted, Form
 from stability.guard.journal import Entry, Journal
 from stability.models import LoadedModel, map_model
-from stability.run.experiment import prepare
+from stability.run.editing import prepare
 from stability.run.saved import copy_state, state_digest
 from stability.suite import SuiteSpec
 

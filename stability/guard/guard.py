@@ -29,7 +29,8 @@ from stability.models import (
 from stability.models.tokens import Tokenizer
 from stability.record import EditOutcome, Record, Run
 from stability.run import Examination
-from stability.run.experiment import make_batch, timed
+from stability.run.costs import timed
+from stability.run.editing import make_batch
 from stability.run.horizon.point import PointSuite
 from stability.run.saved import copy_state
 from stability.suite import SuiteFile, load_suite
@@ -345,11 +346,7 @@ class Guard:
         with timed(attempt.seconds, "compare"):
             attempt.changed = self._accepted.differing(attempt.edited)
         with timed(attempt.seconds, "measure"):
-            measured = self._examination.outcomes(attempt.edited, attempt.edits)
-            attempt.outcomes = tuple(
-                outcome.model_copy(update={"reported": figures})
-                for outcome, figures in zip(measured, reported, strict=True)
-            )
+            attempt.outcomes = tuple(self._examination.outcomes(attempt.edited, attempt.edits, reported))
             yield from self._asked(held, attempt)
 
     def _asked(self, held: Held, attempt: Attempt) -> Sequence[str]:

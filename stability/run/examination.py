@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -16,8 +15,12 @@ from stability.models import Snapshot, TokenizedText, View, map_model, measurabl
 from stability.models.modes import evaluating, random_state
 from stability.models.tokens import Tokenizer
 from stability.record import Checkpoint, EditOutcome, Reading
+from stability.run.costs import measuring_costs
 from stability.run.listener import Listener, Silent
 from stability.suite import SuiteSpec
+
+Reported = Sequence[Mapping[str, float]]
+"""What an editor says of each edit of a batch, in figures by name."""
 
 WEIGHT_METRICS = ("matrix", "parameter")
 PROMPTS = 8  # that wrapped matrices are tried on
@@ -68,8 +71,12 @@ class Examination:
                     self._unfit[metric.name] = str(error)
         return self._checkpoint(context, started)
 
-    def outcomes(self, model: object, edits: tuple[Edit, ...]) -> list[EditOutcome]:
+    def outcomes(
+        self, model: object, edits: Sequence[Edit], reported: Reported | None = None
+    ) -> list[EditOutcome]:
         """How the model, or what an editor made of it, answers each edit now, right after it was made.
+
+        What the editor `reported` of each is put with it.
 
         Raises:
             MeasurementError: it cannot be asked.
@@ -77,9 +84,18 @@ class Examination:
         model = measurable(model)
         with evaluating(model), random_state():
             try:
-                return edit_outcomes(model, self.tokenizer, edits)
+                return _with_reports(edit_outcomes(model, self.tokenizer, edits), reported)
             except FOREIGN as error:
                 raise MeasurementError(f"the edited model cannot be run: {with_type(error)}") from error
+
+    def ask(
+        self, model: object, edits: Sequence[Edit], reported: Reported
+    ) -> tuple[list[EditOutcome], MeasurementError | None]:
+        """The `outcomes`; of a model that cannot be asked, such as one that gives NaN, those of no answer."""
+        try:
+            return self.outcomes(model, edits, reported), None
+        except MeasurementError as error:
+            return _with_reports([_no_answer(edit) for edit in edits], reported), error
 
     def checkpoint(
         self,
@@ -154,10 +170,7 @@ class Examination:
             readings=dict(sorted(readings.items())),
             errors=dict(sorted(errors.items())),
             skipped=dict(sorted(skipped.items())),
-            costs={
-                "measure_seconds": scalar(time.perf_counter() - started, "s"),
-                "peak_memory": scalar(peak_memory(), "MiB"),
-            },
+            costs=measuring_costs(started),
         )
 
     def _check_untouched(self, context: Context, kept: dict[str, torch.Tensor]) -> None:
@@ -186,14 +199,16 @@ def _broken(readings: dict[str, Reading]) -> str | None:
     return f"not scored: {count:.0f} weights or logits are not finite" if count else None
 
 
-def scalar(value: float, unit: str) -> Reading:
-    """A reading of a single value."""
-    return Reading(over="scalar", values={"": value}, unit=unit)
+def _no_answer(edit: Edit) -> EditOutcome:
+    return EditOutcome(
+        id=edit.id, prompt=edit.prompt, subject=edit.subject, target=edit.target, target_true=edit.target_true
+    )
 
 
-def peak_memory() -> float:
-    """The most memory that this process has held so far, in MiB: on the GPU if it uses one, else in RAM."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+def _with_reports(outcomes: Sequence[EditOutcome], reported: Reported | None) -> list[EditOutcome]:
+    if reported is None:
+        return list(outcomes)
+    return [
+        outcome.model_copy(update={"reported": dict(figures)})
+        for outcome, figures in zip(outcomes, reported, strict=True)
+    ]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,17 +11,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from stability.data.documents import load_documents
 from stability.data.edits import Edit, load_edits
 from stability.editors import LoadedEditor, Store
-from stability.errors import EditorError, MeasurementError, StabilityError, with_type
-from stability.models import LoadedModel, context_length, describe_model, language_model, tokenize_text
-from stability.models.modes import random_state
-from stability.models.tokens import Tokenizer
+from stability.errors import MeasurementError, StabilityError
+from stability.models import LoadedModel, context_length, describe_model, tokenize_text
 from stability.record import Checkpoint, EditOutcome, Record, Run, write_record
-from stability.run.examination import Examination, scalar
+from stability.run.costs import scalar, timed
+from stability.run.editing import make_batch, prepare
+from stability.run.examination import Examination, Reported
 from stability.run.isolation import Structure
 from stability.run.listener import Listener, Silent
 from stability.suite import SuiteFile
@@ -91,144 +87,130 @@ class Experiment:
         An editor that raises ends its run, not the experiment: the record says where and why, and holds what
         was measured before. The model is put back afterwards, bit for bit.
         """
-        label = f"{editor.info.name} · seed {seed}"
-        self.listener.stage(f"{label}: preparing")
-        run = Run(editor=editor.info, seed=seed, status="truncated")  # until it is known to be complete
-        timing: dict[str, float] = {"prepare": 0.0, "edit": 0.0, "measure": 0.0}
-        model: nn.Module = self.loaded.model
-        edits = self.streams[seed]
-        spec = self.suite.spec.run
-        outcomes: list[EditOutcome] = []
-        checkpoints: list[Checkpoint] = []
+        return SequentialRun(self, editor, seed).make()
 
-        def update(**changes: Any) -> None:
-            nonlocal run
-            run = run.model_copy(
-                update={
-                    "edits": tuple(outcomes),
-                    "checkpoints": tuple(checkpoints),
-                    "timing": dict(timing),
-                    **changes,
-                }
-            )
-            self._keep(run)
+    def put_back(self) -> None:
+        """Make the model the unedited one again, in structure and in values."""
+        self.structure.restore()
+        self.examination.snapshot.restore(self.loaded.model)
 
-        try:
-            with timed(timing, "prepare"):
-                prepare(editor, model, self.loaded.tokenizer, self.store, seed)
-            schedule = spec.schedule()
-            for first in range(0, len(edits), spec.edits.batch):
-                batch = edits[first : first + spec.edits.batch]
-                with timed(timing, "edit"):
-                    model, reported = make_batch(editor, model, self.loaded.tokenizer, batch, first, seed)
-                done = first + len(batch)
-                broken = None
-                with timed(timing, "measure"):
-                    try:
-                        measured = self.examination.outcomes(model, batch)
-                    except MeasurementError as error:  # the model gives NaN: measure what is left, and end
-                        measured = [unmeasured(edit) for edit in batch]
-                        broken = error
-                outcomes += [
-                    outcome.model_copy(update={"reported": figures})
-                    for outcome, figures in zip(measured, reported, strict=True)
-                ]
-                self.listener.edits(label, done, len(edits))
-                if done not in schedule and broken is None:
-                    continue
-                self.listener.stage(f"{label}: measuring after {done} edits")
-                with timed(timing, "measure"):
-                    checkpoint = self.examination.checkpoint(model, edits[:done], tuple(outcomes), seed)
-                costs = {**checkpoint.costs, "edit_seconds": scalar(timing["edit"] / done, "s")}
-                checkpoints.append(checkpoint.model_copy(update={"costs": costs}))
-                update()
-                if broken is not None:
-                    raise broken
-                if done < len(edits) and not self.keep_going(self._alone(run)):
-                    break
-            else:
-                update(status="complete")
-        except StabilityError as error:
-            update(status="failed", error=str(error), failed_at=len(outcomes))
-        except KeyboardInterrupt:
-            update(status="failed", error="interrupted", failed_at=len(outcomes))
-            raise
-        finally:
-            self.structure.restore()
-            self.examination.snapshot.restore(self.loaded.model)
-        return run
-
-    def _alone(self, run: Run) -> Record:
-        """The record as if this were its only run: what another run has failed does not end this one."""
-        return self.record.model_copy(update={"runs": (run,)})
-
-    def _keep(self, run: Run) -> None:
-        """Put the run into the record, in place of its earlier state, and the record on the disk."""
+    def keep(self, run: Run) -> None:
+        """Put a run into the record, in place of its earlier state, and the record on the disk."""
         others = [kept for kept in self.record.runs if (kept.editor, kept.seed) != (run.editor, run.seed)]
         self.record = self.record.model_copy(update={"runs": (*others, run)})
         if self.path is not None:
             write_record(self.record, self.path)
+
+    def goes_on(self, run: Run) -> bool:
+        """Whether more edits are to be made; what another run has failed does not end this one."""
+        return self.keep_going(self.record.model_copy(update={"runs": (run,)}))
 
     def _spent(self, started: float, stage: str) -> None:
         timing = {**self.record.timing, stage: time.perf_counter() - started}
         self.record = self.record.model_copy(update={"timing": timing})
 
 
-def prepare(editor: LoadedEditor, model: nn.Module, tokenizer: Tokenizer, store: Store, seed: int) -> None:
-    """Prepare an editor on the unedited model with a seed's random numbers; `EditorError` if it fails."""
-    with random_state(seed):
-        call(editor.prepare, model, tokenizer, store, doing=f"{editor.info.name}: preparing")
+class SequentialRun:
+    """One editor at one seed: prepared on the unedited model, then editing and being measured in turn."""
 
+    def __init__(self, experiment: Experiment, editor: LoadedEditor, seed: int) -> None:
+        self._experiment = experiment
+        self._editor = editor
+        self._seed = seed
+        self._edits = experiment.streams[seed]
+        self._model: Any = experiment.loaded.model
+        self._outcomes: list[EditOutcome] = []
+        self._checkpoints: list[Checkpoint] = []
+        self._timing = {"prepare": 0.0, "edit": 0.0, "measure": 0.0}
+        self._run = Run(editor=editor.info, seed=seed, status="truncated")  # until it is known to be complete
 
-def make_batch(
-    editor: LoadedEditor, model: Any, tokenizer: Tokenizer, batch: Sequence[Edit], first: int, seed: int
-) -> tuple[Any, list[dict[str, float]]]:
-    """Make a batch of edits after `first` others: what became of the model, and what is reported of each.
+    def make(self) -> Run:
+        """Make all edits, or as many as can be made, and record them."""
+        try:
+            self._prepare()
+            self._edit_and_measure()
+        except StabilityError as error:
+            self._fail(str(error))
+        except KeyboardInterrupt:
+            self._fail("interrupted")
+            raise
+        finally:
+            self._experiment.put_back()
+        return self._run
 
-    The random numbers are those of the seed and of `first`, whatever was drawn before.
+    def _prepare(self) -> None:
+        loaded, store = self._experiment.loaded, self._experiment.store
+        self._experiment.listener.stage(f"{self._label}: preparing")
+        with timed(self._timing, "prepare"):
+            prepare(self._editor, loaded.model, loaded.tokenizer, store, self._seed)
 
-    Raises:
-        EditorError: the editor raised, or returned something else than a model.
-    """
-    name = editor.info.name
-    number = f"edit {first + 1}" if len(batch) == 1 else f"edits {first + 1}-{first + len(batch)}"
-    with random_state(seed * 1_000_003 + first):
-        edited = call(editor.edit, model, tokenizer, batch, doing=f"{name}: {number} ({batch[0].id})")
-        if not isinstance(edited, nn.Module) and language_model(edited) is None:
-            raise EditorError(
-                f"{name}: {number}: returned a {type(edited).__name__}; "
-                "an editor returns the edited model, or None when it edits in place"
+    def _edit_and_measure(self) -> None:
+        """Edit on, batch by batch, until the last edit, a checkpoint that ends the run, or an error."""
+        spec = self._experiment.suite.spec.run
+        schedule = spec.schedule()
+        for first in range(0, len(self._edits), spec.edits.batch):
+            batch = self._edits[first : first + spec.edits.batch]
+            reported = self._edit(batch)
+            error = self._ask(batch, reported)
+            if error is None and self._done not in schedule:
+                continue
+            self._measure()
+            if error is not None:
+                raise error
+            if self._done < len(self._edits) and not self._experiment.goes_on(self._run):
+                return
+        self._record(status="complete")
+
+    def _edit(self, batch: Sequence[Edit]) -> list[dict[str, float]]:
+        """Make a batch of edits; what the editor reports of each."""
+        tokenizer = self._experiment.loaded.tokenizer
+        with timed(self._timing, "edit"):
+            self._model, reported = make_batch(
+                self._editor, self._model, tokenizer, batch, self._done, self._seed
             )
-        return edited, call(editor.report, len(batch), doing=f"{name}: reporting")
+        return reported
 
+    def _ask(self, batch: Sequence[Edit], reported: Reported) -> MeasurementError | None:
+        """Ask the model about the edits just made; the error, if it cannot be asked any more."""
+        with timed(self._timing, "measure"):
+            outcomes, error = self._experiment.examination.ask(self._model, batch, reported)
+        self._outcomes += outcomes
+        self._experiment.listener.edits(self._label, self._done, len(self._edits))
+        return error
 
-@contextmanager
-def timed(table: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the seconds spent inside to one entry of a table."""
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        table[stage] += time.perf_counter() - started
+    def _measure(self) -> None:
+        """Measure a checkpoint, and record it."""
+        done = self._done
+        self._experiment.listener.stage(f"{self._label}: measuring after {done} edits")
+        with timed(self._timing, "measure"):
+            checkpoint = self._experiment.examination.checkpoint(
+                self._model, self._edits[:done], tuple(self._outcomes), self._seed
+            )
+        costs = {**checkpoint.costs, "edit_seconds": scalar(self._timing["edit"] / done, "s")}
+        self._checkpoints.append(checkpoint.model_copy(update={"costs": costs}))
+        self._record()
 
+    def _fail(self, error: str) -> None:
+        self._record(status="failed", error=error, failed_at=self._done)
 
-def call(function: Callable[..., Any], *arguments: Any, doing: str) -> Any:
-    """Call an editor's code; whatever it raises becomes an `EditorError` that says where."""
-    try:
-        return function(*arguments)
-    except StabilityError:
-        raise
-    except Exception as error:  # an editor is a stranger's code: anything may come out of it
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(frame.filename).name}:{frame.lineno}"
-        raise EditorError(f"{doing}: {with_type(error)} ({where})") from error
+    def _record(self, **changes: Any) -> None:
+        """Put the run into the experiment's record as it is now."""
+        now = {
+            "edits": tuple(self._outcomes),
+            "checkpoints": tuple(self._checkpoints),
+            "timing": dict(self._timing),
+        }
+        self._run = self._run.model_copy(update={**now, **changes})
+        self._experiment.keep(self._run)
 
+    @property
+    def _done(self) -> int:
+        """The number of edits that were made and asked about."""
+        return len(self._outcomes)
 
-def unmeasured(edit: Edit) -> EditOutcome:
-    """The outcome of an edit that left a model which cannot be asked."""
-    return EditOutcome(
-        id=edit.id, prompt=edit.prompt, subject=edit.subject, target=edit.target, target_true=edit.target_true
-    )
+    @property
+    def _label(self) -> str:
+        return f"{self._editor.info.name} · seed {self._seed}"
 
 
 def run_suite(experiment: Experiment, editors: Sequence[LoadedEditor]) -> Record:

@@ -16,7 +16,8 @@ from stability.errors import EditorError, MeasurementError
 from stability.models import measurable
 from stability.models.snapshot import builds, stored_tensors
 from stability.record import Checkpoint, EditOutcome
-from stability.run.experiment import Experiment, make_batch, prepare, unmeasured
+from stability.run.editing import make_batch, prepare
+from stability.run.experiment import Experiment
 from stability.run.saved import read_state, read_tensors, write_state, write_tensors
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Walk:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._put_back()
+        self._experiment.put_back()
 
     def go_to(self, edits: int) -> bool:
         """Bring the model to that many edits; False if the editor cannot come so far, as `end` says.
@@ -136,15 +137,10 @@ class Walk:
                 self._mistrust(done)
             return
         self._sums[done] = sums
-        try:
-            measured = self._experiment.examination.outcomes(self._model, batch)
-        except MeasurementError as error:  # the model gives NaN
-            measured = [unmeasured(edit) for edit in batch]
-            self.end = End(done, error, broken=True)
-        self.outcomes += [
-            outcome.model_copy(update={"reported": figures})
-            for outcome, figures in zip(measured, reported, strict=True)
-        ]
+        outcomes, unanswered = self._experiment.examination.ask(self._model, batch, reported)
+        if unanswered is not None:
+            self.end = End(done, unanswered, broken=True)
+        self.outcomes += outcomes
         self._experiment.listener.edits(self._label, done, len(self._edits))
 
     @property
@@ -182,15 +178,11 @@ class Walk:
 
     def _start(self) -> None:
         """The unedited model, and the editor prepared on it."""
-        self._put_back()
+        self._experiment.put_back()
         experiment = self._experiment
         self._model = experiment.loaded.model
         self.at = self._since = 0
         prepare(self._editor, self._model, experiment.loaded.tokenizer, experiment.store, self._seed)
-
-    def _put_back(self) -> None:
-        self._experiment.structure.restore()
-        self._experiment.examination.snapshot.restore(self._experiment.loaded.model)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,62 @@
+"""Calling an editor: with random numbers of its own, and with whatever it raises made an `EditorError`."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from stability.data.edits import Edit
+from stability.editors import LoadedEditor, Store
+from stability.errors import EditorError, StabilityError, with_type
+from stability.models import language_model
+from stability.models.modes import random_state
+from stability.models.tokens import Tokenizer
+
+
+def edit_seed(seed: int, made: int) -> int:
+    """The seed of the random numbers of the edits that come after `made` others, in a run at `seed`."""
+    return seed * 1_000_003 + made
+
+
+def prepare(editor: LoadedEditor, model: nn.Module, tokenizer: Tokenizer, store: Store, seed: int) -> None:
+    """Prepare an editor on the unedited model with a seed's random numbers; `EditorError` if it fails."""
+    with random_state(seed):
+        call(editor.prepare, model, tokenizer, store, doing=f"{editor.info.name}: preparing")
+
+
+def make_batch(
+    editor: LoadedEditor, model: Any, tokenizer: Tokenizer, batch: Sequence[Edit], first: int, seed: int
+) -> tuple[Any, list[dict[str, float]]]:
+    """Make a batch of edits after `first` others: what became of the model, and what is reported of each.
+
+    The random numbers are those of the seed and of `first`, whatever was drawn before.
+
+    Raises:
+        EditorError: the editor raised, or returned something else than a model.
+    """
+    name = editor.info.name
+    number = f"edit {first + 1}" if len(batch) == 1 else f"edits {first + 1}-{first + len(batch)}"
+    with random_state(edit_seed(seed, first)):
+        edited = call(editor.edit, model, tokenizer, batch, doing=f"{name}: {number} ({batch[0].id})")
+        if not isinstance(edited, nn.Module) and language_model(edited) is None:
+            raise EditorError(
+                f"{name}: {number}: returned a {type(edited).__name__}; "
+                "an editor returns the edited model, or None when it edits in place"
+            )
+        return edited, call(editor.report, len(batch), doing=f"{name}: reporting")
+
+
+def call(function: Callable[..., Any], *arguments: Any, doing: str) -> Any:
+    """Call an editor's code; whatever it raises becomes an `EditorError` that says where."""
+    try:
+        return function(*arguments)
+    except StabilityError:
+        raise
+    except Exception as error:  # an editor is a stranger's code: anything may come out of it
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        raise EditorError(f"{doing}: {with_type(error)} ({where})") from error
