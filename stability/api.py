@@ -21,8 +21,9 @@ from stability.judge import judge as judge_record
 from stability.judge.verdict import plain
 from stability.record import Record, read_record, write_record
 from stability.record.file import write_atomically
-from stability.report import render_html, render_junit, render_markdown, render_terminal
+from stability.report import render_terminal
 from stability.report.explain.explain import explain, explanation_lines
+from stability.report.steps.files import rendered_files
 from stability.report.steps.wording import assertion, details
 from stability.suite import ModelSpec, SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
@@ -110,11 +111,17 @@ class Report:
             raise StabilityFailure(str(self))
 
     def write(self, folder: str | Path) -> Path:
-        """Write report.md, report.html and junit.xml, each atomically; returns the folder."""
+        """Write the file of every renderer that has one, each atomically; returns the folder.
+
+        These are report.md, report.html and junit.xml; then those of other packages.
+
+        Raises:
+            RecordError: the folder takes no files.
+            RendererError: a renderer of another package failed, after the others have written theirs.
+        """
         folder = Path(folder)
-        write_atomically(folder / "report.md", render_markdown(self.record, self.judgement))
-        write_atomically(folder / "report.html", render_html(self.record, self.judgement))
-        write_atomically(folder / "junit.xml", render_junit(self.record, self.judgement))
+        for name, text in rendered_files(self.record, self.judgement):
+            write_atomically(folder / name, text)
         return folder
 
     def plot(

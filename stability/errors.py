@@ -9,6 +9,7 @@
     │   ├── ModelError        a model or tokenizer could not be loaded, or is not one we can map
     │   ├── DataError         edits, text or a task's documents are missing or malformed
     │   └── RecordError       a run.json is missing, truncated or of another schema
+    ├── RendererError         another package's renderer failed           (exit status 3)
     └── TrackerError          a tracker could not be reached, or refused  (exit status 3)
 
 Each message is one line that says what, where, what was expected and what to do. What kind of problem it is,
@@ -54,6 +55,7 @@ ProblemKind = Literal[
     # the rest
     "usage",  # the suite or the command line is wrong
     "record_unreadable",
+    "renderer_failed",
     "tracker_refused",
     "unknown",  # of a record that was written before problems had kinds
 ]
@@ -136,6 +138,12 @@ class RecordError(MeasurementError):
     """A run.json is missing, truncated, or written by another schema."""
 
     kind = "record_unreadable"
+
+
+class RendererError(StabilityError):
+    """A renderer of another package could not be loaded, or failed."""
+
+    kind = "renderer_failed"
 
 
 class TrackerError(StabilityError):

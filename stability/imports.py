@@ -11,11 +11,13 @@ import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
 from stability.errors import StabilityError, UsageError, with_type
+from stability.parts import H, Kind, Part, origin
 
 PACKAGE = Path(__file__).parent
 IMPORT_SYSTEM = Path(importlib.__file__).parent
@@ -55,6 +57,36 @@ def import_point(point: metadata.EntryPoint, noun: str, raised: type[StabilityEr
     with in_one_line(f"{noun} {point.name}: importing it", raised):
         found: object = point.load()
     return found
+
+
+def import_part(point: metadata.EntryPoint, kind: Kind[H], raised: type[StabilityError]) -> Part[H]:
+    """The part of another package that an entry point names.
+
+    Raises:
+        StabilityError: of the type `raised`: importing it failed, or it has no head of its kind.
+    """
+    found = import_point(point, kind.noun, raised)
+    head = getattr(found, "head", None)
+    if not isinstance(head, kind.head):
+        raise raised(
+            f"{kind.noun} {point.name} ({origin(point)}): its head is {head!r}, no {kind.head.__name__}"
+        )
+    version = point.dist.version if point.dist else None
+    return Part(replace(head, name=point.name), found, origin(point), version)
+
+
+def find_part(kind: Kind[H], name: str, raised: type[StabilityError]) -> Part[H]:
+    """The part of that name, built in or another package's.
+
+    Raises:
+        UsageError: there is none.
+        StabilityError: of the type `raised`, as for `import_part`.
+    """
+    if name in kind.built_in():
+        return kind.built_in()[name]
+    if name in kind.points():
+        return import_part(kind.points()[name], kind, raised)
+    raise UsageError(f"no {kind.noun} is called {name!r}; there are {', '.join(kind.names())}")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ Family = Literal["closed form", "trained", "control", "foreign", "wrapper", "own
 
 SHARED = ("steps", "plugin", "scoring", "charts", "explain")  # folders that hold no parts
 BUILT_IN = "built-in"
+LAST = 1_000  # the place of what says nothing of it
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,43 @@ class FormHead(Head):
     fields: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class RendererHead(Head):
+    """The head of a function of a record and its judgement to text; `file` is what it writes beside run.json.
+
+    Without a file, its text goes to a terminal or a log.
+    """
+
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class FigureHead(Head):
+    """A figure's head; `place` orders figures on the page, `of_all`: it has all editors in it, not one."""
+
+    place: int = LAST
+    of_all: bool = False
+
+
+@dataclass(frozen=True)
+class TrackerHead(Head):
+    """A tracker's head.
+
+    `project_variable` is the environment's variable that names a project where the command line does not.
+    `environment` are variables that are set while it logs, unless the user has set them.
+    """
+
+    project_variable: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class CommandHead(Head):
+    """A command's head; `place` orders commands in `stability --help`. `baseline save` is of a group."""
+
+    place: int = LAST
+
+
 H = TypeVar("H", bound=Head)
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -146,6 +184,10 @@ EDITORS = Kind("editor", ("stability.editors",), "stability.editors", EditorHead
 EDIT_SOURCES = Kind("edit source", ("stability.data.edits",), "stability.edits", SourceHead)
 EDIT_FORMS = Kind("form of edits", ("stability.data.edits.forms",), "", FormHead)
 TEXT_SOURCES = Kind("text source", ("stability.data.documents",), "stability.documents", SourceHead)
+RENDERERS = Kind("renderer", ("stability.report",), "stability.renderers", RendererHead)
+FIGURES = Kind("figure", ("stability.report.charts.figures",), "", FigureHead)
+TRACKERS = Kind("tracker", ("stability.trackers",), "stability.trackers", TrackerHead)
+COMMANDS = Kind("command", ("stability.cli",), "", CommandHead)
 
 
 @cache

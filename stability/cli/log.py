@@ -16,12 +16,28 @@ from stability.api import HORIZON_FILE, RECORD_FILE, Report, Suite
 from stability.baselines import read_baseline
 from stability.cli.plot import FIGURES_FOLDER
 from stability.errors import UsageError
-from stability.trackers import TrackerName, log_runs, tracked_runs
+from stability.parts import TRACKERS
+from stability.trackers import log_runs, tracked_runs
+
+
+def known(name: str) -> str:
+    """The name of a tracker, built in or another package's."""
+    if name not in TRACKERS.names():
+        listed = ", ".join(map(repr, TRACKERS.names()))
+        raise typer.BadParameter(f"{name!r} is not one of {listed}.")
+    return name
 
 
 def log(
     record: Annotated[Path, typer.Argument(metavar="RUN", help="A record, or the folder that holds one.")],
-    to: Annotated[TrackerName, typer.Option(help="Which tracker; where it is, its own configuration says.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar=f"<{'|'.join(TRACKERS.names())}>",
+            callback=known,
+            help="Which tracker; where it is, its own configuration says.",
+        ),
+    ],
     project: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="MLflow's experiment, W&B's project; default: the suite's name."),

@@ -80,7 +80,7 @@ class Delivery:
         else:
             table()
         if self.format is Format.github:
-            self._annotate(render_github(report.judgement, suite, strict=self.strict))
+            self._annotate(render_github(report.record, report.judgement, suite=suite, strict=self.strict))
         self.summarise(render_markdown(report.record, report.judgement))
 
     def summarise(self, markdown: str) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stability.judge import Judgement, Status, Verdict
+from stability.parts import RendererHead, part
+from stability.record import Record
 from stability.report.steps import wording
 from stability.suite import SuiteFile
 
@@ -18,17 +20,21 @@ LEVELS: dict[Status, str] = {"fail": "error", "error": "error", "warn": "warning
 PROBLEM = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<message>.+)")
 
 
-def render_github(judgement: Judgement, suite: SuiteFile, *, strict: bool = False) -> str:
+@part(RendererHead("github", "an annotation at the suite's line for each check that did not hold"))
+def render_github(
+    record: Record, judgement: Judgement, *, suite: SuiteFile | None = None, strict: bool = False
+) -> str:
     """A line for each check that did not hold; with `strict`, one that warned is an error, too.
 
-    The file is the suite's, as it was named on the command line; a suite that is in no file has no place.
+    The place is a line of the suite that judged, its file as it was named on the command line; without a
+    suite it is the file alone of the suite that was run. A suite that is in no file has no place.
     """
     lines = [
         annotation(
             "error" if strict else LEVELS[verdict.status],
             _message(verdict),
             title=f"{verdict.check}: {verdict.status} ({verdict.editor})",
-            place=_place(suite, verdict),
+            place=_place(record, suite, verdict),
         )
         for editor in judgement.editors
         for verdict in editor.worst_first
@@ -62,7 +68,9 @@ def _message(verdict: Verdict) -> str:
     return "; ".join([wording.assertion(verdict), *wording.details(verdict)])
 
 
-def _place(suite: SuiteFile, verdict: Verdict) -> dict[str, str]:
+def _place(record: Record, suite: SuiteFile | None, verdict: Verdict) -> dict[str, str]:
+    if suite is None:
+        return {"file": _from_here(Path(record.suite_path))} if record.suite_path else {}
     if suite.path is None:
         return {}
     return {"file": _from_here(suite.path), "line": str(suite.line("checks", verdict.name))}

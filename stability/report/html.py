@@ -9,9 +9,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from stability.judge import EditorJudgement, Judgement, Verdict
+from stability.parts import RendererHead, part
 from stability.record import Record
 from stability.report.charts import palette
-from stability.report.charts.figures import EditorRuns, Figure, editor_runs, figures, overlay
+from stability.report.charts.figures import EditorRuns, Figure, editor_runs, figures, overlays
 from stability.report.charts.matrix import matrix
 from stability.report.charts.series import values
 from stability.report.charts.svg import draw
@@ -50,6 +51,7 @@ class TaskRow:
     after: float | None
 
 
+@part(RendererHead("html", "one self-contained page: verdicts, what they mean, figures", file="report.html"))
 def render_html(record: Record, judgement: Judgement) -> str:
     """The judgement as a page that needs no network, no script and no other file."""
     environment = Environment(
@@ -72,7 +74,7 @@ def render_html(record: Record, judgement: Judgement) -> str:
         judgement=judgement,
         outcome=outcome(judgement),
         matrix=editors,
-        overlay=overlay(judgement),
+        overlays=overlays(judgement),
         sections=[by_index[row.index] for row in editors.rows],
         facts=facts(record),
     )

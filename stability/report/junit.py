@@ -6,6 +6,7 @@ import math
 from xml.etree import ElementTree
 
 from stability.judge import EditorJudgement, Judgement, Verdict
+from stability.parts import RendererHead, part
 from stability.record import Record
 from stability.report.steps import wording
 
@@ -22,6 +23,7 @@ NUMBERS = (
 )
 
 
+@part(RendererHead("junit", "a test case for each check, with its figures as properties", file="junit.xml"))
 def render_junit(record: Record, judgement: Judgement) -> str:
     """The judgement as a JUnit file: a suite for each editor; `time` is time and nothing else.
 

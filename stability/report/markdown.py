@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from stability.judge import EditorJudgement, Judgement, Status, Verdict, runs_by_editor
+from stability.parts import RendererHead, part
 from stability.record import Record
 from stability.report.explain.explain import Explanation, Remedy, explain
 from stability.report.steps import wording
@@ -23,6 +24,7 @@ SIGNS: dict[Status, str] = {
 MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$@])")
 
 
+@part(RendererHead("markdown", "the verdicts as a table for a job's summary", file="report.md"))
 def render_markdown(record: Record, judgement: Judgement) -> str:
     """The judgement in GitHub's Markdown; names are text, whatever is in them."""
     parts = [

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.text import Text
 
 from stability.judge import EditorJudgement, Judgement, Status, Verdict
+from stability.parts import RendererHead, part
 from stability.record import Record
 from stability.report.steps import wording
 
@@ -25,6 +26,7 @@ GAP = "  "
 WIDEST = 40  # a longer cell does not push the columns of all others
 
 
+@part(RendererHead("terminal", "the verdict table, failed checks first"))
 def render_terminal(
     record: Record, judgement: Judgement, *, folder: Path | None = None, width: int = WIDTH
 ) -> str:
@@ -102,11 +104,11 @@ def laid_out(row: Sequence[str], rest: Sequence[str], columns: Sequence[int], wi
     line = "".join(GAP + cell.ljust(column) for cell, column in zip(row, columns, strict=True))
     indent = " " * min(sum(columns[:3]) + 4 * len(GAP), int(0.6 * width))
     lines = [line]
-    for part in rest:
-        if len(lines[-1]) + len(GAP) + len(part) <= width:
-            lines[-1] += (GAP if lines[-1] != indent else "") + part
+    for said in rest:
+        if len(lines[-1]) + len(GAP) + len(said) <= width:
+            lines[-1] += (GAP if lines[-1] != indent else "") + said
         else:
             lines += textwrap.wrap(
-                part, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+                said, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
             )
     return [line.rstrip() for line in lines]

@@ -9,17 +9,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient, get_tracking_uri
-
 from stability.errors import TrackerError, UsageError
-from stability.report.steps.wording import clean
-from stability.trackers.series import Key, TrackedRun
-from stability.trackers.spelling import flattened, spelled
+from stability.parts import TrackerHead
+from stability.report.steps.printable import clean
+from stability.trackers.steps.spelling import flattened, spelled
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric, Param, RunTag
+
+    from stability.trackers.steps.series import Key, TrackedRun
 
 FORBIDDEN = re.compile(r"[^\w.\- ]")  # MLflow takes colons, too, but not on Windows
 LONGEST_KEY, LONGEST_VALUE, LONGEST_NAME = 250, 6000, 500  # characters
@@ -32,7 +33,21 @@ T = TypeVar("T")
 class MlflowTracker:
     """Logs to the store that MLflow is configured for: `MLFLOW_TRACKING_URI`, else its default."""
 
+    head = TrackerHead(
+        "mlflow",
+        "MLflow: an experiment for each suite",
+        project_variable="MLFLOW_EXPERIMENT_NAME",
+        # No word of its own use is sent to its makers; where a run is would be printed with the store's
+        # password.
+        environment=(
+            ("MLFLOW_DISABLE_TELEMETRY", "true"),
+            ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
+        ),
+    )
+
     def __init__(self, project: str) -> None:
+        from mlflow.tracking import MlflowClient, get_tracking_uri
+
         self._store = get_tracking_uri()
         self._project = clean(project).strip()[:LONGEST_NAME] or "stability"
         missing = [name for name in ("sqlalchemy", "alembic") if find_spec(name) is None]
@@ -76,6 +91,8 @@ class MlflowTracker:
 
     def _found_or_created(self) -> str:
         """The experiment's identifier; another process may be creating it at this moment."""
+        from mlflow.exceptions import MlflowException
+
         found = self._client.get_experiment_by_name(self._project)
         if found is None:
             try:
@@ -89,6 +106,8 @@ class MlflowTracker:
     @contextmanager
     def _refusals(self) -> Iterator[None]:
         """What MLflow refuses, in a line without the store's password."""
+        from mlflow.exceptions import MlflowException
+
         try:
             yield
         except (MlflowException, OverflowError, OSError) as error:
@@ -98,6 +117,8 @@ class MlflowTracker:
 
 def _metrics(run: TrackedRun, at: int) -> list[Metric]:
     """Every point, and the results of the whole run at its last edit."""
+    from mlflow.entities import Metric
+
     points = dict(run.points)
     last = max(points, default=0)
     points[last] = {**points.get(last, {}), **run.results}
@@ -111,6 +132,8 @@ def _metrics(run: TrackedRun, at: int) -> list[Metric]:
 
 
 def _parameters(run: TrackedRun) -> list[Param]:
+    from mlflow.entities import Param
+
     leaves = flattened(run.parameters)
     names = spelled(leaves, FORBIDDEN, LONGEST_KEY, joint=".")
     return [Param(names[key], _text(value)[:LONGEST_VALUE]) for key, value in leaves.items()]
@@ -121,6 +144,8 @@ def _text(value: Any) -> str:
 
 
 def _tags(run: TrackedRun) -> list[RunTag]:
+    from mlflow.entities import RunTag
+
     said: dict[Key, str] = {("verdict",): run.status, ("state",): run.state}
     if run.error:
         said["error",] = run.error

@@ -7,13 +7,17 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import wandb
+from typing import TYPE_CHECKING
 
 from stability.errors import TrackerError, UsageError
-from stability.report.steps.wording import clean
-from stability.trackers.series import TrackedRun
-from stability.trackers.spelling import spelled
+from stability.parts import TrackerHead
+from stability.report.steps.printable import clean
+from stability.trackers.steps.spelling import spelled
+
+if TYPE_CHECKING:
+    import wandb
+
+    from stability.trackers.steps.series import TrackedRun
 
 FORBIDDEN = re.compile(r"^_|[^A-Za-z0-9_\-]")  # its charts cannot be asked for others, nor for a first _
 NOT_IN_PROJECT = re.compile(r"[/\\#?%:]")
@@ -24,11 +28,30 @@ STEP = "edits"
 class WandbTracker:
     """Logs as W&B is configured: to its server after `wandb login`, to a folder if WANDB_MODE is offline."""
 
+    head = TrackerHead(
+        "wandb",
+        "Weights & Biases: a project for each suite",
+        project_variable="WANDB_PROJECT",
+        # No word of its own use is sent to its makers; nor does it (before 0.19, and since) put the machine
+        # that logs beside a run that another machine may have made.
+        environment=(
+            ("WANDB_ERROR_REPORTING", "false"),
+            ("WANDB__DISABLE_STATS", "true"),
+            ("WANDB__DISABLE_META", "true"),
+            ("WANDB_X_DISABLE_STATS", "true"),
+            ("WANDB_X_DISABLE_META", "true"),
+        ),
+    )
+
     def __init__(self, project: str) -> None:
+        import wandb  # noqa: F401  (missing, it is missed before anything is logged)
+
         self._project = NOT_IN_PROJECT.sub("_", clean(project)).strip()[:LONGEST_NAME] or "stability"
 
     def log(self, run: TrackedRun, name: str, artifacts: Sequence[Path]) -> str:
         """Log a run; its charts have the number of edits below."""
+        import wandb
+
         with _refusals():
             made = wandb.init(
                 id=secrets.token_hex(4),  # not WANDB_RUN_ID, which would be every run's
@@ -67,6 +90,8 @@ def _fill(made: wandb.Run, run: TrackedRun) -> None:
 
 
 def _attach(made: wandb.Run, run: TrackedRun, artifacts: Sequence[Path]) -> None:
+    import wandb
+
     if not artifacts:
         return
     words = ("stability", run.suite, run.editor, str(run.seed))
@@ -87,6 +112,8 @@ def _tags(run: TrackedRun) -> list[str]:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
+    import wandb
+
     try:
         yield
     except wandb.Error as error:

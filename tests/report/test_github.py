@@ -46,8 +46,8 @@ def suite(records: ModuleType) -> SuiteFile:
 def test_every_check_that_did_not_hold_is_at_its_line(
     suite: SuiteFile, gate: tuple[Record, Judgement]
 ) -> None:
-    _, judgement = gate()
-    lines = [taken_apart(line) for line in render_github(judgement, suite).splitlines()]
+    record, judgement = gate()
+    lines = [taken_apart(line) for line in render_github(record, judgement, suite=suite).splitlines()]
     broken = [verdict for verdict in judgement.verdicts if verdict.status not in ("pass", "skip")]
     assert broken
     assert len(lines) == len(broken)
@@ -64,30 +64,30 @@ def test_every_check_that_did_not_hold_is_at_its_line(
 def test_failures_come_before_warnings_for_only_ten_are_shown(
     suite: SuiteFile, gate: tuple[Record, Judgement]
 ) -> None:
-    _, judgement = gate()
-    levels = [taken_apart(line)[0] for line in render_github(judgement, suite).splitlines()]
+    record, judgement = gate()
+    levels = [taken_apart(line)[0] for line in render_github(record, judgement, suite=suite).splitlines()]
     assert {"error", "warning"} == set(levels)
     assert levels == sorted(levels)
-    strict = render_github(judgement, suite, strict=True).splitlines()
+    strict = render_github(record, judgement, suite=suite, strict=True).splitlines()
     assert {taken_apart(line)[0] for line in strict} == {"error"}
 
 
 def test_nothing_is_said_where_all_held(
     records: ModuleType, suite: SuiteFile, gate: tuple[Record, Judgement]
 ) -> None:
-    _, judgement = gate(records.whole_run(growth=0.0001)[1])
+    record, judgement = gate(records.whole_run(growth=0.0001)[1])
     kept = [
         replace(one, verdicts=tuple(v for v in one.verdicts if v.status == "pass"))
         for one in judgement.editors
     ]
-    assert render_github(replace(judgement, editors=tuple(kept)), suite) == ""
+    assert render_github(record, replace(judgement, editors=tuple(kept)), suite=suite) == ""
 
 
 def test_no_name_can_end_a_line_or_add_a_property(
     hostile: tuple[Record, Judgement], suite: SuiteFile
 ) -> None:
-    _, judgement = hostile
-    for line in render_github(judgement, suite).splitlines():
+    record, judgement = hostile
+    for line in render_github(record, judgement, suite=suite).splitlines():
         level, properties, _ = taken_apart(line)
         assert level in ("error", "warning")
         assert set(properties) == {"file", "line", "title"}
@@ -101,10 +101,20 @@ def test_a_suite_in_the_working_directory_is_named_from_there(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     here = replace(suite, path=tmp_path / "suites" / "a.stability.yaml")
-    first = render_github(gate()[1], here).splitlines()[0]
+    first = render_github(*gate(), suite=here).splitlines()[0]
     assert taken_apart(first)[1]["file"] == "suites/a.stability.yaml"
-    nowhere = render_github(gate()[1], replace(suite, path=None)).splitlines()[0]
+    nowhere = render_github(*gate(), suite=replace(suite, path=None)).splitlines()[0]
     assert set(taken_apart(nowhere)[1]) == {"title"}
+
+
+def test_without_a_suite_the_place_is_the_file_of_the_suite_that_was_run(
+    gate: tuple[Record, Judgement],
+) -> None:
+    record, judgement = gate(suite_path="suites/a.yaml")
+    for line in render_github(record, judgement).splitlines():
+        _, properties, _ = taken_apart(line)
+        assert properties["file"] == "suites/a.yaml"
+        assert "line" not in properties
 
 
 def test_a_mistake_in_a_suite_is_annotated_at_its_line() -> None:

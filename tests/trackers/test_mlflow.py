@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from stability.errors import TrackerError
 from stability.record import read_record, write_record
-from stability.trackers import TrackerName, log_runs
+from stability.trackers import log_runs
 from stability.trackers.mlflow import MlflowTracker, place, without_password
 
 pytestmark = pytest.mark.filterwarnings(
@@ -55,7 +55,7 @@ def points(run):
 
 
 def test_every_curve_is_read_back_with_the_edits_as_its_steps(client, two_runs):
-    log_runs(two_runs, TrackerName.mlflow, project="curves")
+    log_runs(two_runs, "mlflow", project="curves")
     found = logged(client, "curves")
     assert sorted(found) == ["memit seed 0", "memit seed 1"]
     for run in two_runs:
@@ -64,7 +64,7 @@ def test_every_curve_is_read_back_with_the_edits_as_its_steps(client, two_runs):
 
 
 def test_parameters_verdicts_and_results_are_read_back(client, two_runs):
-    log_runs(two_runs[:1], TrackerName.mlflow, project="verdicts")
+    log_runs(two_runs[:1], "mlflow", project="verdicts")
     (run,) = logged(client, "verdicts").values()
     assert run.data.params["editor.settings.layers"] == "[1]"
     assert run.data.params["model.fingerprint"] == "a" * 64
@@ -77,7 +77,7 @@ def test_parameters_verdicts_and_results_are_read_back(client, two_runs):
 
 
 def test_a_run_has_the_time_at_which_it_was_made(client, two_runs):
-    log_runs(two_runs[:1], TrackerName.mlflow, project="times")
+    log_runs(two_runs[:1], "mlflow", project="times")
     (run,) = logged(client, "times").values()
     assert run.info.start_time == 1767323045000  # 2026-01-02T03:04:05 UTC
     assert run.info.end_time - run.info.start_time == 15_000
@@ -91,7 +91,7 @@ def test_files_and_folders_are_read_back(client, two_runs, records, judged, tmp_
     (tmp_path / "figures" / "norms.svg").write_text("<svg/>")
     log_runs(
         two_runs[:1],
-        TrackerName.mlflow,
+        "mlflow",
         project="files",
         artifacts=[tmp_path / "run.json", tmp_path / "figures"],
     )
@@ -101,21 +101,21 @@ def test_files_and_folders_are_read_back(client, two_runs, records, judged, tmp_
 
 
 def test_a_name_is_the_runs_or_what_the_names_of_several_begin_with(client, two_runs):
-    log_runs(two_runs[:1], TrackerName.mlflow, project="names", name="nightly")
-    log_runs(two_runs, TrackerName.mlflow, project="names", name="weekly")
+    log_runs(two_runs[:1], "mlflow", project="names", name="nightly")
+    log_runs(two_runs, "mlflow", project="names", name="weekly")
     assert sorted(logged(client, "names")) == ["nightly", "weekly memit seed 0", "weekly memit seed 1"]
 
 
 def test_the_experiment_is_the_suites_name_unless_the_environment_has_one(client, two_runs, monkeypatch):
-    log_runs(two_runs[:1], TrackerName.mlflow)
+    log_runs(two_runs[:1], "mlflow")
     assert len(logged(client, "norm-growth")) == 1
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "from the environment")
-    log_runs(two_runs[:1], TrackerName.mlflow)
+    log_runs(two_runs[:1], "mlflow")
     assert len(logged(client, "from the environment")) == 1
 
 
 def test_names_of_a_hostile_record_are_mapped_and_none_is_lost(client, hostile):
-    log_runs([hostile], TrackerName.mlflow, project="hostile")
+    log_runs([hostile], "mlflow", project="hostile")
     (run,) = logged(client, "hostile").values()
     assert run.info.status == "FAILED"
     assert run.data.tags["state"] == "failed"
@@ -130,7 +130,7 @@ def test_names_of_a_hostile_record_are_mapped_and_none_is_lost(client, hostile):
 
 def test_numbers_that_are_not_finite_are_logged_as_far_as_a_database_can(client, two_runs):
     odd = {0: {("x",): 1.0, ("y",): 2.0}, 5: {("x",): math.nan, ("y",): math.inf}}
-    log_runs([replace(two_runs[0], points=odd)], TrackerName.mlflow, project="not finite")
+    log_runs([replace(two_runs[0], points=odd)], "mlflow", project="not finite")
     (run,) = logged(client, "not finite").values()
     assert math.isnan(history(client, run, "x")[5])
     assert history(client, run, "y")[5] > 1e308  # the largest number there is
@@ -142,7 +142,7 @@ def test_a_record_with_more_figures_than_a_request_may_hold_is_logged_whole(clie
     }
     settings = {f"setting {place}": place for place in range(250)}
     run = replace(two_runs[0], points=many, parameters=settings)
-    log_runs([run], TrackerName.mlflow, project="many")
+    log_runs([run], "mlflow", project="many")
     (found,) = logged(client, "many").values()
     assert len(found.data.params) == 250
     assert sum(name.startswith("layer/") for name in found.data.metrics) == 300
@@ -152,7 +152,7 @@ def test_a_record_with_more_figures_than_a_request_may_hold_is_logged_whole(clie
 def test_what_the_store_refuses_is_one_line_and_the_run_is_marked_failed(client, two_runs):
     beyond = replace(two_runs[0], points={2**70: {("x",): 1.0}})
     with pytest.raises(TrackerError, match=r"^mlflow: ") as caught:
-        log_runs([beyond], TrackerName.mlflow, project="refused")
+        log_runs([beyond], "mlflow", project="refused")
     assert "\n" not in str(caught.value)
     (run,) = logged(client, "refused").values()
     assert run.info.status == "FAILED"
@@ -161,7 +161,7 @@ def test_what_the_store_refuses_is_one_line_and_the_run_is_marked_failed(client,
 def test_an_experiment_that_was_deleted_is_one_line(client, two_runs):
     client.delete_experiment(client.create_experiment("gone"))
     with pytest.raises(TrackerError, match=r"mlflow: .*deleted"):
-        log_runs(two_runs[:1], TrackerName.mlflow, project="gone")
+        log_runs(two_runs[:1], "mlflow", project="gone")
 
 
 def test_a_store_that_cannot_be_reached_is_one_line_without_its_password(client, monkeypatch):
@@ -200,5 +200,5 @@ def test_a_run_on_a_server_is_found_at_its_page():
 
 
 def test_mlflow_itself_prints_nothing(client, two_runs, capsys):
-    log_runs(two_runs[:1], TrackerName.mlflow, project="silent")
+    log_runs(two_runs[:1], "mlflow", project="silent")
     assert capsys.readouterr().out == ""

@@ -6,7 +6,7 @@ import pytest
 import wandb
 
 from stability.errors import TrackerError, UsageError
-from stability.trackers import TrackerName, log_runs
+from stability.trackers import log_runs
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def known(content):
 
 
 def test_every_curve_is_read_back_beside_its_number_of_edits(here, written, two_runs):
-    log_runs(two_runs[:1], TrackerName.wandb)
+    log_runs(two_runs[:1], "wandb")
     run = written()
     expected = two_runs[0].points
     assert [row["edits"] for row in run.history] == list(expected)
@@ -49,7 +49,7 @@ def test_every_curve_is_read_back_beside_its_number_of_edits(here, written, two_
 
 
 def test_config_verdicts_and_results_are_read_back(here, written, two_runs):
-    log_runs(two_runs[:1], TrackerName.wandb)
+    log_runs(two_runs[:1], "wandb")
     run = written()
     assert known(run.config) == two_runs[0].parameters
     for (name, *task), status in two_runs[0].verdicts.items():
@@ -62,7 +62,7 @@ def test_config_verdicts_and_results_are_read_back(here, written, two_runs):
 
 
 def test_nothing_of_the_machine_that_logs_stands_in_the_run(here, written, two_runs):
-    log_runs(two_runs[:1], TrackerName.wandb)
+    log_runs(two_runs[:1], "wandb")
     assert not {"stats", "environment", "output", "output_raw"} & written().kinds
 
 
@@ -70,13 +70,13 @@ def test_files_and_folders_are_one_artifact(here, written, two_runs):
     (here / "run.json").write_text("{}")
     (here / "figures").mkdir()
     (here / "figures" / "norms.svg").write_text("<svg/>")
-    log_runs(two_runs[:1], TrackerName.wandb, artifacts=[here / "run.json", here / "figures"])
+    log_runs(two_runs[:1], "wandb", artifacts=[here / "run.json", here / "figures"])
     assert written().files == {"run.json": 2, "figures/norms.svg": 6}
 
 
 def test_each_run_is_a_run_of_its_own_and_says_where_it_is(here, two_runs, monkeypatch):
     monkeypatch.setenv("WANDB_RUN_ID", "one-for-all")
-    places = log_runs(two_runs, TrackerName.wandb, name="nightly")
+    places = log_runs(two_runs, "wandb", name="nightly")
     folders = [Path(place.removesuffix(" (offline; wandb sync sends it)")) for place in places]
     assert len(set(folders)) == 2
     assert all(list(folder.glob("*.wandb")) for folder in folders)
@@ -84,7 +84,7 @@ def test_each_run_is_a_run_of_its_own_and_says_where_it_is(here, two_runs, monke
 
 def test_names_of_a_hostile_record_are_mapped_and_none_is_lost(here, written, hostile):
     (here / "run.json").write_text("{}")
-    log_runs([hostile], TrackerName.wandb, artifacts=[here / "run.json"])
+    log_runs([hostile], "wandb", artifacts=[here / "run.json"])
     run = written()
     keys = {key for values in hostile.points.values() for key in values}
     assert len({name for row in run.history for name in known(row)}) == len(keys) + len({"edits"})
@@ -97,7 +97,7 @@ def test_names_of_a_hostile_record_are_mapped_and_none_is_lost(here, written, ho
 
 def test_a_project_comes_from_the_command_or_else_from_the_environment(here, written, two_runs, monkeypatch):
     monkeypatch.setenv("WANDB_PROJECT", "from-the-environment")
-    log_runs(two_runs[:1], TrackerName.wandb)
+    log_runs(two_runs[:1], "wandb")
     assert written().project == "from-the-environment"
 
 
@@ -107,11 +107,11 @@ def test_without_a_key_it_is_one_line_that_says_what_to_do(here, two_runs, monke
     with pytest.raises(
         TrackerError, match=r"wandb login.*; or keep the run on this machine with WANDB_MODE=offline$"
     ) as caught:
-        log_runs(two_runs[:1], TrackerName.wandb)
+        log_runs(two_runs[:1], "wandb")
     assert "\n" not in str(caught.value)
 
 
 def test_a_tracker_that_is_switched_off_does_not_say_that_it_logged(here, two_runs, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with pytest.raises(UsageError, match="W&B is disabled"):
-        log_runs(two_runs[:1], TrackerName.wandb)
+        log_runs(two_runs[:1], "wandb")

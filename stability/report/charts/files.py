@@ -10,7 +10,7 @@ from stability.errors import UsageError
 from stability.judge import Judgement
 from stability.record import Record
 from stability.record.file import write_atomically
-from stability.report.charts.figures import MAKERS, SIDE_BY_SIDE, editor_runs, figures, overlay
+from stability.report.charts.figures import editor_runs, figure_names, figures, overlays
 from stability.report.charts.plot import UNDATED, plot
 
 
@@ -31,17 +31,15 @@ def write_figures(
     Raises:
         UsageError: no figure, editor or format is called so, or the record has nothing for a named figure.
     """
-    known = (*MAKERS, SIDE_BY_SIDE)
     for kind, wanted, there in (
-        ("figure", names, known),
+        ("figure", names, figure_names()),
         ("editor", editors, [one.editor for one in judgement.editors]),
         ("format", formats, [*UNDATED]),
     ):
         unknown = next((name for name in wanted if name not in there), None)
         if unknown is not None:
             raise UsageError(f"no {kind} is called {unknown!r}; there are {', '.join(there)}")
-    side_by_side = overlay(judgement) if not editors else None
-    made = [("", side_by_side)] if side_by_side is not None else []
+    made = [("", figure) for figure in overlays(judgement)] if not editors else []
     made += [
         (runs.judgement.editor, figure)
         for runs in editor_runs(record, judgement)

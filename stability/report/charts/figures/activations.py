@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from stability.parts import FigureHead, part
 from stability.report.charts.chart import Chart, axis_over, blocks_axis
 from stability.report.charts.figures.figure import Entry, Figure, thinned
 from stability.report.charts.palette import ramp
@@ -13,6 +14,7 @@ from stability.report.steps import wording
 MANY = 16  # blocks from which on a line gets no dots
 
 
+@part(FigureHead("activations", "norm of the residual stream by layer, at each checkpoint", 2))
 def activations(editor: EditorRuns) -> Figure | None:
     """The residual stream's norm by layer, over that of the unedited model, at each checkpoint."""
     run = editor.shown

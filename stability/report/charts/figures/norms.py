@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from stability.parts import FigureHead, part
 from stability.record import Matrix
 from stability.report.charts.chart import Chart, Point, axis_over, blocks_axis
 from stability.report.charts.figures.figure import Entry, Figure, edits_axis, thinned
@@ -15,6 +16,7 @@ from stability.report.steps import wording
 MANY = 16  # points of a line from which on they get no dots
 
 
+@part(FigureHead("norms", "norm of every MLP and attention matrix over the edits", 1))
 def norms(editor: EditorRuns) -> Figure | None:
     """The norm of every matrix over its norm before, over the edits; what was not edited stays grey."""
     edited = {matrix.name for matrix in editor.edited}
@@ -62,6 +64,7 @@ def norms(editor: EditorRuns) -> Figure | None:
     return Figure("norms", "Norm of every matrix", caption, (chart,), tuple(reversed(legend)))
 
 
+@part(FigureHead("norms-by-layer", "norm of the matrices of each kind, block by block", 3))
 def norms_by_layer(editor: EditorRuns) -> Figure | None:
     """The norm of the matrices of each kind, block by block: the edited ones stand out of their like."""
     run = editor.shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from stability.judge import Judgement, Point, SeedVerdict, Verdict
+from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, axis_over
 from stability.report.charts.figures.figure import Entry, Figure
 from stability.report.charts.palette import category
@@ -12,6 +13,7 @@ from stability.report.charts.series import bound_ends
 from stability.report.steps import wording
 
 
+@part(FigureHead("side-by-side", "several editors over one another, a chart for each check", 9, of_all=True))
 def overlay(judgement: Judgement) -> Figure | None:
     """The worst value of each check over the edits, one line an editor; checks that most fail come first."""
     styles = {editor.editor: category(index) for index, editor in enumerate(judgement.editors)}

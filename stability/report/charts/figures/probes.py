@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart
 from stability.report.charts.figures.figure import Entry, Figure
 from stability.report.charts.figures.shade import LEFT_OUT, shade
@@ -11,6 +12,7 @@ from stability.report.charts.series import EditorRuns, values
 from stability.report.steps import wording
 
 
+@part(FigureHead("probes", "accuracy of each pair's probe, and its change", 4))
 def probes(editor: EditorRuns) -> Figure | None:
     """The layer-pair probes at the last checkpoint, and their change from the unedited model."""
     run = editor.shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart
 from stability.report.charts.figures.figure import Entry, Figure, edits_axis
 from stability.report.charts.series import EditorRuns, over_edits
@@ -18,6 +19,7 @@ QUALITY = (
 )
 
 
+@part(FigureHead("quality", "how well the edits took", 6))
 def quality(editor: EditorRuns) -> Figure | None:
     """How well the edits took, over the edits."""
     lines = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, round_values, tick_label
 from stability.report.charts.figures.figure import Entry, Figure
 from stability.report.charts.figures.shade import shade
@@ -13,6 +14,7 @@ from stability.report.steps import wording
 ROWS = 40  # at most; more edits share a row
 
 
+@part(FigureHead("retention", "which of the earlier edits still hold after later ones", 7))
 def retention(editor: EditorRuns) -> Figure | None:
     """A column for each checkpoint, a row for each edit or few of them: the share that still holds."""
     run = editor.shown

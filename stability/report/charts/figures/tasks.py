@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stability.judge import Point
+from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, axis_over
 from stability.report.charts.figures.figure import Entry, Figure, edits_axis
 from stability.report.charts.palette import COLOURS
@@ -12,6 +13,7 @@ from stability.report.steps import wording
 APART = 0.012  # between the tasks at a checkpoint, as a share of the axis
 
 
+@part(FigureHead("tasks", "change of each task's score over the edits", 5))
 def tasks(editor: EditorRuns) -> Figure | None:
     """The change of each task's score over the edits, with its interval where the suite tells noise."""
     lines: dict[str, list[list[Point]]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, axis_over
 from stability.report.charts.figures.figure import Entry, Figure, edits_axis
 from stability.report.charts.palette import COLOURS, category
@@ -13,6 +14,7 @@ from stability.report.steps import wording
 BAR = 0.77  # of a row's height
 
 
+@part(FigureHead("time", "where the time of each run went, and the memory", 8))
 def timing(editor: EditorRuns) -> Figure | None:
     """Where each run's time went, by stage."""
     stages = list(dict.fromkeys(stage for run in editor.runs for stage in run.timing))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stability.trackers.series import Key
+if TYPE_CHECKING:
+    from stability.trackers.steps.series import Key
 
 
 def spelled(

@@ -7,7 +7,7 @@ import pytest
 
 from stability.judge import EditorJudgement, Judgement, RunSummary, SeedVerdict, Verdict, runs_by_editor
 from stability.trackers import tracked_runs
-from stability.trackers.series import status_of
+from stability.trackers.steps.series import status_of
 
 
 def curve(run, *key):

@@ -4,7 +4,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stability.trackers.spelling import flattened, spelled
+from stability.trackers.steps.spelling import flattened, spelled
 
 FORBIDDEN = re.compile(r"[^\w.\- ]")
 words = st.text(max_size=8) | st.sampled_from(["", ".", "..", "/", "a", "A", "a_2", " ", "a/b"])

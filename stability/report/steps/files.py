@@ -1,0 +1,40 @@
+"""What the renderers write into a report's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from stability.errors import RendererError
+from stability.imports import import_part, in_one_line
+from stability.judge import Judgement
+from stability.parts import RENDERERS
+from stability.record import Record
+
+RECORD_FILE = "run.json"
+
+
+def rendered_files(record: Record, judgement: Judgement) -> Iterator[tuple[str, str]]:
+    """The name and text of each file, those built in first.
+
+    Raises:
+        RendererError: a renderer of another package cannot be loaded, fails, or takes a file's name.
+    """
+    taken = {RECORD_FILE}
+    for part in RENDERERS.built_in().values():
+        if part.head.file is not None:
+            taken.add(part.head.file)
+            yield part.head.file, part.made(record, judgement)
+    for name, point in sorted(RENDERERS.points().items()):
+        part = import_part(point, RENDERERS, RendererError)
+        file = part.head.file
+        if file is None:
+            continue
+        if file in taken or PurePath(file).name != file or "\\" in file:
+            raise RendererError(f"renderer {name} ({part.source}): it cannot write a file called {file!r}")
+        taken.add(file)
+        with in_one_line(f"renderer {name}: writing {file}", RendererError):
+            text = part.made(record, judgement)
+            if not isinstance(text, str):
+                raise TypeError(f"it made a {type(text).__name__}, expected a text")
+        yield file, text

@@ -1,0 +1,33 @@
+"""Text of anybody's, made safe to print: one line, no control characters, no longer than there is room."""
+
+from __future__ import annotations
+
+
+def clean(text: str) -> str:
+    """The text in one line without control characters, so that no name can move a cursor or break XML.
+
+    White space becomes spaces, anything else the replacement character: it is seen that something was there.
+    """
+    return "".join(
+        " " if letter.isspace() else letter if is_printed(letter) else "\N{REPLACEMENT CHARACTER}"
+        for letter in text
+    )
+
+
+def clean_lines(text: str) -> str:
+    """The same for a text of several lines, which stay."""
+    return "\n".join(clean(line) for line in text.splitlines())
+
+
+def is_printed(letter: str) -> bool:
+    """Whether a character may stand in XML 1.0 and moves nothing on a terminal."""
+    code = ord(letter)
+    if code < 0x20 or 0x7F <= code < 0xA0 or code in (0xFFFE, 0xFFFF):
+        return False
+    turns_text = 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069  # bidirectional overrides
+    return not (turns_text or 0xD800 <= code <= 0xDFFF)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, cut to so many letters with an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
