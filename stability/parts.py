@@ -56,7 +56,7 @@ class MetricHead(Head):
 
 @dataclass(frozen=True)
 class Restraint:
-    """The setting by which a wrapper holds the editor inside back, and from its value one that does so less."""
+    """The setting by which a wrapper holds the editor inside back, and how to make it hold back less."""
 
     setting: str
     relaxed: Callable[[float], float]
@@ -211,6 +211,12 @@ def _files(package: str) -> Iterator[str]:
             yield module.name
         elif module.name.rpartition(".")[2] not in SHARED:
             yield from _files(module.name)
+
+
+def own_head(kind: Kind[H], made: object) -> H | None:
+    """A head that a part of another package carries itself; one that a class inherits is another's."""
+    head = getattr(made, "__dict__", {}).get("head")
+    return head if isinstance(head, kind.head) else None
 
 
 def origin(point: metadata.EntryPoint) -> str:

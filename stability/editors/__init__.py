@@ -1,18 +1,50 @@
 """Editors: the plugin protocol, finding one by name, and the methods that come with the harness."""
 
-from stability.editors.plugin.find import EditorEntry, find_editor, list_editors
-from stability.editors.plugin.loading import wrap_editor
-from stability.editors.plugin.protocol import BuiltIn, Editor, EditorSettings, LoadedEditor
-from stability.editors.plugin.store import Store
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stability.lazy import attributes_from
+
+if TYPE_CHECKING:
+    from stability.editors.plugin.find import EditorEntry, find_editor, list_editors
+    from stability.editors.plugin.loading import wrap_editor
+    from stability.editors.plugin.protocol import BuiltIn, Editor, EditorSettings, Layers, LoadedEditor
+    from stability.editors.plugin.store import Store
+    from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+    from stability.parts import EditorHead, Restraint
 
 __all__ = [
     "BuiltIn",
     "Editor",
     "EditorEntry",
+    "EditorHead",
     "EditorSettings",
+    "Layers",
     "LoadedEditor",
+    "Restraint",
     "Store",
+    "Wrapper",
+    "WrapperSettings",
     "find_editor",
     "list_editors",
     "wrap_editor",
 ]
+
+__getattr__ = attributes_from(
+    __name__,
+    {
+        "stability.editors.plugin.find": ("EditorEntry", "find_editor", "list_editors"),
+        "stability.editors.plugin.loading": ("wrap_editor",),
+        "stability.editors.plugin.protocol": (
+            "BuiltIn",
+            "Editor",
+            "EditorSettings",
+            "Layers",
+            "LoadedEditor",
+        ),
+        "stability.editors.plugin.store": ("Store",),
+        "stability.editors.wrappers.steps.wrapper": ("Wrapper", "WrapperSettings"),
+        "stability.parts": ("EditorHead", "Restraint"),
+    },
+)

@@ -4,8 +4,24 @@
 began and that MEMIT, PMET, AlphaEdit, ENCORE and others keep; `easyedit` calls EasyEdit's algorithm table.
 """
 
-from stability.editors.adapters.easyedit import EasyEdit, EasyEditSettings
-from stability.editors.adapters.kmeng import Kmeng, KmengSettings
-from stability.editors.adapters.steps.foreign import ForeignEditor, ForeignSettings
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stability.lazy import attributes_from
+
+if TYPE_CHECKING:
+    from stability.editors.adapters.easyedit import EasyEdit, EasyEditSettings
+    from stability.editors.adapters.kmeng import Kmeng, KmengSettings
+    from stability.editors.adapters.steps.foreign import ForeignEditor, ForeignSettings
 
 __all__ = ["EasyEdit", "EasyEditSettings", "ForeignEditor", "ForeignSettings", "Kmeng", "KmengSettings"]
+
+__getattr__ = attributes_from(
+    __name__,
+    {
+        "stability.editors.adapters.easyedit": ("EasyEdit", "EasyEditSettings"),
+        "stability.editors.adapters.kmeng": ("Kmeng", "KmengSettings"),
+        "stability.editors.adapters.steps.foreign": ("ForeignEditor", "ForeignSettings"),
+    },
+)

@@ -10,6 +10,7 @@ from stability.data.edits import Edit
 from stability.editors.adapters.steps.foreign import ForeignEditor, ForeignSettings
 from stability.editors.adapters.steps.requests import flat
 from stability.errors import EditorError, SettingsError
+from stability.parts import EditorHead
 
 # Those that EasyEdit's own editor pads on the right (editors/editor.py); every other algorithm on the left.
 PADDED_RIGHT = ("ROME", "MEMIT", "EMMET", "EAMET", "R-ROME", "AlphaEdit", "CORE", "SPHERE")
@@ -35,8 +36,12 @@ class EasyEdit(ForeignEditor):
     algorithm without it reads the first request only.
     """
 
-    name = "easyedit"
-    summary = "any algorithm of EasyEdit's table ALG_DICT (ROME, MEMIT, FT, MEND, GRACE, LoRA, ...)"
+    head = EditorHead(
+        "easyedit",
+        "any algorithm of EasyEdit's table ALG_DICT (ROME, MEMIT, FT, MEND, GRACE, LoRA, ...)",
+        family="foreign",
+        adds_modules=lambda _settings: None,
+    )
     Settings = EasyEditSettings
     settings: EasyEditSettings
 

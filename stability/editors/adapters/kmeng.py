@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from stability.data.edits import Edit
 from stability.editors.adapters.steps.calling import takes
 from stability.editors.adapters.steps.foreign import ForeignEditor, ForeignSettings
-from stability.editors.adapters.steps.null_space import empty_cache, projections, projections_by
 from stability.editors.adapters.steps.requests import nested
-from stability.editors.locate.steps.covariance import CovarianceSettings
-from stability.editors.plugin.store import Store
+from stability.editors.locate.steps.settings import CovarianceSettings
 from stability.errors import EditorError
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stability.editors.plugin.store import Store
+    from stability.models import Tokenizer
 
 METHOD = "apply_to_model"  # of an executor, as MEND's and KE's
 THRESHOLD = 0.02  # AlphaEdit's published nullspace_threshold
@@ -44,9 +47,10 @@ class Kmeng(ForeignEditor):
     takes `P` gets the projections onto the null space of the keys.
     """
 
-    name = "kmeng"
-    summary = (
-        "any apply_*_to_model(model, tok, requests, hparams) function (rome, memit, PMET, AlphaEdit, ...)"
+    head = EditorHead(
+        "kmeng",
+        "any apply_*_to_model(model, tok, requests, hparams) function (rome, memit, PMET, AlphaEdit, ...)",
+        family="foreign",
     )
     Settings = KmengSettings
     settings: KmengSettings
@@ -68,8 +72,10 @@ class Kmeng(ForeignEditor):
         self.held = {argument: None for argument in ("cache_c", "P") if takes(found, argument, name)}
         return name, found
 
-    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+    def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
         """Make ready what the function must be given besides requests."""
+        from stability.editors.adapters.steps.null_space import empty_cache, projections, projections_by
+
         super().prepare(model, tokenizer, store)
         if not self.held:
             return

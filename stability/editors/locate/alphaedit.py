@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from stability.editors.locate.steps.closed_form import Metric
-from stability.editors.locate.steps.null_space import NullSpace, stored_null_basis
-from stability.editors.locate.steps.spreading import Spreading, SpreadingSettings
-from stability.editors.plugin.store import Store
+from pydantic import Field
+
+from stability.editors.locate.steps.settings import SpreadingSettings
+from stability.editors.locate.steps.spreading import Spreading
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stability.editors.locate.steps.closed_form import KeySolver
+    from stability.editors.plugin.store import Store
 
 
 class AlphaEditSettings(SpreadingSettings):
@@ -27,13 +33,19 @@ class AlphaEdit(Spreading):
     written before: they are the keys that the edit was written with.) `mom2_ridge` plays no part.
     """
 
-    name = "alphaedit"
-    summary = "MEMIT's changes kept in the null space of the keys of text (AlphaEdit)"
+    head = EditorHead(
+        "alphaedit",
+        "MEMIT's changes kept in the null space of the keys of text (AlphaEdit)",
+        family="closed form",
+        solves_batches=True,
+    )
     Settings = AlphaEditSettings
     settings: AlphaEditSettings
     remembers = True
 
-    def metric(self, moment: Tensor, store: Store) -> Metric:
+    def solver(self, moment: Tensor, store: Store) -> KeySolver:
         """S = P / L2; the keys of earlier edits come on top."""
+        from stability.editors.locate.steps.null_space import NullSpace, stored_null_basis
+
         basis = stored_null_basis(moment, self.settings.nullspace_threshold, store)
         return NullSpace(basis, self.settings.L2)

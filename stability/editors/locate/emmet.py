@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
-from torch import Tensor
 
-from stability.editors.locate.steps.closed_form import Metric
-from stability.editors.locate.steps.covariance import KeyMetric
-from stability.editors.locate.steps.spreading import Spreading, SpreadingSettings
+from stability.editors.locate.steps.settings import SpreadingSettings
+from stability.editors.locate.steps.spreading import Spreading
 from stability.editors.plugin.protocol import as_layers
-from stability.editors.plugin.store import Store
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stability.editors.locate.steps.closed_form import KeySolver
+    from stability.editors.plugin.store import Store
 
 
 class EmmetSettings(SpreadingSettings):
@@ -34,8 +38,12 @@ class Emmet(Spreading):
     EasyEdit to any; here the setting holds for every batch. With ε = 1 the change is MEMIT's in one layer.
     """
 
-    name = "emmet"
-    summary = "one layer's MLP output matrix, changed so that a batch of facts is hit exactly (EMMET)"
+    head = EditorHead(
+        "emmet",
+        "one layer's MLP output matrix, changed so that a batch of facts is hit exactly (EMMET)",
+        family="closed form",
+        solves_batches=True,
+    )
     Settings = EmmetSettings
     settings: EmmetSettings
 
@@ -43,6 +51,8 @@ class Emmet(Spreading):
         super().__init__(settings)
         self.slack = settings.emmet_lambda
 
-    def metric(self, moment: Tensor, store: Store) -> Metric:
+    def solver(self, moment: Tensor, store: Store) -> KeySolver:
         """S = (λC)⁻¹."""
-        return KeyMetric(moment, self.settings.mom2_ridge, self.settings.mom2_update_weight)
+        from stability.editors.locate.steps.covariance import CovarianceSolver
+
+        return CovarianceSolver(moment, self.settings.mom2_ridge, self.settings.mom2_update_weight)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from stability.editors.locate.steps.closed_form import Metric
-from stability.editors.locate.steps.covariance import KeyMetric
-from stability.editors.locate.steps.spreading import Spreading, SpreadingSettings
-from stability.editors.plugin.store import Store
+from pydantic import Field
+
+from stability.editors.locate.steps.settings import SpreadingSettings
+from stability.editors.locate.steps.spreading import Spreading
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stability.editors.locate.steps.closed_form import KeySolver
+    from stability.editors.plugin.store import Store
 
 
 class EncoreSettings(SpreadingSettings):
@@ -28,15 +34,21 @@ class Encore(Spreading):
     that the steps follow one another, and leaves the bare prompt out.)
     """
 
-    name = "encore"
-    summary = "MEMIT with early stopping, a norm constraint and the keys of earlier edits (ENCORE)"
+    head = EditorHead(
+        "encore",
+        "MEMIT with early stopping, a norm constraint and the keys of earlier edits (ENCORE)",
+        family="closed form",
+        solves_batches=True,
+    )
     Settings = EncoreSettings
     settings: EncoreSettings
     remembers = True
 
-    def metric(self, moment: Tensor, store: Store) -> Metric:
+    def solver(self, moment: Tensor, store: Store) -> KeySolver:
         """S = (λC + λₙI)⁻¹; the keys of earlier edits come on top."""
-        return KeyMetric(
+        from stability.editors.locate.steps.covariance import CovarianceSolver
+
+        return CovarianceSolver(
             moment,
             self.settings.mom2_ridge,
             self.settings.mom2_update_weight,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from stability.editors.locate.steps.closed_form import Metric
-from stability.editors.locate.steps.covariance import KeyMetric
-from stability.editors.locate.steps.spreading import Spreading, SpreadingSettings
-from stability.editors.plugin.store import Store
+from pydantic import Field
+
+from stability.editors.locate.steps.settings import SpreadingSettings
+from stability.editors.locate.steps.spreading import Spreading
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stability.editors.locate.steps.closed_form import KeySolver
+    from stability.editors.plugin.store import Store
 
 
 class MemitSettings(SpreadingSettings):
@@ -23,11 +29,17 @@ class Memit(Spreading):
     Δ = R Kᵀ(λC + KKᵀ)⁻¹ for each layer (equation 14).
     """
 
-    name = "memit"
-    summary = "several layers' MLP output matrices, changed in closed form for a batch of facts (MEMIT)"
+    head = EditorHead(
+        "memit",
+        "several layers' MLP output matrices, changed in closed form for a batch of facts (MEMIT)",
+        family="closed form",
+        solves_batches=True,
+    )
     Settings = MemitSettings
     settings: MemitSettings
 
-    def metric(self, moment: Tensor, store: Store) -> Metric:
+    def solver(self, moment: Tensor, store: Store) -> KeySolver:
         """S = (λC)⁻¹."""
-        return KeyMetric(moment, self.settings.mom2_ridge, self.settings.mom2_update_weight)
+        from stability.editors.locate.steps.covariance import CovarianceSolver
+
+        return CovarianceSolver(moment, self.settings.mom2_ridge, self.settings.mom2_update_weight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from stability.editors.locate.alphaedit import AlphaEdit, AlphaEditSettings
+from stability.parts import EditorHead
 
 
 class NasSettings(AlphaEditSettings):
@@ -22,7 +23,11 @@ class Nas(AlphaEdit):
     `anchor_samples` above 0.
     """
 
-    name = "nas"
-    summary = "AlphaEdit with every value scaled to the norm usual in the unedited model (NAS)"
+    head = EditorHead(
+        "nas",
+        "AlphaEdit with every value scaled to the norm usual in the unedited model (NAS)",
+        family="closed form",
+        solves_batches=True,
+    )
     Settings = NasSettings
     settings: NasSettings

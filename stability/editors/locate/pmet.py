@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
-from stability.editors.locate.steps.closed_form import Metric
-from stability.editors.locate.steps.covariance import KeyMetric
-from stability.editors.locate.steps.interventions import BlockPush
-from stability.editors.locate.steps.keys import Reading
-from stability.editors.locate.steps.prompts import EditPrompts
-from stability.editors.locate.steps.spreading import Spreading, SpreadingSettings, Wanted
-from stability.editors.locate.steps.values import Ease, optimise_values
-from stability.editors.plugin.store import Store
-from stability.models import Continuation, ModelMap, suspend
-from stability.record.schema import MatrixKind
+from stability.editors.locate.steps.settings import SpreadingSettings
+from stability.editors.locate.steps.spreading import Spreading
+from stability.parts import EditorHead
 
-PLACES: tuple[MatrixKind, ...] = ("attn_out", "mlp_out")
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from stability.editors.locate.steps.closed_form import KeySolver
+    from stability.editors.locate.steps.keys import SubjectReading
+    from stability.editors.locate.steps.prompts import EditPrompts
+    from stability.editors.locate.steps.values import TargetValues
+    from stability.editors.plugin.store import Store
+    from stability.models import ModelMap
 
 
 class PmetSettings(SpreadingSettings):
@@ -43,50 +41,41 @@ class Pmet(Spreading):
     authors' code).
     """
 
-    name = "pmet"
-    summary = "MEMIT with the attention's and the MLP's output searched together, the MLP rewritten (PMET)"
+    head = EditorHead(
+        "pmet",
+        "MEMIT with the attention's and the MLP's output searched together, the MLP rewritten (PMET)",
+        family="closed form",
+        solves_batches=True,
+    )
     Settings = PmetSettings
     settings: PmetSettings
 
-    def metric(self, moment: Tensor, store: Store) -> Metric:
+    def solver(self, moment: Tensor, store: Store) -> KeySolver:
         """S = (λC)⁻¹."""
-        return KeyMetric(moment, self.settings.mom2_ridge, self.settings.mom2_update_weight)
+        from stability.editors.locate.steps.covariance import CovarianceSolver
+
+        return CovarianceSolver(moment, self.settings.mom2_ridge, self.settings.mom2_update_weight)
 
     def share(self, left: int) -> float:
         """The square root of the number of layers left."""
         return math.sqrt(left)
 
-    def reached(self, reading: Reading) -> Tensor:
+    def reached(self, reading: SubjectReading) -> Tensor:
         """What the last layer's MLP writes."""
         return reading.value
 
-    def search(self, model: nn.Module, found: ModelMap, prompts: EditPrompts) -> Wanted:
+    def search(self, model: nn.Module, found: ModelMap, prompts: EditPrompts) -> TargetValues:
         """The values of some edits, searched together with those of the attention."""
-        v0, block = written(model, found, prompts, self.layers[-1])
-        push = BlockPush(block, prompts.subject_at, PLACES)
-        ease = Ease(self.settings.sure_nll_factor, self.settings.sure_stop_kl)
-        values = optimise_values(prompts, push, v0, self.settings, ease)
+        import torch
+
+        from stability.editors.locate.steps.interventions import BlockIntervention
+        from stability.editors.locate.steps.sublayers import SUBLAYERS, sublayer_outputs
+        from stability.editors.locate.steps.values import SureTargets, TargetValues, optimise_values
+
+        v0, block = sublayer_outputs(model, found, prompts, self.layers[-1])
+        intervention = BlockIntervention(block, prompts.subject_at, SUBLAYERS)
+        rule = SureTargets(self.settings.sure_nll_factor, self.settings.sure_stop_kl)
+        values = optimise_values(prompts, intervention, v0, self.settings, rule)
         delta = torch.stack([value.delta[1] for value in values])  # [edits, d]
         before = v0[:, 1].to(delta)
-        return Wanted(before, before, before + delta)
-
-
-def written(
-    model: nn.Module, found: ModelMap, prompts: EditPrompts, layer: int
-) -> tuple[Tensor, Continuation]:
-    """What attention and MLP of a block write at the subjects without a context, [edits, 2, d]; and the pass
-    as it stands before the block."""
-    seen: dict[str, Tensor] = {}
-    bare = prompts.bare
-
-    def keep(kind: MatrixKind) -> Any:
-        def hook(_module: nn.Module, _args: object, output: Tensor) -> None:
-            seen[kind] = output[bare, prompts.subject_at[bare]]
-
-        return hook
-
-    with ExitStack() as stack:
-        for kind in PLACES:
-            stack.callback(found.module(layer, kind).register_forward_hook(keep(kind)).remove)
-        block = suspend(model, found, prompts.input_ids, prompts.attention_mask, layer)
-    return torch.stack([seen[kind] for kind in PLACES], dim=1), block
+        return TargetValues(before, before, before + delta)

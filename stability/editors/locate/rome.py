@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from stability.data.edits import Edit
-from stability.editors.locate.steps.contexts import sample_contexts
-from stability.editors.locate.steps.covariance import CovarianceSettings, KeyMetric, stored_second_moments
-from stability.editors.locate.steps.keys import subject_states
-from stability.editors.locate.steps.prompts import build_prompts
-from stability.editors.locate.steps.values import ValueSettings, optimise_value
+from stability.editors.locate.steps.settings import CovarianceSettings, ValueSettings
 from stability.editors.plugin.protocol import BuiltIn, Layers
-from stability.editors.plugin.store import Store
-from stability.models import ModelMap, map_model
-from stability.models.modes import frozen
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from stability.editors.locate.steps.covariance import CovarianceSolver
+    from stability.editors.plugin.store import Store
+    from stability.models import ModelMap, Tokenizer
 
 
 class RomeSettings(ValueSettings, CovarianceSettings):
@@ -39,19 +37,29 @@ class Rome(BuiltIn):
     edits ruinous.
     """
 
-    name = "rome"
-    summary = "rank-one change of one MLP's output matrix (ROME, with R-ROME's mended keys)"
+    head = EditorHead(
+        "rome",
+        "rank-one change of one MLP's output matrix (ROME, with R-ROME's mended keys)",
+        family="closed form",
+    )
     Settings = RomeSettings
     settings: RomeSettings
 
     def __init__(self, settings: RomeSettings) -> None:
         super().__init__(settings)
         self._contexts: tuple[str, ...] = ("",)
-        self._metrics: dict[int, KeyMetric] = {}
+        self._solvers: dict[int, CovarianceSolver] = {}
         self._value_norms: list[float] = []
 
-    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+    def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
         """Sample the contexts, with the seed that the harness has set, and get the covariances."""
+        import torch
+
+        from stability.editors.locate.steps.contexts import sample_contexts
+        from stability.editors.locate.steps.covariance import CovarianceSolver, stored_second_moments
+        from stability.models import map_model
+        from stability.models.modes import frozen
+
         found = map_model(model)
         for layer in self.settings.layers:
             found.matrix(layer, "mlp_out")
@@ -63,12 +71,16 @@ class Rome(BuiltIn):
                 moments = stored_second_moments(
                     model, found, tokenizer, self.settings.layers, self.settings, store
                 )
-                self._metrics = {
-                    layer: KeyMetric(moment, self.settings.mom2_ridge) for layer, moment in moments.items()
+                self._solvers = {
+                    layer: CovarianceSolver(moment, self.settings.mom2_ridge)
+                    for layer, moment in moments.items()
                 }
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> None:
         """Make the edits one after another, in place."""
+        from stability.models import map_model
+        from stability.models.modes import frozen
+
         found = map_model(model)
         self._value_norms = []
         with frozen(model):
@@ -96,9 +108,14 @@ class Rome(BuiltIn):
         self._contexts = tuple(state["contexts"])
 
     def _change(
-        self, model: nn.Module, found: ModelMap, tokenizer: Any, edit: Edit, layer: int
+        self, model: nn.Module, found: ModelMap, tokenizer: Tokenizer, edit: Edit, layer: int
     ) -> tuple[Tensor, float]:
         """The rank-one change of one layer's matrix, float64 [d_out, d_in]; and ‖v*‖."""
+        from stability.editors.locate.steps.closed_form import rank_one_change
+        from stability.editors.locate.steps.keys import subject_states
+        from stability.editors.locate.steps.prompts import build_prompts
+        from stability.editors.locate.steps.values import optimise_value
+
         device = found.weight(found.matrix(layer, "mlp_out")).device
         prompts = build_prompts(tokenizer, edit, self._contexts, device)
         states = subject_states(model, found, prompts, layer)
@@ -108,10 +125,5 @@ class Rome(BuiltIn):
         averaged = keys.mean(dim=0)  # k*, [d_in]
         mended = self.settings.key == "mended"
         key, value = (averaged, values.mean(dim=0)) if mended else (keys[0], values[0])
-        direction = self._metrics[layer].solve(averaged) if self.settings.mom2_adjustment else averaged
+        direction = self._solvers[layer].solve(averaged) if self.settings.mom2_adjustment else averaged
         return rank_one_change(key, direction.to(device), target - value), target.norm().item()
-
-
-def rank_one_change(key: Tensor, direction: Tensor, residual: Tensor) -> Tensor:
-    """The Δ [d_out, d_in] along `direction` [d_in] that gives Δk = `residual` [d_out] at `key` [d_in]."""
-    return torch.outer(residual, direction) / (direction @ key)

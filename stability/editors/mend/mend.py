@@ -7,30 +7,22 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from stability.data.edits import Edit
-from stability.editors.mend.steps.gradient_factors import capture
-from stability.editors.mend.steps.hypernetwork import Hypernetwork
-from stability.editors.mend.steps.training import (
-    MendTrainingSettings,
-    fill,
-    read_hypernetwork,
-    train_mend,
-    training_material,
-)
+from stability.editors.mend.steps.settings import MendTrainingSettings
 from stability.editors.plugin.protocol import BuiltIn
-from stability.editors.plugin.store import Store
 from stability.editors.steps.selection import select
-from stability.editors.steps.teacher_forcing import state_edits
 from stability.errors import EditorError
-from stability.models import ModelMap, TokenizedText, map_model, model_fingerprint, tokenizer_fingerprint
-from stability.models.configuration import computing_keys
-from stability.models.modes import frozen
+from stability.parts import EditorHead
 from stability.record.schema import Matrix
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stability.editors.mend.steps.hypernetwork import Hypernetwork
+    from stability.editors.plugin.store import Store
+    from stability.models import ModelMap, TokenizedText, Tokenizer
 
 
 class MendSettings(MendTrainingSettings):
@@ -47,8 +39,12 @@ class Mend(BuiltIn):
     it or a file is given. The edits of a batch are all made from the model as it stands before the batch.
     """
 
-    name = "mend"
-    summary = "a hypernetwork, trained beforehand, that turns an edit's gradient into a change (MEND)"
+    head = EditorHead(
+        "mend",
+        "a hypernetwork, trained beforehand, that turns an edit's gradient into a change (MEND)",
+        family="trained",
+        not_of_an_edit=("lr", "num_steps"),
+    )
     Settings = MendSettings
     settings: MendSettings
 
@@ -57,8 +53,19 @@ class Mend(BuiltIn):
         self._network: Hypernetwork | None = None
         self._losses: list[float] = []
 
-    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+    def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
         """Get the hypernetwork: from the file, from the store, or by training it."""
+        import torch
+
+        from stability.editors.mend.steps.hypernetwork import Hypernetwork
+        from stability.editors.mend.steps.training import (
+            fill,
+            read_hypernetwork,
+            train_mend,
+            training_material,
+        )
+        from stability.models import map_model
+
         found = map_model(model)
         generator = torch.Generator().manual_seed(self.settings.seed)
         settings = self.settings
@@ -77,14 +84,19 @@ class Mend(BuiltIn):
                     fill(network, stored, str(store.path(key)))
         self._network = network.to(found.device).requires_grad_(False)
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> None:
         """Make the edits in place, all at once."""
+        from stability.editors.mend.steps.gradient_factors import capture
+        from stability.editors.steps.teacher_forcing import teacher_forced_edits
+        from stability.models import map_model
+        from stability.models.modes import frozen
+
         if self._network is None:
             raise EditorError("mend: call prepare, on the unedited model, before edit")
         found = map_model(model)
         matrices = self._matrices(found)
         with frozen(model):
-            stated = state_edits(tokenizer, edits, found.device)
+            stated = teacher_forced_edits(tokenizer, edits, found.device)
             factors, losses = capture(model, found, matrices, stated)
             for matrix in matrices:
                 weight = found.weight(matrix)
@@ -104,9 +116,12 @@ class Mend(BuiltIn):
         return select(found, self.settings.layers, self.settings.matrices)
 
     def _key(
-        self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit], text: TokenizedText
+        self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit], text: TokenizedText
     ) -> dict[str, Any]:
         """All that the hypernetwork depends on."""
+        from stability.models import model_fingerprint, tokenizer_fingerprint
+        from stability.models.configuration import computing_keys
+
         config: Any = model.config
         contents = json.dumps([asdict(edit) for edit in edits], sort_keys=True)
         return {

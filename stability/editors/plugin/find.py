@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
-import pkgutil
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, cast
 
-from stability.editors.plugin.loading import PACKAGE, load
+from stability.editors.plugin.loading import load
 from stability.editors.plugin.presets import load_presets, preset
 from stability.editors.plugin.protocol import BuiltIn, LoadedEditor
-from stability.editors.plugin.settings import described_settings, read_settings
+from stability.editors.plugin.settings import described_settings, read_settings, settings_model
 from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
 from stability.errors import EditorError
 from stability.imports import import_named, import_point
+from stability.parts import BUILT_IN, EDITORS, origin, own_head
 
-GROUP = "stability.editors"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class EditorEntry:
     """An editor that can be called by a plain name.
 
-    `settings` are written `name` or `name=default`; empty for an editor of another package, which would have
-    to be imported to be asked. `models` are those it has a preset for.
+    `settings` are written `name` or `name=default`, and `models` are those it has a preset for. Of an editor
+    of another package there is only its name and source, unless it carries a head.
     """
 
     name: str
@@ -41,12 +41,29 @@ def list_editors() -> tuple[EditorEntry, ...]:
     """Every editor with a plain name, by name: those built in, and those of installed packages."""
     entries = [
         EditorEntry(
-            name, "built-in", kind.summary, described_settings(kind.Settings), tuple(load_presets(name))
+            name,
+            BUILT_IN,
+            part.head.summary,
+            described_settings(part.made.Settings),
+            tuple(load_presets(name)),
         )
-        for name, kind in _built_in().items()
+        for name, part in EDITORS.built_in().items()
     ]
-    entries += [EditorEntry(point.name, _origin(point)) for point in metadata.entry_points(group=GROUP)]
+    entries += [_installed(point) for point in EDITORS.points().values()]
     return tuple(sorted(entries, key=lambda entry: entry.name))
+
+
+def _installed(point: metadata.EntryPoint) -> EditorEntry:
+    """An editor of another package; one that cannot be imported has nothing but its name."""
+    try:
+        found = import_point(point, "editor", EditorError)
+    except EditorError as error:
+        log.warning("%s", error)
+        return EditorEntry(point.name, origin(point))
+    head = own_head(EDITORS, found)
+    if head is None:
+        return EditorEntry(point.name, origin(point))
+    return EditorEntry(point.name, origin(point), head.summary, described_settings(settings_model(found)))
 
 
 def find_editor(
@@ -75,25 +92,29 @@ def find_editor(
 
 
 def _find(name: str, given: Mapping[str, Any], model_name: str, depth: int | None) -> LoadedEditor:
-    built_in = _built_in()
+    built_in, points = EDITORS.built_in(), EDITORS.points()
     outer, bracket, inner = name.removesuffix(")").partition("(")
-    if name not in built_in and bracket and name.endswith(")") and outer in built_in:
+    if name not in built_in and bracket and name.endswith(")") and (outer in built_in or outer in points):
         given = {"editor": inner, **given}
         name = outer
-    kind = built_in.get(name)
-    if kind is not None:
+    if name in built_in:
+        kind = cast(type[BuiltIn], built_in[name].made)
         values = {**preset(name, model_name, None if "layers" in given else depth), **given}
         if issubclass(kind, Wrapper):
-            return _find_wrapper(kind, values, model_name, depth)
+            return _find_wrapper(kind, name, BUILT_IN, _own_version(), values, model_name, depth)
         missing = _missing_hint(name, model_name)
-        return load(kind, name, "built-in", values, version=_own_version(), missing=missing)
+        return load(kind, name, BUILT_IN, values, version=_own_version(), missing=missing)
     imported = import_named(name, "editor", "edit", EditorError)
     if imported is not None:
         return load(imported[0], name, imported[1], given)
-    for point in metadata.entry_points(group=GROUP, name=name):
-        version = point.dist.version if point.dist else None
-        return load(import_point(point, "editor", EditorError), name, _origin(point), given, version=version)
-    known = [entry.name for entry in list_editors()]
+    if name in points:
+        found, source = import_point(points[name], "editor", EditorError), origin(points[name])
+        package = points[name].dist
+        version = package.version if package else None
+        if inspect.isclass(found) and issubclass(found, Wrapper):
+            return _find_wrapper(found, name, source, version, given, model_name, depth)
+        return load(found, name, source, given, version=version)
+    known = EDITORS.names()
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? known" if close else "known"
     raise EditorError(
@@ -103,29 +124,20 @@ def _find(name: str, given: Mapping[str, Any], model_name: str, depth: int | Non
 
 
 def _find_wrapper(
-    kind: type[Wrapper], values: Mapping[str, Any], model_name: str, depth: int | None
+    kind: type[Wrapper],
+    name: str,
+    source: str,
+    version: str | None,
+    values: Mapping[str, Any],
+    model_name: str,
+    depth: int | None,
 ) -> LoadedEditor:
     """A wrapper and the editor that it goes round, whose settings are filled in as if it stood alone."""
-    hint = f"; name the editor that it goes round: {{{kind.name}: {{editor: memit}}}} or {kind.name}(memit)"
-    settings = read_settings(kind.name, kind.Settings, values, hint)
-    entry = cast(WrapperSettings, settings).editor
+    hint = f"; name the editor that it goes round: {{{name}: {{editor: memit}}}} or {name}(memit)"
+    entry = cast(WrapperSettings, read_settings(name, kind.Settings, values, hint)).editor
     inner = find_editor(entry.name, entry.settings, model_name, called=entry.called, depth=depth)
     made = {**values, "editor": {"name": entry.name, "as": entry.label, "settings": inner.info.settings}}
-    return load(
-        kind, f"{kind.name}({inner.info.name})", "built-in", made, version=_own_version(), goes_round=inner
-    )
-
-
-def _built_in() -> dict[str, type[BuiltIn]]:
-    """The editors of this package: every class in it that is a `BuiltIn` and not abstract."""
-    found: dict[str, type[BuiltIn]] = {}
-    package = __name__.rpartition(".plugin.")[0]
-    for entry in pkgutil.walk_packages([str(PACKAGE)], f"{package}."):
-        for value in vars(importlib.import_module(entry.name)).values():
-            ours = inspect.isclass(value) and issubclass(value, BuiltIn) and value.__module__ == entry.name
-            if ours and not inspect.isabstract(value):
-                found[value.name] = value
-    return found
+    return load(kind, f"{name}({inner.info.name})", source, made, version=version, goes_round=inner)
 
 
 def _missing_hint(name: str, model_name: str) -> str:
@@ -138,7 +150,3 @@ def _own_version() -> str | None:
         return metadata.version("stability-harness")
     except metadata.PackageNotFoundError:  # imported from a checkout that is not installed
         return None
-
-
-def _origin(point: metadata.EntryPoint) -> str:
-    return f"entry point of {point.dist.name}" if point.dist else "entry point"

@@ -18,6 +18,7 @@ from stability.imports import in_one_line
 from stability.record import EditorInfo
 
 PACKAGE = Path(__file__).parents[1]
+OWN = "stability.editors."
 
 
 def wrap_editor(
@@ -122,9 +123,14 @@ def _dump(name: str, settings: BaseModel) -> dict[str, Any]:
 
 
 def _source_code(found: object) -> str:
-    """The text that decides what an editor does: its module; for a built-in one, this whole package."""
+    """The text that decides what an editor does: its module, and this whole package if it builds on it."""
     if inspect.isclass(found) and issubclass(found, BuiltIn):
-        return "".join(file.read_text(encoding="utf-8") for file in sorted(PACKAGE.rglob("*.py")))
+        ours = "".join(file.read_text(encoding="utf-8") for file in sorted(PACKAGE.rglob("*.py")))
+        return ours if found.__module__.startswith(OWN) else ours + _module_source(found)
+    return _module_source(found)
+
+
+def _module_source(found: object) -> str:
     code = found if inspect.isclass(found) or inspect.isroutine(found) else type(found)
     try:
         file = inspect.getsourcefile(cast(Any, code))

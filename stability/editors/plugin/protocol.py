@@ -20,22 +20,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from torch import nn
 
 from stability.data.edits import Edit
-from stability.editors.plugin.store import Store
 from stability.errors import EditorError
-from stability.models import ModelMap
+from stability.parts import EditorHead
 from stability.record import EditorInfo
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stability.editors.plugin.store import Store
+    from stability.models import ModelMap, Tokenizer
 
 
 class Editor(Protocol):
     """What the harness needs of an editor; `prepare`, `state`, `load_state` and `report` are optional."""
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module | None:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module | None:
         """Edit in place and return None, or return the edited model."""
 
 
@@ -60,20 +64,27 @@ class NoSettings(EditorSettings):
 
 
 class BuiltIn(ABC):
-    """An editor that comes with the harness; found by its `name` once its file is in this package."""
+    """An editor as the harness has its own: found by the name in its head once its file is in this package.
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
+    Another package's editor may be one, too; the entry point's name then finds it.
+    """
+
+    head: ClassVar[EditorHead]
     Settings: ClassVar[type[EditorSettings]] = NoSettings
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
-    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:  # noqa: B027
+    @property
+    def name(self) -> str:
+        """What errors call it: the name in its head, else that of its class."""
+        return self.head.name if hasattr(self, "head") else type(self).__name__
+
+    def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:  # noqa: B027
         """Called once a run, on the unedited model."""
 
     @abstractmethod
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module | None:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module | None:
         """Edit in place and return None, or return the edited model."""
 
     def state(self) -> dict[str, Any]:
@@ -104,14 +115,14 @@ class LoadedEditor:
         """Whether the editor has a method of that name."""
         return callable(getattr(self._editor, method, None))
 
-    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+    def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
         """Begin a run on the unedited model; what an earlier run has left in the editor is forgotten."""
         self._editor = self._make()
         prepare = getattr(self._editor, "prepare", None)
         if prepare is not None:
             prepare(model, tokenizer, store)
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
         """Make these edits and return the model afterwards: the same object, or what the editor returned."""
         edited = self._editor.edit(model, tokenizer, edits)
         return model if edited is None else edited
@@ -158,6 +169,6 @@ class FunctionEditor:
         self._function = function
         self._settings = dict(settings)
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module | None:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module | None:
         """Call the function."""
         return self._function(model, tokenizer, edits, **self._settings)

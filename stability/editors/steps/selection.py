@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
 
-from stability.models import ModelMap
 from stability.record.schema import Matrix, MatrixKind
+
+if TYPE_CHECKING:
+    from stability.models import ModelMap
 
 
 def _as_matrices(value: object) -> object:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from stability.data.edits import Edit
-from stability.models import encode, pad_id, pad_right
+from stability.models import Tokenizer, encode, pad_id, pad_right
 
 
 @dataclass(frozen=True)
-class Statements:
+class TeacherForced:
     """One row a statement, padded on the right.
 
     Target token i is `targets[i]` and is predicted from (`rows[i]`, `positions[i]`).
@@ -39,14 +38,16 @@ class Statements:
         return sums / rows.bincount(minlength=len(self.input_ids))
 
 
-def state_edits(tokenizer: Any, edits: Sequence[Edit], device: torch.device | str = "cpu") -> Statements:
-    """Each edit's prompt and target; errors as for `state`."""
-    return state(tokenizer, [(edit.filled, edit.target) for edit in edits], device)
+def teacher_forced_edits(
+    tokenizer: Tokenizer, edits: Sequence[Edit], device: torch.device | str = "cpu"
+) -> TeacherForced:
+    """Each edit's prompt and target; errors as for `teacher_forced`."""
+    return teacher_forced(tokenizer, [(edit.filled, edit.target) for edit in edits], device)
 
 
-def state(
-    tokenizer: Any, statements: Sequence[tuple[str, str]], device: torch.device | str = "cpu"
-) -> Statements:
+def teacher_forced(
+    tokenizer: Tokenizer, statements: Sequence[tuple[str, str]], device: torch.device | str = "cpu"
+) -> TeacherForced:
     """Tokenise (prompt, target) pairs.
 
     Raises:
@@ -61,7 +62,7 @@ def state(
         for offset, target in enumerate(one.target_ids)
     ]
     rows, positions, targets = torch.tensor(places, device=device).T
-    return Statements(input_ids.to(device), attention_mask.to(device), rows, positions, targets)
+    return TeacherForced(input_ids.to(device), attention_mask.to(device), rows, positions, targets)
 
 
 def at_least_float(tensor: Tensor) -> Tensor:

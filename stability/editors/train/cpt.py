@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional
 
 from stability.data.documents import load_documents
 from stability.data.edits import Edit
 from stability.editors.plugin.protocol import BuiltIn
-from stability.editors.plugin.store import Store
-from stability.editors.steps.teacher_forcing import at_least_float
-from stability.editors.train.steps.descent import Descent, DescentSettings
+from stability.editors.train.steps.settings import DescentSettings
 from stability.errors import EditorError
-from stability.models import context_length, pad_right, tokenize_text
-from stability.models.modes import frozen
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from stability.editors.plugin.store import Store
+    from stability.models import Tokenizer
 
 
 class ContinualSettings(DescentSettings):
@@ -39,12 +39,19 @@ class ContinualPretraining(BuiltIn):
     optimiser's moments are kept throughout.
     """
 
-    name = "cpt"
-    summary = "continual pre-training on a text: each edit stands for some steps, its content is not used"
+    head = EditorHead(
+        "cpt",
+        "continual pre-training on a text: each edit stands for some steps, its content is not used",
+        family="trained",
+        uses_edits=False,
+        not_of_an_edit=("num_steps",),
+    )
     Settings = ContinualSettings
     settings: ContinualSettings
 
     def __init__(self, settings: ContinualSettings) -> None:
+        from stability.editors.train.steps.descent import Descent
+
         super().__init__(settings)
         self._descent = Descent(settings)
         self._windows: list[Tensor] = []
@@ -53,8 +60,12 @@ class ContinualPretraining(BuiltIn):
         self._steps = 0
         self._reported: dict[str, list[float]] = {}
 
-    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+    def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
         """Read the text, and take the seed that the harness has set for its order."""
+        import torch
+
+        from stability.models import context_length, tokenize_text
+
         settings = self.settings
         text = tokenize_text(
             tokenizer,
@@ -73,8 +84,13 @@ class ContinualPretraining(BuiltIn):
         self._windows, self._held = windows[:left], windows[left:]
         self._seed = torch.initial_seed()
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> None:
         """Train in place, `num_steps` steps for each edit."""
+        import torch
+
+        from stability.editors.train.steps.descent import next_token_loss
+        from stability.models.modes import frozen
+
         self._reported = {"training_loss": []}
         with frozen(model):
             for _ in edits:
@@ -100,21 +116,13 @@ class ContinualPretraining(BuiltIn):
 
     def _step(self, model: nn.Module) -> Tensor:
         """The loss on the next windows."""
+        import torch
+
+        from stability.editors.train.steps.descent import next_token_loss
+
         size = self.settings.batch_size
         time, batch = divmod(self._steps, len(self._windows) // size)
         generator = torch.Generator().manual_seed((self._seed + time) % 2**63)
         order = torch.randperm(len(self._windows), generator=generator)[batch * size : (batch + 1) * size]
         self._steps += 1
         return next_token_loss(model, [self._windows[index] for index in order.tolist()])
-
-
-def next_token_loss(model: nn.Module, windows: Sequence[Tensor]) -> Tensor:
-    """The mean negative log-likelihood of every token of the windows but their first."""
-    input_ids, attention_mask = pad_right([window.tolist() for window in windows], 0)
-    device = next(model.parameters()).device
-    output = model(
-        input_ids=input_ids.to(device), attention_mask=attention_mask.to(device), use_cache=False
-    ).logits
-    predicted = attention_mask[:, 1:].bool()
-    logits = output[:, :-1][predicted.to(output.device)]  # [tokens, vocabulary]
-    return functional.cross_entropy(at_least_float(logits), input_ids[:, 1:][predicted].to(output.device))

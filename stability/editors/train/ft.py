@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
 from pydantic import Field
-from torch import nn
 
 from stability.data.edits import Edit
 from stability.editors.plugin.protocol import BuiltIn, EditorSettings, Layers
-from stability.editors.steps.teacher_forcing import state_edits
-from stability.models import ModelMap, map_model, suspend
-from stability.models.modes import frozen
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stability.models import ModelMap, Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,11 @@ class FineTuning(BuiltIn):
     of where it stood before the batch; `ft_l` is this editor with that setting required.
     """
 
-    name = "ft"
-    summary = "plain fine-tuning of a layer's MLP output matrix"
+    head = EditorHead(
+        "ft",
+        "plain fine-tuning of a layer's MLP output matrix",
+        family="trained",
+    )
     Settings: ClassVar[type[FineTuningSettings]] = FineTuningSettings
     settings: FineTuningSettings
 
@@ -46,14 +50,20 @@ class FineTuning(BuiltIn):
         super().__init__(settings)
         self._losses: list[float] = []
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> None:
         """Learn the edits in place."""
+        import torch
+
+        from stability.editors.steps.teacher_forcing import teacher_forced_edits
+        from stability.models import map_model, suspend
+        from stability.models.modes import frozen
+
         found = map_model(model)
         names = [found.parameter_name(layer, "mlp_out") for layer in self.settings.layers]
         with frozen(model):
             weights = [model.get_parameter(name) for name in names]
             before = [weight.detach().clone() for weight in weights]
-            stated = state_edits(tokenizer, edits, weights[0].device)
+            stated = teacher_forced_edits(tokenizer, edits, weights[0].device)
             kept = suspend(model, found, stated.input_ids, stated.attention_mask, min(self.settings.layers))
             for weight in weights:
                 weight.requires_grad_(True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from stability.editors.train.ft import FineTuning, FineTuningSettings
+from stability.parts import EditorHead
 
 
 class ConstrainedSettings(FineTuningSettings):
@@ -20,7 +21,10 @@ class ConstrainedFineTuning(FineTuning):
     as where the method is compared with others, so a long sequence of edits can go further than ε.
     """
 
-    name = "ft_l"
-    summary = "fine-tuning of a layer's MLP output matrix, each weight held within a distance (FT-L)"
+    head = EditorHead(
+        "ft_l",
+        "fine-tuning of a layer's MLP output matrix, each weight held within a distance (FT-L)",
+        family="trained",
+    )
     Settings = ConstrainedSettings
     settings: ConstrainedSettings

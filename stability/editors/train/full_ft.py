@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from stability.data.edits import Edit
 from stability.editors.plugin.protocol import BuiltIn
-from stability.editors.steps.teacher_forcing import state_edits
-from stability.editors.train.steps.descent import Descent, DescentSettings
-from stability.models.modes import frozen
+from stability.editors.train.steps.settings import DescentSettings
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from stability.models import Tokenizer
 
 
 class FullFineTuningSettings(DescentSettings):
@@ -25,20 +27,28 @@ class FullFineTuning(BuiltIn):
     batch, as in training that goes on.
     """
 
-    name = "full_ft"
-    summary = "fine-tuning of all weights on the edits' statements"
+    head = EditorHead(
+        "full_ft",
+        "fine-tuning of all weights on the edits' statements",
+        family="trained",
+    )
     Settings = FullFineTuningSettings
     settings: FullFineTuningSettings
 
     def __init__(self, settings: FullFineTuningSettings) -> None:
+        from stability.editors.train.steps.descent import Descent
+
         super().__init__(settings)
         self._descent = Descent(settings)
         self._first: list[float] = []
         self._last: list[float] = []
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> None:
         """Learn the edits in place."""
-        stated = state_edits(tokenizer, edits, next(model.parameters()).device)
+        from stability.editors.steps.teacher_forcing import teacher_forced_edits
+        from stability.models.modes import frozen
+
+        stated = teacher_forced_edits(tokenizer, edits, next(model.parameters()).device)
 
         def loss_of(step: int) -> Tensor:
             output = model(

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from stability.data.edits import Edit
 from stability.editors.plugin.protocol import BuiltIn, EditorSettings, Layers
 from stability.editors.steps.selection import Matrices, select
-from stability.editors.steps.teacher_forcing import Statements, state_edits
-from stability.models import ModelMap, map_model
-from stability.models.map import is_transposed
-from stability.models.modes import frozen
+from stability.parts import EditorHead
 from stability.record.schema import Matrix
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from stability.editors.steps.teacher_forcing import TeacherForced
+    from stability.models import ModelMap, Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,12 @@ class Lora(BuiltIn):
     PEFT's model, and every batch trains its one adapter on, with an optimiser of its own.
     """
 
-    name = "lora"
-    summary = "low-rank adapters trained on the edit, merged into the weights or kept beside them (LoRA)"
+    head = EditorHead(
+        "lora",
+        "low-rank adapters trained on the edit, merged into the weights or kept beside them (LoRA)",
+        family="trained",
+        adds_modules=lambda settings: settings.get("merge") is False,
+    )
     Settings = LoraSettings
     settings: LoraSettings
 
@@ -57,10 +61,14 @@ class Lora(BuiltIn):
         self._adapter: dict[str, Tensor] = {}  # of the model that was returned last, by parameter
         self._losses: list[float] = []
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
         """Learn the edits: in place with `merge`, else in the adapters of the model that is returned."""
-        with frozen(model), _own_randomness(model):
-            stated = state_edits(tokenizer, edits, next(model.parameters()).device)
+        from stability.editors.steps.teacher_forcing import teacher_forced_edits
+        from stability.editors.train.steps.low_rank import adapter_weights, generators_restored
+        from stability.models.modes import frozen
+
+        with frozen(model), generators_restored(model):
+            stated = teacher_forced_edits(tokenizer, edits, next(model.parameters()).device)
             if self.settings.merge:
                 adapted = self._adapted_for_now(model)
                 try:
@@ -72,7 +80,7 @@ class Lora(BuiltIn):
                 return model
             adapted = self._adapted_for_good(model)
             self._train(adapted, stated)
-            self._adapter = {name: weight.detach().clone() for name, weight in _adapters(adapted)}
+            self._adapter = {name: weight.detach().clone() for name, weight in adapter_weights(adapted)}
             returned: nn.Module = adapted.requires_grad_(False)
             return returned
 
@@ -99,28 +107,34 @@ class Lora(BuiltIn):
         """The model with new adapters in it, to be merged; PEFT's tuner alone, which leaves no trace."""
         from peft.tuners.lora import LoraModel
 
+        from stability.editors.train.steps.low_rank import adapter_weights
+
         tuner = LoraModel(model, self._config(model), "default")
-        for _, weight in _adapters(tuner):
-            weight.data = (
-                weight.data.float()
-            )  # steps as small as the learning rate are lost on half precision
+        for _, weight in adapter_weights(tuner):
+            # Steps as small as the learning rate are lost on half precision.
+            weight.data = weight.data.float()
         return tuner
 
     def _adapted_for_good(self, model: nn.Module) -> Any:
         """PEFT's model, with the adapter of the state if there is one; the model itself if it is that."""
         from peft import PeftModel, get_peft_model
 
+        from stability.editors.train.steps.low_rank import adapter_weights
+
         if isinstance(model, PeftModel):
             return model
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PEFT calls what transformers has renamed
             adapted = get_peft_model(model, self._config(model))
-        for name, weight in _adapters(adapted) if self._adapter else ():
+        for name, weight in adapter_weights(adapted) if self._adapter else ():
             weight.data.copy_(self._adapter[name])
         return adapted.eval()
 
     def _config(self, model: nn.Module) -> Any:
         from peft import LoraConfig
+
+        from stability.models import map_model
+        from stability.models.map import is_transposed
 
         found = map_model(model)
         chosen = self._matrices(found)
@@ -132,8 +146,12 @@ class Lora(BuiltIn):
             fan_in_fan_out=is_transposed(type(found.module(chosen[0].layer, chosen[0].kind))),
         )
 
-    def _train(self, adapted: nn.Module, stated: Statements) -> None:
-        weights = [weight.requires_grad_(True) for _, weight in _adapters(adapted)]
+    def _train(self, adapted: nn.Module, stated: TeacherForced) -> None:
+        import torch
+
+        from stability.editors.train.steps.low_rank import adapter_weights
+
+        weights = [weight.requires_grad_(True) for _, weight in adapter_weights(adapted)]
         optimiser = torch.optim.Adam(weights, lr=self.settings.lr, weight_decay=self.settings.weight_decay)
         for name, module in adapted.named_modules():
             module.training = ".lora_dropout." in name
@@ -152,18 +170,3 @@ class Lora(BuiltIn):
             optimiser.step()
         optimiser.zero_grad()
         adapted.eval()
-
-
-def _adapters(adapted: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """The A and B of every adapter, [rank, d_in] and [d_out, rank]."""
-    for name, weight in adapted.named_parameters():
-        if ".lora_A." in name or ".lora_B." in name:
-            yield name, weight
-
-
-@contextmanager
-def _own_randomness(model: nn.Module) -> Iterator[None]:
-    """Draw A and the dropout from the global generators, and put them back."""
-    device = next(model.parameters()).device
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
-from torch import Tensor
 
 from stability.editors.plugin.protocol import LoadedEditor
 from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+from stability.parts import EditorHead, Restraint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class FrobeniusSettings(WrapperSettings):
@@ -21,8 +24,12 @@ class FrobeniusSettings(WrapperSettings):
 class Frobenius(Wrapper):
     """After every batch, W is projected onto the ball ‖W‖_F ≤ `max_ratio`·‖W0‖_F: scaled if outside."""
 
-    name = "frobenius"
-    summary = "round an editor: holds each edited matrix's Frobenius norm below a multiple of its first"
+    head = EditorHead(
+        "frobenius",
+        "round an editor: holds each edited matrix's Frobenius norm below a multiple of its first",
+        family="wrapper",
+        holds_back=Restraint("max_ratio", lambda ratio: 1 + 2 * max(ratio - 1, 0.1)),
+    )
     Settings = FrobeniusSettings
     settings: FrobeniusSettings
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from stability.data.edits import Edit
 from stability.editors.plugin.protocol import LoadedEditor
-from stability.editors.wrappers.steps.singular import singular
 from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
-from stability.models import map_model, same_bytes
+from stability.parts import EditorHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from stability.models import Tokenizer
 
 
 class PruneSettings(WrapperSettings):
@@ -32,8 +34,11 @@ class Prune(Wrapper):
     makes of n edits.
     """
 
-    name = "prune"
-    summary = "round an editor: restrains the singular values of all that it has changed (PRUNE)"
+    head = EditorHead(
+        "prune",
+        "round an editor: restrains the singular values of all that it has changed (PRUNE)",
+        family="wrapper",
+    )
     Settings = PruneSettings
     settings: PruneSettings
 
@@ -43,17 +48,21 @@ class Prune(Wrapper):
         self._edited: dict[str, Tensor] = {}  # as the editor left them
         self._shown: dict[str, Tensor] = {}  # as they are shown
 
-    @torch.no_grad()
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
         """Make the edits on the weights as the editor left them, then show the restrained ones."""
-        found = map_model(model)
-        for name, weight in self._edited.items():
-            found.weight(name).copy_(weight)
-        edited = super().edit(model, tokenizer, edits)
-        found = map_model(edited)
-        for name, weight in self._edited.items():
-            if same_bytes(found.weight(name), weight.to(found.weight(name))):  # not changed by this batch
-                found.weight(name).copy_(self._shown[name])
+        import torch
+
+        from stability.models import map_model, same_bytes
+
+        with torch.no_grad():
+            found = map_model(model)
+            for name, weight in self._edited.items():
+                found.weight(name).copy_(weight)
+            edited = super().edit(model, tokenizer, edits)
+            found = map_model(edited)
+            for name, weight in self._edited.items():
+                if same_bytes(found.weight(name), weight.to(found.weight(name))):  # not changed by this batch
+                    found.weight(name).copy_(self._shown[name])
         return edited
 
     def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
@@ -80,6 +89,10 @@ class Prune(Wrapper):
 
 def restrained(base: Tensor, change: Tensor, log_base: float = math.e) -> Tensor:
     """U F(Σ) Vᵀ for `change` = U Σ Vᵀ, with F held by the largest singular value of `base`; float64."""
+    import torch
+
+    from stability.editors.wrappers.steps.singular import singular
+
     limit = torch.linalg.matrix_norm(base.double(), ord=2)
     change = change.double()
     if change.norm() <= limit:  # no singular value is above the Frobenius norm

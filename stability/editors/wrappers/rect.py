@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+from stability.parts import EditorHead, Restraint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EPSILON = 1e-8
 
@@ -23,8 +27,12 @@ class Rect(Wrapper):
     W is the matrix before the batch.
     """
 
-    name = "rect"
-    summary = "round an editor: keeps only the relatively largest entries of its change (RECT)"
+    head = EditorHead(
+        "rect",
+        "round an editor: keeps only the relatively largest entries of its change (RECT)",
+        family="wrapper",
+        holds_back=Restraint("kept", lambda kept: min(1.0, 1.5 * kept)),
+    )
     Settings = RectSettings
     settings: RectSettings
 
@@ -35,6 +43,8 @@ class Rect(Wrapper):
 
 def largest_relative(weight: Tensor, delta: Tensor, kept: float) -> Tensor:
     """Δ [d_out, d_in] with all but the `kept` share of entries of largest |Δ / (W + 1e-8)| at 0; float64."""
+    import torch
+
     relative = (delta.double() / (weight.double() + EPSILON)).abs().reshape(-1)
     chosen = relative.topk(max(1, round(kept * relative.numel()))).indices
     mask = torch.zeros_like(relative, dtype=torch.bool)

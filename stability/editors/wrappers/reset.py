@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from stability.data.edits import Edit
 from stability.editors.plugin.protocol import LoadedEditor
 from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
-from stability.models import map_model
+from stability.parts import EditorHead, Restraint
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from stability.models import Tokenizer
 
 
 class ResetSettings(WrapperSettings):
@@ -24,8 +27,12 @@ class ResetSettings(WrapperSettings):
 class Reset(Wrapper):
     """Every `every` edits, each matrix that was ever edited becomes W·‖W0‖_F / ‖W‖_F."""
 
-    name = "reset"
-    summary = "round an editor: every so many edits, scales the edited matrices back to their first norm"
+    head = EditorHead(
+        "reset",
+        "round an editor: every so many edits, scales the edited matrices back to their first norm",
+        family="wrapper",
+        holds_back=Restraint("every", lambda every: 2 * every),
+    )
     Settings = ResetSettings
     settings: ResetSettings
 
@@ -34,17 +41,21 @@ class Reset(Wrapper):
         self._first: dict[str, float] = {}
         self._since = 0  # edits since the last reset
 
-    @torch.no_grad()
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
         """Make the edits, then reset if it is time."""
+        import torch
+
+        from stability.models import map_model
+
         edited = super().edit(model, tokenizer, edits)
         self._since += len(edits)
         if self._since >= self.settings.every:
             self._since = 0
             found = map_model(edited)
-            for name, first in self._first.items():
-                weight = found.weight(name)
-                weight.copy_(weight.double() * (first / weight.double().norm()))
+            with torch.no_grad():
+                for name, first in self._first.items():
+                    weight = found.weight(name)
+                    weight.copy_(weight.double() * (first / weight.double().norm()))
         return edited
 
     def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
-from torch import Tensor
 
 from stability.editors.plugin.protocol import LoadedEditor
-from stability.editors.wrappers.steps.singular import Singular, count_for_energy, singular
 from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+from stability.parts import EditorHead, Restraint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ReviveSettings(WrapperSettings):
-    """Settings of REVIVE. Its τ is not to be had from what is public; 0.5 of σ² is our choice."""
+    """Settings of REVIVE. Its τ has not been published; 0.5 of σ² is our choice."""
 
     tau: float = Field(0.5, gt=0, lt=1)  # share of the energy that the dominant directions hold
     energy: Literal["squared", "plain"] = "squared"  # σ² or σ
@@ -29,8 +31,12 @@ class Revive(Wrapper):
     thin decomposition's vectors would drop.
     """
 
-    name = "revive"
-    summary = "round an editor: keeps its change out of the dominant singular directions (REVIVE)"
+    head = EditorHead(
+        "revive",
+        "round an editor: keeps its change out of the dominant singular directions (REVIVE)",
+        family="wrapper",
+        holds_back=Restraint("tau", lambda tau: tau / 2),
+    )
     Settings = ReviveSettings
     settings: ReviveSettings
 
@@ -56,7 +62,9 @@ class Revive(Wrapper):
         self._spared = {name: (left, right) for name, (left, right) in state["spared"].items()}
 
     def _dominant(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        found: Singular = singular(weight)
+        from stability.editors.wrappers.steps.singular import count_for_energy, singular
+
+        found = singular(weight)
         energy = found.values**2 if self.settings.energy == "squared" else found.values
         kept = found.first(count_for_energy(energy, self.settings.tau))
         return kept.left, kept.right

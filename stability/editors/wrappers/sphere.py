@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from stability.editors.wrappers.steps.singular import count_for_energy, singular
+from pydantic import Field
+
 from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+from stability.parts import EditorHead, Restraint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EPSILON = 1e-8
 
@@ -26,8 +30,12 @@ class Sphere(Wrapper):
     batch. Rows are normalised as in the authors' code.
     """
 
-    name = "sphere"
-    summary = "round an editor: keeps its change out of the matrix's principal directions (SPHERE)"
+    head = EditorHead(
+        "sphere",
+        "round an editor: keeps its change out of the matrix's principal directions (SPHERE)",
+        family="wrapper",
+        holds_back=Restraint("alpha", lambda alpha: alpha / 2),
+    )
     Settings = SphereSettings
     settings: SphereSettings
 
@@ -38,6 +46,8 @@ class Sphere(Wrapper):
 
 def away_from_principal(weight: Tensor, delta: Tensor, eta: float, alpha: float) -> Tensor:
     """ΔW (I - α U Uᵀ), float64 [d_out, d_in]."""
+    from stability.editors.wrappers.steps.singular import count_for_energy, singular
+
     rows = weight.double()
     rows = rows / (rows.norm(dim=1, keepdim=True) + EPSILON)
     found = singular(rows)

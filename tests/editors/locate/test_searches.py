@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from stability.data.edits import Edit
 from stability.editors.locate.pmet import PLACES, written
-from stability.editors.locate.steps.interventions import BlockPush, Push, StreamPush
+from stability.editors.locate.steps.interventions import BlockIntervention, Intervention, StreamIntervention
 from stability.editors.locate.steps.keys import subject_states
 from stability.editors.locate.steps.prompts import EditPrompts, build_prompts
-from stability.editors.locate.steps.values import Ease, Value, ValueSettings, optimise_values
+from stability.editors.locate.steps.values import SureTargets, Value, ValueSettings, optimise_values
 from stability.models import map_model, suspend
 from stability.models.modes import frozen
 
 CONTEXTS = ("", "the dog is lazy . ", "Paris is not Rome . a friend . ")
 LAYER = 1
-EASE = Ease(nll_factor=0.1, kl=0.01)
+SURE = SureTargets(nll_factor=0.1, kl=0.01)
 SETTINGS = {
     "free": ValueSettings(v_num_grad_steps=8, v_lr=0.1, kl_factor=1.0, clamp_norm_factor=10),
     "clamped": ValueSettings(v_num_grad_steps=8, v_lr=0.5, kl_factor=0.0625, clamp_norm_factor=0.75),
@@ -29,31 +29,31 @@ SETTINGS = {
 EASY = ValueSettings(v_num_grad_steps=40, v_weight_decay=0, kl_factor=0.5, clamp_norm_factor=1000)
 
 
-def stream_push(tiny: Any, edits: Sequence[Edit]) -> tuple[EditPrompts, Push, Tensor]:
+def stream_intervention(tiny: Any, edits: Sequence[Edit]) -> tuple[EditPrompts, Intervention, Tensor]:
     prompts = build_prompts(tiny.tokenizer, edits, CONTEXTS)
     above = subject_states(tiny.model, map_model(tiny.model), prompts, LAYER).above
     h0 = above.hidden[prompts.bare, prompts.subject_at[prompts.bare]]
-    return prompts, StreamPush(above, prompts.subject_at), h0[:, None]
+    return prompts, StreamIntervention(above, prompts.subject_at), h0[:, None]
 
 
-def block_push(tiny: Any, edits: Sequence[Edit]) -> tuple[EditPrompts, Push, Tensor]:
+def block_intervention(tiny: Any, edits: Sequence[Edit]) -> tuple[EditPrompts, Intervention, Tensor]:
     prompts = build_prompts(tiny.tokenizer, edits, CONTEXTS)
     v0, block = written(tiny.model, map_model(tiny.model), prompts, LAYER)
-    return prompts, BlockPush(block, prompts.subject_at, PLACES), v0
+    return prompts, BlockIntervention(block, prompts.subject_at, PLACES), v0
 
 
-PUSHES: dict[str, Callable[..., tuple[EditPrompts, Push, Tensor]]] = {
-    "stream": stream_push,
-    "block": block_push,
+INTERVENTIONS: dict[str, Callable[..., tuple[EditPrompts, Intervention, Tensor]]] = {
+    "stream": stream_intervention,
+    "block": block_intervention,
 }
 
 
 def search(
-    tiny: Any, edits: Sequence[Edit], settings: ValueSettings, where: str, ease: Ease | None = None
+    tiny: Any, edits: Sequence[Edit], settings: ValueSettings, where: str, sure_targets: SureTargets | None = None
 ) -> list[Value]:
     with frozen(tiny.model):
-        prompts, push, v0 = PUSHES[where](tiny, edits)
-        return optimise_values(prompts, push, v0, settings, ease)
+        prompts, intervention, v0 = INTERVENTIONS[where](tiny, edits)
+        return optimise_values(prompts, intervention, v0, settings, sure_targets)
 
 
 def first(output: Any) -> Tensor:
@@ -61,7 +61,7 @@ def first(output: Any) -> Tensor:
 
 
 def plain_search(
-    tiny: Any, edit: Edit, settings: ValueSettings, where: str, ease: Ease | None = None
+    tiny: Any, edit: Edit, settings: ValueSettings, where: str, sure_targets: SureTargets | None = None
 ) -> tuple[Tensor, list[float]]:
     model, tokenizer, found = tiny.model, tiny.tokenizer, map_model(tiny.model)
     modules = (
@@ -79,7 +79,7 @@ def plain_search(
     alone = tokenizer(edit.subject)["input_ids"]
 
     def log_probs(ids: list[int], at: int, deltas: Sequence[Tensor]) -> Tensor:
-        def push(delta: Tensor) -> Any:
+        def intervention(delta: Tensor) -> Any:
             def hook(_module: nn.Module, _args: object, output: Any) -> Any:
                 pushed = first(output).clone()
                 pushed[0, at] = pushed[0, at] + delta
@@ -89,7 +89,7 @@ def plain_search(
 
         with ExitStack() as stack:
             for module, delta in zip(modules, deltas, strict=True):
-                stack.callback(module.register_forward_hook(push(delta)).remove)
+                stack.callback(module.register_forward_hook(intervention(delta)).remove)
             result: Tensor = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(dim=-1)
             return result
 
@@ -121,10 +121,10 @@ def plain_search(
         in_a_row = in_a_row + 1 if sure else 0
         if loss < settings.v_stop_loss or in_a_row == settings.prob_cutoff:
             break
-        if ease is not None:
-            if sure and kl <= ease.kl:
+        if sure_targets is not None:
+            if sure and kl <= sure_targets.kl:
                 break
-            factor = ease.nll_factor if sure else 1.0
+            factor = sure_targets.nll_factor if sure else 1.0
         if step == settings.v_num_grad_steps - 1:
             break
         optimiser.zero_grad()
@@ -137,7 +137,7 @@ def plain_search(
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
-@pytest.mark.parametrize("where", PUSHES)
+@pytest.mark.parametrize("where", INTERVENTIONS)
 def test_it_is_the_search_through_the_whole_model(tiny: Any, edit: Edit, where: str, kind: str) -> None:
     (value,) = search(tiny, [edit], SETTINGS[kind], where)
     delta, losses = plain_search(tiny, edit, SETTINGS[kind], where)
@@ -145,7 +145,7 @@ def test_it_is_the_search_through_the_whole_model(tiny: Any, edit: Edit, where: 
     torch.testing.assert_close(value.delta, delta, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("where", PUSHES)
+@pytest.mark.parametrize("where", INTERVENTIONS)
 def test_edits_searched_side_by_side_end_each_where_it_would_alone(
     tiny: Any, edits: tuple[Edit, ...], near: Edit, where: str
 ) -> None:
@@ -192,16 +192,16 @@ def test_a_step_at_which_the_target_is_not_most_probable_begins_the_count_anew(
 
 def test_once_the_target_is_most_probable_the_likelihood_counts_a_tenth(tiny: Any, near: Edit) -> None:
     settings = EASY.model_copy(update={"v_stop_loss": 0, "v_num_grad_steps": 25, "v_lr": 0.3})
-    (eased,) = search(tiny, [near], settings, "block", EASE)
+    (eased,) = search(tiny, [near], settings, "block", SURE)
     (plain,) = search(tiny, [near], settings, "block")
-    _, losses = plain_search(tiny, near, settings, "block", EASE)
+    _, losses = plain_search(tiny, near, settings, "block", SURE)
     assert eased.losses == pytest.approx(losses, abs=1e-4)
     assert eased.losses != pytest.approx(plain.losses[: len(eased.losses)], abs=1e-2)
 
 
 def test_it_ends_once_the_target_is_most_probable_and_the_rest_hardly_moved(gpt2: Any, near: Edit) -> None:
     settings = EASY.model_copy(update={"v_stop_loss": 0, "kl_factor": 1e-6})
-    (eased,) = search(gpt2, [near], settings, "block", EASE)
+    (eased,) = search(gpt2, [near], settings, "block", SURE)
     (sure,) = search(gpt2, [near], settings.model_copy(update={"prob_cutoff": 1}), "block")
     assert len(eased.losses) == len(sure.losses) < settings.v_num_grad_steps
 
@@ -212,16 +212,16 @@ def test_what_attention_writes_is_read_by_the_mlp_of_a_block_unless_they_stand_s
     def moves(architecture: str) -> bool:
         tiny = build(architecture)
         found = map_model(tiny.model)
-        prompts, push, v0 = block_push(tiny, [edit])
+        prompts, intervention, v0 = block_intervention(tiny, [edit])
         deltas = torch.zeros(len(prompts.subject_at), *v0.shape[1:])
         keys: list[Tensor] = []
         hook = found.module(LAYER, "mlp_out").register_forward_pre_hook(
             lambda _module, args: keys.append(args[0][0, prompts.subject_at[0]])
         )
-        push.logits(deltas, prompts.rows, prompts.positions)
+        intervention.logits(deltas, prompts.rows, prompts.positions)
         deltas[:, PLACES.index("attn_out")] = 1.0
         deltas[:, PLACES.index("attn_out"), 0] = -3.0
-        push.logits(deltas, prompts.rows, prompts.positions)
+        intervention.logits(deltas, prompts.rows, prompts.positions)
         hook.remove()
         return not torch.equal(keys[0], keys[1])
 

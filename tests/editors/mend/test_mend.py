@@ -24,7 +24,7 @@ from stability.editors.mend.steps.training import (
     write_hypernetwork,
 )
 from stability.editors.steps.selection import select
-from stability.editors.steps.teacher_forcing import state_edits
+from stability.editors.steps.teacher_forcing import teacher_forced_edits
 from stability.errors import EditorError
 from stability.models import Snapshot, map_model
 
@@ -168,7 +168,7 @@ def test_its_first_layer_can_leave_the_start(gpt2: Any) -> None:
     """A rectifier whose gradient at 0 is 0 would keep it there for ever."""
     (matrix,) = select(map_model(gpt2.model), [1], ["mlp_out"])
     network = Hypernetwork([matrix], 4, 0.1, torch.Generator().manual_seed(0))
-    stated = state_edits(gpt2.tokenizer, [Edit("a", "{} plays the", "Anna", "oboe")])
+    stated = teacher_forced_edits(gpt2.tokenizer, [Edit("a", "{} plays the", "Anna", "oboe")])
     factors, _ = capture(gpt2.model, map_model(gpt2.model), [matrix], stated)
     network.change(matrix.name, factors[matrix.name]).product().square().sum().backward()
     assert network.layers[0][0].u.grad.abs().max() > 0
@@ -182,7 +182,7 @@ def test_inputs_are_normalised_by_what_the_training_edits_have(gpt2: Any, settin
     network.normalise_by(statistics(gpt2.model, gpt2.tokenizer, [matrix], edits, batch_size=5))
     tokens = []
     for edit in edits:
-        one, _ = capture(gpt2.model, found, [matrix], state_edits(gpt2.tokenizer, [edit]))
+        one, _ = capture(gpt2.model, found, [matrix], teacher_forced_edits(gpt2.tokenizer, [edit]))
         factors = one[matrix.name]
         tokens.append(torch.cat([factors.x, factors.delta], dim=-1)[factors.kept].double().numpy())
     every = np.concatenate(tokens)  # [tokens, d_in + d_out]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from stability.errors import EditorError, SettingsError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FIRST = ("model", "tok", "requests", "hparams")
 # In place, and without copies of old weights: the harness keeps its own.
@@ -74,6 +75,8 @@ def edited_model(returned: Any, given: nn.Module, called: str) -> nn.Module:
     Raises:
         EditorError: there is no model in it.
     """
+    from torch import nn
+
     found = returned[0] if isinstance(returned, (tuple, list)) and returned else returned
     if found is None:
         return given

@@ -8,9 +8,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -19,22 +18,24 @@ from pydantic import (
     computed_field,
     field_validator,
 )
-from torch import nn
 
 from stability.data.edits import Edit
-from stability.editors.adapters.steps.calling import edited_model, keyword_arguments
+from stability.editors.adapters.steps.calling import keyword_arguments
 from stability.editors.adapters.steps.hyperparameters import (
     hyperparameter_class,
     load_hyperparameters,
     read_values,
     settings_file,
 )
-from stability.editors.adapters.steps.system import System
-from stability.editors.adapters.steps.tuples import returning_tuples
 from stability.editors.plugin.protocol import BuiltIn, EditorSettings
-from stability.editors.plugin.store import Store
 from stability.errors import EditorError, StabilityError, with_type
-from stability.models import map_model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stability.editors.adapters.steps.system import System
+    from stability.editors.plugin.store import Store
+    from stability.models import Tokenizer
 
 
 def _as_tuple(value: object) -> object:
@@ -87,6 +88,8 @@ class ForeignSettings(EditorSettings):
 
     def system(self) -> System:
         """The system, with nothing of it imported yet."""
+        from stability.editors.adapters.steps.system import System
+
         return System(self.names(), self.path, self.cwd)
 
 
@@ -128,8 +131,10 @@ class ForeignEditor(BuiltIn):
     def keep(self, returned: Any) -> None:
         """Take what the next call needs from what this one returned."""
 
-    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+    def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
         """Make the system's own tokenizer, and let it work where the model is."""
+        from stability.models import map_model
+
         self._blocks = map_model(model).blocks
         self._tokenizer = copy.deepcopy(tokenizer)
         self._tokenizer.padding_side = self.padding_side()
@@ -139,8 +144,10 @@ class ForeignEditor(BuiltIn):
             device = next(model.parameters()).device
             self.hparams.device = device.type if device.index is None else device.index
 
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
         """Call the system, and leave the model in eval mode, its cache as it was, without gradients."""
+        from stability.editors.adapters.steps.calling import edited_model
+
         arguments = keyword_arguments(self.function, self.called, self.settings.arguments, self.held)
         config = getattr(model, "config", None)
         use_cache = getattr(config, "use_cache", None)
@@ -174,6 +181,10 @@ class ForeignEditor(BuiltIn):
         Raises:
             EditorError: naming the adapter, the function, what it was doing, what it raised and where.
         """
+        import torch
+
+        from stability.editors.adapters.steps.tuples import returning_tuples
+
         try:
             with (
                 self.system.active(),

@@ -7,12 +7,14 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from stability.editors.adapters.steps.system import System
 from stability.errors import SettingsError, with_type
+
+if TYPE_CHECKING:
+    from stability.editors.adapters.steps.system import System
 
 
 def settings_file(path: str, cwd: str | None) -> Path:

@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stability.editors.locate.steps.covariance import CovarianceSettings, stored_second_moments
+from stability.editors.locate.steps.covariance import stored_second_moments
+from stability.editors.locate.steps.settings import CovarianceSettings
 from stability.editors.plugin.store import Store
-from stability.models import map_model
+from stability.models import Tokenizer, map_model
 
 
 def projections(
     model: nn.Module,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     layers: Sequence[int],
     threshold: float,
     covariance: CovarianceSettings,
@@ -31,7 +32,11 @@ def projections(
 
 
 def projections_by(
-    project: Callable[..., Tensor], model: nn.Module, tokenizer: Any, layers: Sequence[int], hparams: Any
+    project: Callable[..., Tensor],
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    layers: Sequence[int],
+    hparams: Any,
 ) -> Tensor:
     """P of each layer by the system's own `get_project(model, tok, layer, hparams)`."""
     return torch.stack([project(model, tokenizer, layer, hparams).float().cpu() for layer in layers])

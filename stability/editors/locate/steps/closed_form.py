@@ -1,4 +1,4 @@
-"""The closed form that MEMIT, EMMET, ENCORE, AlphaEdit and PMET share, and what it is solved in."""
+"""The changes in closed form: ROME's of rank one, and the one that MEMIT and its successors share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from stability.errors import EditorError
 
 
-class Metric(Protocol):
+class KeySolver(Protocol):
     """A symmetric positive semidefinite S [d_key, d_key]: the inverse of what a change of W is charged by."""
 
     def solve(self, keys: Tensor) -> Tensor:
@@ -44,3 +44,8 @@ def closed_form_change(residuals: Tensor, keys: Tensor, solved: Tensor, slack: f
             "the change miss its values a little (emmet: emmet_lambda above 0)"
         )
     return residuals.to(solved).T @ torch.cholesky_solve(solved, factor)
+
+
+def rank_one_change(key: Tensor, direction: Tensor, residual: Tensor) -> Tensor:
+    """The Δ [d_out, d_in] along `direction` [d_in] that gives Δk = `residual` [d_out] at `key` [d_in]."""
+    return torch.outer(residual, direction) / (direction @ key)

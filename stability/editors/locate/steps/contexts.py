@@ -1,21 +1,21 @@
-"""Short texts to stand before an edit's prompt, so that what is learnt does not hang on a bare beginning."""
+"""Short texts to stand before an edit's prompt, so that the edit holds in running text as well."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
 
 from stability.errors import EditorError
+from stability.models import Tokenizer
 
 TOP_K = 5
 
 
 @torch.no_grad()
 def sample_contexts(
-    model: nn.Module, tokenizer: Any, lengths: Sequence[tuple[int, int]], generator: torch.Generator
+    model: nn.Module, tokenizer: Tokenizer, lengths: Sequence[tuple[int, int]], generator: torch.Generator
 ) -> tuple[str, ...]:
     """Contexts that the model itself writes: for each (length, count), `count` texts of `length` tokens.
 

@@ -9,16 +9,16 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from stability.data.documents import load_documents
-from stability.editors.plugin.protocol import EditorSettings
+from stability.editors.locate.steps.settings import CovarianceSettings
 from stability.editors.plugin.store import Store
 from stability.errors import EditorError
 from stability.models import (
     ModelMap,
     TokenizedText,
+    Tokenizer,
     context_length,
     pad_right,
     tensors_fingerprint,
@@ -30,16 +30,6 @@ from stability.models.early_exit import end_forward, may_end_early
 log = logging.getLogger(__name__)
 
 BATCH_TOKENS = 4096
-
-
-class CovarianceSettings(EditorSettings):
-    """Settings of the covariance; names as in the published configurations where those have one."""
-
-    mom2_adjustment: bool = True  # false takes the identity in place of C
-    mom2_dataset: str = "wikitext"
-    mom2_path: str | None = None  # a text file, in place of a named source
-    mom2_n_tokens: int = Field(100_000, ge=2)
-    mom2_ridge: float = Field(0.0, ge=0)  # added to C's diagonal, in multiples of the diagonal's mean
 
 
 def second_moments(
@@ -89,7 +79,7 @@ def _batches(text: TokenizedText) -> Iterator[tuple[Tensor, Tensor]]:
 def stored_second_moments(
     model: nn.Module,
     found: ModelMap,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     layers: Sequence[int],
     settings: CovarianceSettings,
     store: Store,
@@ -137,7 +127,7 @@ def _key(model: nn.Module, found: ModelMap, text: TokenizedText, layer: int) -> 
     }
 
 
-class KeyMetric:
+class CovarianceSolver:
     """A second moment with its ridge, factored once: C⁻¹k costs two triangular solves.
 
     With `weight` and `shift` it is weight·(C + ridge) + shift·I that is factored.

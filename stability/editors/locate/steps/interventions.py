@@ -13,14 +13,14 @@ from stability.models import Continuation
 from stability.record.schema import MatrixKind
 
 
-class Push(Protocol):
+class Intervention(Protocol):
     """A forward pass with δ added at the subject's last token of every row, at one place or several."""
 
     @property
     def hidden(self) -> Tensor:
         """The residual stream that the pass starts from, [rows, tokens, d]."""
 
-    def only(self, rows: Tensor) -> Push:
+    def only(self, rows: Tensor) -> Intervention:
         """The same with these rows alone."""
 
     def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ class Push(Protocol):
 
 
 @dataclass(frozen=True)
-class StreamPush:
+class StreamIntervention:
     """One place: the residual stream where a continuation stands, after the block whose MLP is to be edited.
 
     The MLP's output is added to that stream, so this is the same as adding δ to what the MLP writes.
@@ -42,9 +42,9 @@ class StreamPush:
         """The stream after the block."""
         return self.above.hidden
 
-    def only(self, rows: Tensor) -> StreamPush:
+    def only(self, rows: Tensor) -> StreamIntervention:
         """The same with these rows alone."""
-        return StreamPush(self.above.only(rows), self.subject_at[rows])
+        return StreamIntervention(self.above.only(rows), self.subject_at[rows])
 
     def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """Only the blocks above are run."""
@@ -53,7 +53,7 @@ class StreamPush:
 
 
 @dataclass(frozen=True)
-class BlockPush:
+class BlockIntervention:
     """Several places: the outputs of some matrices of the first block of a continuation, in the order named.
 
     What is added to the attention's output is read by the MLP of the same block, unless the two stand side by
@@ -69,9 +69,9 @@ class BlockPush:
         """The stream before the block."""
         return self.above.hidden
 
-    def only(self, rows: Tensor) -> BlockPush:
+    def only(self, rows: Tensor) -> BlockIntervention:
         """The same with these rows alone."""
-        return BlockPush(self.above.only(rows), self.subject_at[rows], self.kinds)
+        return BlockIntervention(self.above.only(rows), self.subject_at[rows], self.kinds)
 
     def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """The block and those above it are run."""

@@ -43,7 +43,7 @@ def subject_states(model: nn.Module, found: ModelMap, prompts: EditPrompts, laye
 
 
 @dataclass(frozen=True)
-class Reading:
+class SubjectReading:
     """At the subject's last token: keys of one block in every row, and what a later block then gives.
 
     `value` is what the later block's MLP writes, `stream` the residual stream after that block; both are read
@@ -56,7 +56,9 @@ class Reading:
 
 
 @torch.no_grad()
-def read_subjects(model: nn.Module, found: ModelMap, prompts: EditPrompts, layer: int, top: int) -> Reading:
+def read_subjects(
+    model: nn.Module, found: ModelMap, prompts: EditPrompts, layer: int, top: int
+) -> SubjectReading:
     """The keys in block `layer` and the states in block `top`, not below it; no block above is run."""
     seen: dict[str, Tensor] = {}
 
@@ -85,7 +87,7 @@ def read_subjects(model: nn.Module, found: ModelMap, prompts: EditPrompts, layer
     finally:
         for hook in hooks:
             hook.remove()
-    return Reading(seen["keys"], seen["value"], seen["stream"])
+    return SubjectReading(seen["keys"], seen["value"], seen["stream"])
 
 
 def averaged_keys(keys: Tensor, contexts: int) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from stability.editors.locate.steps.closed_form import Metric
+from stability.editors.locate.steps.closed_form import KeySolver
 
 MOST = 2  # times d_key keys are kept as they are; more are replaced by d_key others with the same Σ k kᵀ
 
@@ -19,13 +19,13 @@ class PastKeys:
     key extends the factor.
     """
 
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
+    def __init__(self, solver: KeySolver) -> None:
+        self._solver = solver
         self._kept: dict[str, Tensor] = {}  # keys and solved [m, d_key], factor [m, m]; empty at first
 
     def solve(self, keys: Tensor) -> Tensor:
-        """Keys [n, d_key] in the metric, float64."""
-        solved = self._metric.solve(keys)
+        """Keys [n, d_key] solved for, float64."""
+        solved = self._solver.solve(keys)
         if not self._kept:
             return solved
         past = self._on(solved.device)
@@ -34,7 +34,7 @@ class PastKeys:
 
     def add(self, keys: Tensor) -> None:
         """Remember keys, [n, d_key]."""
-        solved = self._metric.solve(keys)
+        solved = self._solver.solve(keys)
         keys = keys.to(solved)
         if not self._kept:
             self._kept = {"keys": keys, "solved": solved, "factor": _factor(keys, solved)}
@@ -43,7 +43,7 @@ class PastKeys:
         if len(past["keys"]) + len(keys) > MOST * keys.shape[1]:
             every = torch.cat([past["keys"], keys])
             keys = torch.linalg.qr(every, mode="r").R  # RᵀR = Σ k kᵀ
-            solved = self._metric.solve(keys)
+            solved = self._solver.solve(keys)
             self._kept = {"keys": keys, "solved": solved, "factor": _factor(keys, solved)}
             return
         side = torch.linalg.solve_triangular(past["factor"], past["keys"] @ solved.T, upper=False)  # [m, n]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from stability.data.edits import Edit
-from stability.models import encode, pad_id, pad_right, subject_last_index
+from stability.models import Tokenizer, encode, pad_id, pad_right, subject_last_index
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class EditPrompts:
 
 
 def build_prompts(
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     edits: Edit | Sequence[Edit],
     contexts: Sequence[str],
     device: torch.device | str = "cpu",

@@ -6,28 +6,15 @@ import logging
 from dataclasses import dataclass
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from stability.editors.locate.steps.interventions import Push, StreamPush
+from stability.editors.locate.steps.interventions import Intervention, StreamIntervention
 from stability.editors.locate.steps.prompts import EditPrompts
-from stability.editors.plugin.protocol import EditorSettings
+from stability.editors.locate.steps.settings import ValueSettings
 from stability.models import Continuation
 
 log = logging.getLogger(__name__)
-
-
-class ValueSettings(EditorSettings):
-    """Settings of the search for v*; names as in the published configurations of ROME, MEMIT and ENCORE."""
-
-    v_num_grad_steps: int = Field(20, ge=1)  # evaluations of the loss; the last is not followed by an update
-    v_lr: float = Field(0.5, gt=0)
-    v_weight_decay: float = Field(0.5, ge=0)
-    v_stop_loss: float = Field(0.05, ge=0)
-    clamp_norm_factor: float = Field(4.0, gt=0)
-    kl_factor: float = Field(0.0625, ge=0)
-    prob_cutoff: int | None = Field(None, ge=1)  # most-probable early stopping: after so many steps in a row
 
 
 @dataclass(frozen=True)
@@ -42,7 +29,21 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Ease:
+class TargetValues:
+    """What was found for each edit: what the last layer's MLP writes at its subject, and what it should."""
+
+    before: Tensor  # [edits, d]: what `reached` reads of the unedited model
+    v0: Tensor  # [edits, d]
+    value: Tensor  # [edits, d]: v*
+
+    @property
+    def target(self) -> Tensor:
+        """Z, [edits, d]."""
+        return self.before + self.value - self.v0
+
+
+@dataclass(frozen=True)
+class SureTargets:
     """PMET's rule: after a step at which every target token is the most probable, the likelihood counts only
     `nll_factor` times in the next; the search ends there once the KL term is at most `kl`."""
 
@@ -52,13 +53,17 @@ class Ease:
 
 def optimise_value(prompts: EditPrompts, above: Continuation, v0: Tensor, settings: ValueSettings) -> Value:
     """`optimise_values` for one edit, with δ added where `above` stands; `v0` is [d]."""
-    push = StreamPush(above, prompts.subject_at)
-    (value,) = optimise_values(prompts, push, v0[None, None], settings)
+    intervention = StreamIntervention(above, prompts.subject_at)
+    (value,) = optimise_values(prompts, intervention, v0[None, None], settings)
     return Value(value.delta[0], value.losses)
 
 
 def optimise_values(
-    prompts: EditPrompts, push: Push, v0: Tensor, settings: ValueSettings, ease: Ease | None = None
+    prompts: EditPrompts,
+    intervention: Intervention,
+    v0: Tensor,
+    settings: ValueSettings,
+    rule: SureTargets | None = None,
 ) -> list[Value]:
     """For each edit find the δ which, added at its subject's last token, makes its target probable.
 
@@ -73,20 +78,20 @@ def optimise_values(
     Edits are searched side by side, each with a δ, a loss and an end of its own: the result is that of each
     alone.
     """
-    precise = torch.promote_types(push.hidden.dtype, torch.float32)
+    precise = torch.promote_types(intervention.hidden.dtype, torch.float32)
     size = v0.to(precise).norm(dim=-1)  # [edits, places]
     delta = torch.zeros_like(v0, dtype=precise, requires_grad=True)  # [edits, places, d]
     optimiser = torch.optim.Adam([delta], lr=settings.v_lr)
     found = torch.zeros_like(delta)
     losses: list[list[float]] = [[] for _ in range(len(v0))]
     running = torch.arange(len(v0), device=v0.device)
-    trial = _Trial(prompts, push, None)
+    search = _Search(prompts, intervention, None)
     sure_steps = torch.zeros_like(running)  # in a row
     nll_factor = torch.ones(len(v0), dtype=precise, device=v0.device)
     for step in range(settings.v_num_grad_steps):
         with torch.enable_grad():
             shift = delta[running]  # [running, places, d]
-            nll, kl, sure, trial = trial.run(shift)
+            nll, kl, sure, search = search.run(shift)
             decay = (shift.norm(dim=-1) / size[running] ** 2).sum(dim=-1)
             kl_term = settings.kl_factor * kl
             loss = nll_factor[running] * nll + kl_term + settings.v_weight_decay * decay  # [running]
@@ -97,9 +102,9 @@ def optimise_values(
         done = loss.detach() < settings.v_stop_loss
         if settings.prob_cutoff is not None:
             done |= sure_steps[running] >= settings.prob_cutoff
-        if ease is not None:
-            done |= sure & (kl_term.detach() <= ease.kl)
-            nll_factor[running] = torch.where(sure, ease.nll_factor, 1.0).to(precise)
+        if rule is not None:
+            done |= sure & (kl_term.detach() <= rule.kl)
+            nll_factor[running] = torch.where(sure, rule.nll_factor, 1.0).to(precise)
         if done.all() or step == settings.v_num_grad_steps - 1:
             break
         optimiser.zero_grad()
@@ -110,7 +115,7 @@ def optimise_values(
             length = delta.norm(dim=-1)
             delta.mul_(torch.where(length > longest, longest / length, 1.0)[..., None])
         if done.any():
-            trial = trial.only((~done).nonzero().flatten())
+            search = search.only((~done).nonzero().flatten())
             running = running[~done]
     for one in losses:
         log.debug("v*: loss %.4f after %d steps", one[-1], len(one) - 1)
@@ -118,21 +123,21 @@ def optimise_values(
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """The edits that are still searched, and the unedited model's word after each subject alone."""
+class _Search:
+    """The edits still searched, and what the unedited model predicts after each subject alone."""
 
     prompts: EditPrompts
-    push: Push
+    intervention: Intervention
     unedited: Tensor | None  # [edits, vocabulary], log-probabilities; None before the first run
 
-    def run(self, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, _Trial]:
+    def run(self, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, _Search]:
         """Mean negative log-likelihood and KL of each edit with δ = `shift`, [edits, places, d]; whether all
-        of its target tokens are the most probable; and the trial from then on. The first δ must be 0."""
+        of its target tokens are the most probable; and the search as it goes on. The first δ must be 0."""
         prompts, edits = self.prompts, self.prompts.edits
         device, dtype = shift.device, shift.dtype
         rows = torch.cat([prompts.rows, prompts.alone])  # [targets + edits]
         positions = torch.cat([prompts.positions, prompts.subject_at[prompts.alone]])
-        logits = self.push.logits(shift[prompts.owner.to(device)], rows, positions)
+        logits = self.intervention.logits(shift[prompts.owner.to(device)], rows, positions)
         log_probs = logits.to(device, dtype).log_softmax(dim=-1)  # [targets + edits, vocabulary]
         said, after = log_probs[:-edits], log_probs[-edits:]
         unedited = after.detach() if self.unedited is None else self.unedited
@@ -143,10 +148,12 @@ class _Trial:
         mean = mine.to(dtype) @ nll / mine.sum(dim=-1)
         kl = functional.kl_div(unedited, after, log_target=True, reduction="none").sum(dim=-1)
         sure = (~mine | (said.argmax(dim=-1) == targets)).all(dim=-1)
-        return mean, kl, sure, _Trial(prompts, self.push, unedited)
+        return mean, kl, sure, _Search(prompts, self.intervention, unedited)
 
-    def only(self, edits: Tensor) -> _Trial:
+    def only(self, edits: Tensor) -> _Search:
         """Go on with some of the edits."""
         edits = edits.to(self.prompts.subject_at.device)
         unedited = None if self.unedited is None else self.unedited[edits.to(self.unedited.device)]
-        return _Trial(self.prompts.only(edits), self.push.only(self.prompts.rows_of(edits)), unedited)
+        return _Search(
+            self.prompts.only(edits), self.intervention.only(self.prompts.rows_of(edits)), unedited
+        )

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stability.editors.steps.teacher_forcing import Statements, at_least_float
+from stability.editors.steps.teacher_forcing import TeacherForced, at_least_float
 from stability.models import ModelMap
 from stability.record.schema import Matrix
 
 
 @dataclass(frozen=True)
-class Factors:
+class GradientFactors:
     """For a matrix W, each edit and each of its tokens: a vector x of W's inputs and a δ of its outputs.
 
     As captured, x is the input, δ = ∂L/∂(Wx), and ∂L/∂W = Σ δ xᵀ. Tokens that are not `kept` do not count.
@@ -32,8 +32,8 @@ class Factors:
 
 
 def capture(
-    model: nn.Module, found: ModelMap, matrices: Sequence[Matrix], stated: Statements
-) -> tuple[dict[str, Factors], Tensor]:
+    model: nn.Module, found: ModelMap, matrices: Sequence[Matrix], stated: TeacherForced
+) -> tuple[dict[str, GradientFactors], Tensor]:
     """The gradient's factors, float32 or wider, by the matrix's name; and each loss, [statements].
 
     L is the sum over statements of the mean negative log-likelihood of their target tokens, so that a
@@ -60,19 +60,19 @@ def capture(
     factors = {}
     for name, gradient in zip(probes, gradients, strict=True):
         x, delta = at_least_float(inputs[name]), at_least_float(gradient)
-        factors[name] = Factors(x, delta, kept=(x != 0).any(dim=-1) & (delta != 0).any(dim=-1))
+        factors[name] = GradientFactors(x, delta, kept=(x != 0).any(dim=-1) & (delta != 0).any(dim=-1))
     return factors, losses.detach()
 
 
 @contextmanager
-def added(found: ModelMap, changes: Mapping[Matrix, Factors]) -> Iterator[None]:
+def added(found: ModelMap, changes: Mapping[Matrix, GradientFactors]) -> Iterator[None]:
     """While open, row i of the model's input runs with W + Σ δ xᵀ over the tokens of edit i.
 
     Every row has weights of its own, and none is ever written out. Where a token is not kept, its x and δ
     have to be zero.
     """
 
-    def add(change: Factors) -> Any:
+    def add(change: GradientFactors) -> Any:
         def hook(_module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
             shares = args[0].to(change.x) @ change.x.mT  # [rows, tokens, tokens of the edit]
             changed: Tensor = output + (shares @ change.delta).to(output)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from stability.editors.mend.steps.gradient_factors import Factors
+from stability.editors.mend.steps.gradient_factors import GradientFactors
 from stability.record.schema import Matrix
 
 NARROWEST = 0.1
@@ -87,7 +87,7 @@ class Hypernetwork(nn.Module):
             self.get_buffer(f"mean_{number}").copy_(moments.mean)
             self.get_buffer(f"std_{number}").copy_(torch.where(deviation > 0, deviation, 1.0))
 
-    def change(self, name: str, factors: Factors) -> Factors:
+    def change(self, name: str, factors: GradientFactors) -> GradientFactors:
         """The factors of the change of a matrix: x̃ and -α δ̃ where tokens are kept, zeros elsewhere."""
         number, shape, place = self.places[name]
         joined = torch.cat([factors.x, factors.delta], dim=-1)[factors.kept]  # [kept, d_in + d_out]
@@ -97,7 +97,7 @@ class Hypernetwork(nn.Module):
         for layer in layers:
             z = layer(z, place)
         x, delta = z.tensor_split([factors.x.shape[-1]], dim=-1)
-        return Factors(
+        return GradientFactors(
             x=_spread(x, factors.kept),
             delta=_spread(-self.log_rates[number].exp() * delta, factors.kept),
             kept=factors.kept,

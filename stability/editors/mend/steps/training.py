@@ -19,22 +19,27 @@ from typing import Any
 
 import torch
 import yaml
-from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stability.data.documents import load_documents
 from stability.data.edits import Edit, load_edits
-from stability.editors.mend.steps.gradient_factors import Factors, added, capture
+from stability.editors.mend.steps.gradient_factors import GradientFactors, added, capture
 from stability.editors.mend.steps.hypernetwork import Hypernetwork, Moments
-from stability.editors.plugin.protocol import EditorSettings, Layers
-from stability.editors.steps.selection import Matrices, select
-from stability.editors.steps.teacher_forcing import Statements, at_least_float, state, state_edits
+from stability.editors.mend.steps.settings import MendTrainingSettings
+from stability.editors.steps.selection import select
+from stability.editors.steps.teacher_forcing import (
+    TeacherForced,
+    at_least_float,
+    teacher_forced,
+    teacher_forced_edits,
+)
 from stability.errors import EditorError, StabilityError, UsageError
 from stability.models import (
     ModelMap,
     TokenizedText,
+    Tokenizer,
     context_length,
     load_model,
     map_model,
@@ -51,35 +56,8 @@ log = logging.getLogger(__name__)
 REPORTED = 50  # steps between lines of progress
 
 
-class MendTrainingSettings(EditorSettings):
-    """What a hypernetwork is and how it is trained; names as in the published configurations."""
-
-    layers: Layers
-    matrices: Matrices | None = None  # not named: all of the MLP
-    rank: int = Field(1920, ge=1)
-    edit_lr: float = Field(1e-4, gt=0)  # α at the start
-    lr: float = Field(1e-6, gt=0)
-    lr_lr: float = Field(1e-4, gt=0)  # of log α
-    final_rate: float = Field(1.0, ge=0, le=1)  # both rates fall to this share of themselves, linearly
-    cedit: float = Field(0.1, gt=0)
-    cloc: float = Field(1.0, ge=0)
-    grad_clip: float = Field(100.0, gt=0)
-    num_steps: int = Field(100_000, ge=1)
-    batch_size: int = Field(10, ge=1)  # edits in a step, each made for itself
-    sequence: int = Field(1, ge=1)  # steps until the model that is edited is the unedited one again
-    seed: int = Field(0, ge=0)
-
-    train_edits: str = "zsre"
-    train_edits_path: str | None = None  # a file, in place of a named source
-    train_edits_count: int = Field(1000, ge=1)
-    locality_dataset: str = "wikitext"
-    locality_path: str | None = None  # a text file, in place of a named source
-    locality_tokens: int = Field(100_000, ge=2)
-    locality_window: int = Field(128, ge=2)  # tokens; one window is read after each edit
-
-
 def training_material(
-    model: nn.Module, tokenizer: Any, settings: MendTrainingSettings
+    model: nn.Module, tokenizer: Tokenizer, settings: MendTrainingSettings
 ) -> tuple[tuple[Edit, ...], TokenizedText]:
     """The edits and the text that the settings name.
 
@@ -101,7 +79,7 @@ def training_material(
 
 def train_mend(
     model: nn.Module,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     edits: Sequence[Edit],
     text: TokenizedText,
     settings: MendTrainingSettings,
@@ -138,7 +116,7 @@ def train_mend(
             batch = [edits[index] for index in next(chosen)]
             windows = [text.documents[index] for index in next(read)]
             asked = _asked(tokenizer, batch, generator, found.device)
-            factors, _ = capture(model, found, matrices, state_edits(tokenizer, batch, found.device))
+            factors, _ = capture(model, found, matrices, teacher_forced_edits(tokenizer, batch, found.device))
             changes = {matrix: network.change(matrix.name, factors[matrix.name]) for matrix in matrices}
             edit_loss, locality_loss = _losses(model, found, changes, asked, windows)
             loss = settings.cedit * edit_loss + settings.cloc * locality_loss
@@ -167,13 +145,13 @@ def train_mend(
 
 
 def statistics(
-    model: nn.Module, tokenizer: Any, matrices: Sequence[Matrix], edits: Sequence[Edit], batch_size: int
+    model: nn.Module, tokenizer: Tokenizer, matrices: Sequence[Matrix], edits: Sequence[Edit], batch_size: int
 ) -> dict[str, Moments]:
     """Mean and deviation of [x; δ] for each matrix over all kept tokens of the edits, each [d_in + d_out]."""
     found = map_model(model)
     moments = {matrix.name: Moments(matrix.d_in + matrix.d_out, found.device) for matrix in matrices}
     for first in range(0, len(edits), batch_size):
-        stated = state_edits(tokenizer, edits[first : first + batch_size], found.device)
+        stated = teacher_forced_edits(tokenizer, edits[first : first + batch_size], found.device)
         for name, one in capture(model, found, matrices, stated)[0].items():
             moments[name].add(torch.cat([one.x, one.delta], dim=-1)[one.kept].to(found.device))
     return moments
@@ -182,8 +160,8 @@ def statistics(
 def _losses(
     model: nn.Module,
     found: ModelMap,
-    changes: dict[Matrix, Factors],
-    asked: Statements,
+    changes: dict[Matrix, GradientFactors],
+    asked: TeacherForced,
     windows: Sequence[Tensor],
 ) -> tuple[Tensor, Tensor]:
     """L_edit on what is asked of each edit, and L_loc on one window for each, the edits made."""
@@ -218,24 +196,24 @@ def _put_back(found: ModelMap, matrices: Sequence[Matrix]) -> Iterator[Callable[
         put_back()
 
 
-def _keep_first(found: ModelMap, changes: dict[Matrix, Factors]) -> None:
+def _keep_first(found: ModelMap, changes: dict[Matrix, GradientFactors]) -> None:
     """Make the first edit of a step for good."""
     for matrix, change in changes.items():
         weight = found.weight(matrix)
-        first = Factors(change.x[:1].detach(), change.delta[:1].detach(), change.kept[:1])
+        first = GradientFactors(change.x[:1].detach(), change.delta[:1].detach(), change.kept[:1])
         weight += first.product().to(weight)
 
 
 def _asked(
-    tokenizer: Any, edits: Sequence[Edit], generator: torch.Generator, device: torch.device
-) -> Statements:
+    tokenizer: Tokenizer, edits: Sequence[Edit], generator: torch.Generator, device: torch.device
+) -> TeacherForced:
     """For each edit one of its prompts: its own or a paraphrase, all as likely."""
     asked = []
     for edit in edits:
         prompts = (edit.filled, *edit.paraphrase_prompts)
         index = int(torch.randint(len(prompts), (), generator=generator))
         asked.append((prompts[index], edit.target))
-    return state(tokenizer, asked, device)
+    return teacher_forced(tokenizer, asked, device)
 
 
 def _drawn(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:

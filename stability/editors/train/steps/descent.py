@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
-from stability.editors.plugin.protocol import EditorSettings
+from stability.editors.steps.teacher_forcing import at_least_float
+from stability.editors.train.steps.settings import DescentSettings
 from stability.errors import EditorError
+from stability.models import pad_right
 
 log = logging.getLogger(__name__)
-
-
-class DescentSettings(EditorSettings):
-    """Settings of an optimiser over all weights; `betas` are those of adamw and adam."""
-
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    lr: float = Field(1e-5, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
-    max_grad_norm: float | None = Field(None, gt=0)
-    num_steps: int = Field(1, ge=1)
 
 
 class Descent:
@@ -101,3 +92,15 @@ class Descent:
             return torch.optim.SGD(weights, **common)
         kind = torch.optim.AdamW if self._settings.optimizer == "adamw" else torch.optim.Adam
         return kind(weights, betas=self._settings.betas, **common)
+
+
+def next_token_loss(model: nn.Module, windows: Sequence[Tensor]) -> Tensor:
+    """The mean negative log-likelihood of every token of the windows but their first."""
+    input_ids, attention_mask = pad_right([window.tolist() for window in windows], 0)
+    device = next(model.parameters()).device
+    output = model(
+        input_ids=input_ids.to(device), attention_mask=attention_mask.to(device), use_cache=False
+    ).logits
+    predicted = attention_mask[:, 1:].bool()
+    logits = output[:, :-1][predicted.to(output.device)]  # [tokens, vocabulary]
+    return functional.cross_entropy(at_least_float(logits), input_ids[:, 1:][predicted].to(output.device))

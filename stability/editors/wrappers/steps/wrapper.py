@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 from pydantic import BeforeValidator, Field
-from torch import Tensor, nn
 
 from stability.data.edits import Edit
 from stability.editors.plugin.protocol import BuiltIn, EditorSettings, LoadedEditor
-from stability.editors.plugin.store import Store
 from stability.errors import EditorError
-from stability.models import ModelMap, map_model, same_bytes
 from stability.suite import EditorSpec
 from stability.suite.schema import parse_editor
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from stability.editors.plugin.store import Store
+    from stability.models import ModelMap, Tokenizer
 
 
 class WrapperSettings(EditorSettings):
@@ -42,17 +44,20 @@ class Wrapper(BuiltIn):
     def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
         """The change to make in place of `delta`; all float64 [d_out, d_in], `weight` without `delta`."""
 
-    def prepare(self, model: nn.Module, tokenizer: Any, store: Store) -> None:
+    def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
         """Prepare the editor inside."""
         self.editor.prepare(model, tokenizer, store)
 
-    @torch.no_grad()
-    def edit(self, model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> nn.Module:
+    def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
         """Make the edits; in place if the editor inside does so."""
+        import torch
+
+        from stability.models import map_model, same_bytes
+
         found = map_model(model)
         named = self.touched(found)
         before = {
-            matrix.name: found.weight(matrix).clone()
+            matrix.name: found.weight(matrix).detach().clone()
             for matrix in found.matrices
             if named is None or matrix.name in named
         }
@@ -67,11 +72,12 @@ class Wrapper(BuiltIn):
                 f"{self.editor.info.name} adds or removes some"
             )
         found = map_model(edited)
-        for name, old in before.items():
-            weight = found.weight(name)
-            if not same_bytes(weight, old):
-                delta = weight.double() - old.double()
-                weight.copy_(old.double() + self.change(name, old.double(), delta))
+        with torch.no_grad():
+            for name, old in before.items():
+                weight = found.weight(name)
+                if not same_bytes(weight, old):
+                    delta = weight.double() - old.double()
+                    weight.copy_(old.double() + self.change(name, old.double(), delta))
         return edited
 
     def state(self) -> dict[str, Any]:

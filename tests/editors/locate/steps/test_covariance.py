@@ -12,7 +12,7 @@ from torch import nn
 from stability.editors import Store
 from stability.editors.locate.steps.covariance import (
     CovarianceSettings,
-    KeyMetric,
+    CovarianceSolver,
     second_moments,
     stored_second_moments,
 )
@@ -138,19 +138,19 @@ def test_solving_agrees_with_a_dense_solve(ridge: float) -> None:
     samples = generator.normal(size=(200, 30))
     moment = samples.T @ samples / 200
     keys = generator.normal(size=(4, 30))
-    metric = KeyMetric(torch.tensor(moment), ridge)
+    solver = CovarianceSolver(torch.tensor(moment), ridge)
     dense = moment + ridge * np.trace(moment) / 30 * np.eye(30)
-    np.testing.assert_allclose(metric.solve(torch.tensor(keys)).T, np.linalg.solve(dense, keys.T), rtol=1e-9)
+    np.testing.assert_allclose(solver.solve(torch.tensor(keys)).T, np.linalg.solve(dense, keys.T), rtol=1e-9)
     np.testing.assert_allclose(
-        metric.solve(torch.tensor(keys[0])), np.linalg.solve(dense, keys[0]), rtol=1e-9
+        solver.solve(torch.tensor(keys[0])), np.linalg.solve(dense, keys[0]), rtol=1e-9
     )
 
 
 def test_a_singular_covariance_says_what_to_set() -> None:
     keys = torch.randn(5, 30, dtype=torch.float64)
     with pytest.raises(EditorError, match="set mom2_n_tokens well above 30, or mom2_ridge"):
-        KeyMetric(keys.T @ keys, 0.0)
-    KeyMetric(keys.T @ keys, 0.01)
+        CovarianceSolver(keys.T @ keys, 0.0)
+    CovarianceSolver(keys.T @ keys, 0.01)
 
 
 def test_a_document_longer_than_the_context_is_used_to_its_end(

@@ -47,12 +47,12 @@ def plain_search(
     essence_at = len(tokenizer(edit.subject)["input_ids"]) - 1
 
     def log_probs(ids: list[int], at: int, delta: Tensor | None) -> Tensor:
-        def push(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
+        def intervention(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
             pushed = output.clone()
             pushed[0, at] = pushed[0, at] + delta
             return pushed
 
-        hook = None if delta is None else module.register_forward_hook(push)
+        hook = None if delta is None else module.register_forward_hook(intervention)
         result: Tensor = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(dim=-1)
         if hook is not None:
             hook.remove()

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from stability.data.edits import Edit
-from stability.editors.mend.steps.gradient_factors import Factors, added, capture
+from stability.editors.mend.steps.gradient_factors import GradientFactors, added, capture
 from stability.editors.steps.selection import select
-from stability.editors.steps.teacher_forcing import state_edits
+from stability.editors.steps.teacher_forcing import teacher_forced_edits
 from stability.errors import ModelError
 from stability.models import map_model
 
@@ -30,7 +30,7 @@ def test_their_product_is_the_gradient_of_the_weight(tiny: Any, edits: tuple[Edi
     tiny.model.double()
     found = map_model(tiny.model)
     matrices = select(found, [1, 3])
-    factors, losses = capture(tiny.model, found, matrices, state_edits(tiny.tokenizer, edits))
+    factors, losses = capture(tiny.model, found, matrices, teacher_forced_edits(tiny.tokenizer, edits))
     weights = [tiny.model.get_parameter(matrix.name).requires_grad_(True) for matrix in matrices]
     loss = loss_of(tiny, edits)
     assert losses.sum().item() == pytest.approx(loss.item(), rel=1e-8)  # GPT-J's rotation stays in float32
@@ -42,10 +42,10 @@ def test_their_product_is_the_gradient_of_the_weight(tiny: Any, edits: tuple[Edi
 def test_an_edits_factors_do_not_depend_on_the_rest_of_the_batch(gpt2: Any, edits: tuple[Edit, ...]) -> None:
     found = map_model(gpt2.model)
     (matrix,) = select(found, [2], ["mlp_out"])
-    together, losses = capture(gpt2.model, found, [matrix], state_edits(gpt2.tokenizer, edits))
+    together, losses = capture(gpt2.model, found, [matrix], teacher_forced_edits(gpt2.tokenizer, edits))
     summed = torch.zeros(matrix.d_out, matrix.d_in)
     for edit, loss in zip(edits, losses, strict=True):
-        alone, its_loss = capture(gpt2.model, found, [matrix], state_edits(gpt2.tokenizer, [edit]))
+        alone, its_loss = capture(gpt2.model, found, [matrix], teacher_forced_edits(gpt2.tokenizer, [edit]))
         summed += alone[matrix.name].product()
         torch.testing.assert_close(its_loss[0], loss)
     torch.testing.assert_close(together[matrix.name].product(), summed, rtol=1e-4, atol=1e-6)
@@ -55,7 +55,7 @@ def test_tokens_without_a_gradient_are_left_out(gpt2: Any, edits: tuple[Edit, ..
     """In the last block only the tokens that a target is predicted from have one."""
     found = map_model(gpt2.model)
     (matrix,) = select(found, [3], ["mlp_out"])
-    stated = state_edits(gpt2.tokenizer, edits)
+    stated = teacher_forced_edits(gpt2.tokenizer, edits)
     factors, _ = capture(gpt2.model, found, [matrix], stated)
     predicting = torch.zeros_like(stated.attention_mask, dtype=torch.bool)
     predicting[stated.rows, stated.positions] = True
@@ -67,7 +67,7 @@ def test_each_row_runs_with_the_change_of_its_own_edit(tiny: Any) -> None:
     matrices = select(found, [1, 2])
     generator = torch.Generator().manual_seed(0)
     changes = {
-        matrix: Factors(
+        matrix: GradientFactors(
             torch.randn(2, 3, matrix.d_in, generator=generator) / 10,
             torch.randn(2, 3, matrix.d_out, generator=generator) / 10,
             torch.ones(2, 3, dtype=torch.bool),
@@ -89,7 +89,7 @@ def test_each_row_runs_with_the_change_of_its_own_edit(tiny: Any) -> None:
 
 def test_no_hook_stays(gpt2: Any, edits: tuple[Edit, ...]) -> None:
     found = map_model(gpt2.model)
-    capture(gpt2.model, found, select(found), state_edits(gpt2.tokenizer, edits))
+    capture(gpt2.model, found, select(found), teacher_forced_edits(gpt2.tokenizer, edits))
     assert not any(module._forward_hooks for module in gpt2.model.modules())
 
 
