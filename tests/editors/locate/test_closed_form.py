@@ -14,7 +14,7 @@ from stability.editors.locate.steps.covariance import CovarianceSolver
 from stability.editors.locate.steps.keys import averaged_keys
 from stability.editors.locate.steps.null_space import NullSpace, null_basis, stored_null_basis
 from stability.editors.locate.steps.past_keys import PastKeys
-from stability.editors.locate.steps.value_norms import usual_norm, scaled_to_norm
+from stability.editors.locate.steps.value_norms import scaled_to_norm, usual_norm
 from stability.errors import EditorError
 
 D_KEY, D_OUT = 30, 8
@@ -43,7 +43,7 @@ def parts(request: pytest.FixtureRequest, rng: np.random.Generator) -> tuple[np.
 
 
 def change(
-    metric: Any, residuals: np.ndarray, keys: np.ndarray, past: np.ndarray | None = None, slack: float = 1.0
+    solver: Any, residuals: np.ndarray, keys: np.ndarray, past: np.ndarray | None = None, slack: float = 1.0
 ) -> np.ndarray:
     if past is not None:
         solver = PastKeys(solver)

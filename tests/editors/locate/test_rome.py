@@ -9,7 +9,7 @@ import torch
 
 from stability.data.edits import Edit
 from stability.editors import LoadedEditor, Store, find_editor
-from stability.editors.locate.rome import rank_one_change
+from stability.editors.locate.steps.closed_form import rank_one_change
 from stability.editors.locate.steps.contexts import sample_contexts
 from stability.errors import ModelError, SettingsError
 from stability.models import Snapshot, map_model
@@ -83,7 +83,7 @@ def test_the_change_is_the_papers_equation_2(
     # The search for v* has tests of its own; here it finds a known value.
     delta = torch.linspace(-1, 1, 24)
     monkeypatch.setattr(
-        "stability.editors.locate.rome.optimise_value",
+        "stability.editors.locate.steps.values.optimise_value",
         lambda *_: type("Found", (), {"delta": delta, "losses": (0.0,)}),
     )
     moment = second_moment(tiny, settings["mom2_path"], 300, 0.01)

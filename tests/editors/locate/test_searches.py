@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from stability.data.edits import Edit
-from stability.editors.locate.pmet import PLACES, written
 from stability.editors.locate.steps.interventions import BlockIntervention, Intervention, StreamIntervention
 from stability.editors.locate.steps.keys import subject_states
 from stability.editors.locate.steps.prompts import EditPrompts, build_prompts
+from stability.editors.locate.steps.sublayers import SUBLAYERS, sublayer_outputs
 from stability.editors.locate.steps.values import SureTargets, Value, ValueSettings, optimise_values
 from stability.models import map_model, suspend
 from stability.models.modes import frozen
@@ -38,8 +38,8 @@ def stream_intervention(tiny: Any, edits: Sequence[Edit]) -> tuple[EditPrompts, 
 
 def block_intervention(tiny: Any, edits: Sequence[Edit]) -> tuple[EditPrompts, Intervention, Tensor]:
     prompts = build_prompts(tiny.tokenizer, edits, CONTEXTS)
-    v0, block = written(tiny.model, map_model(tiny.model), prompts, LAYER)
-    return prompts, BlockIntervention(block, prompts.subject_at, PLACES), v0
+    v0, block = sublayer_outputs(tiny.model, map_model(tiny.model), prompts, LAYER)
+    return prompts, BlockIntervention(block, prompts.subject_at, SUBLAYERS), v0
 
 
 INTERVENTIONS: dict[str, Callable[..., tuple[EditPrompts, Intervention, Tensor]]] = {
@@ -49,7 +49,11 @@ INTERVENTIONS: dict[str, Callable[..., tuple[EditPrompts, Intervention, Tensor]]
 
 
 def search(
-    tiny: Any, edits: Sequence[Edit], settings: ValueSettings, where: str, sure_targets: SureTargets | None = None
+    tiny: Any,
+    edits: Sequence[Edit],
+    settings: ValueSettings,
+    where: str,
+    sure_targets: SureTargets | None = None,
 ) -> list[Value]:
     with frozen(tiny.model):
         prompts, intervention, v0 = INTERVENTIONS[where](tiny, edits)
@@ -219,8 +223,8 @@ def test_what_attention_writes_is_read_by_the_mlp_of_a_block_unless_they_stand_s
             lambda _module, args: keys.append(args[0][0, prompts.subject_at[0]])
         )
         intervention.logits(deltas, prompts.rows, prompts.positions)
-        deltas[:, PLACES.index("attn_out")] = 1.0
-        deltas[:, PLACES.index("attn_out"), 0] = -3.0
+        deltas[:, SUBLAYERS.index("attn_out")] = 1.0
+        deltas[:, SUBLAYERS.index("attn_out"), 0] = -3.0
         intervention.logits(deltas, prompts.rows, prompts.positions)
         hook.remove()
         return not torch.equal(keys[0], keys[1])

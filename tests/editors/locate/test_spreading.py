@@ -195,8 +195,7 @@ def test_an_edit_is_the_papers_done_the_plain_way(
             for delta in deltas
         ]
 
-    for module in ("steps.spreading", "pmet"):
-        monkeypatch.setattr(f"stability.editors.locate.{module}.optimise_values", found_values)
+    monkeypatch.setattr("stability.editors.locate.steps.values.optimise_values", found_values)
     own = settings(name)
     editor = prepared(tiny, name, own, store)
     plain = Plain(tiny, name, own, editor.state()["contexts"])

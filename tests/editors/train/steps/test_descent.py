@@ -141,7 +141,7 @@ def test_every_window_is_read_once_before_any_is_read_again(
         read.extend(places[id(window)] for window in windows if id(window) in places)
         return next(model.parameters()).sum() * 0
 
-    monkeypatch.setattr("stability.editors.train.cpt.next_token_loss", remember)
+    monkeypatch.setattr("stability.editors.train.steps.descent.next_token_loss", remember)
     rounds = len(editor._windows) // 3
     editor.edit(gpt2.model, gpt2.tokenizer, [edit] * 2 * rounds)
     first, second = read[: rounds * 3], read[rounds * 3 :]
