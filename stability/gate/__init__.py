@@ -1,6 +1,7 @@
 """Two checkpoints on disk: what an edit did to the weights, streamed, and to the model, if it is loaded.
 
 gating      the whole: folders in, record out
+on_disk     everything that the files say of each other
 files/      tensors as ranges of bytes, under their parameters' names; configurations, tokenizers
 weights/    which tensors differ, and by how much, a window at a time; all of it as readings
 levels      how much is looked at             models     the part that loads them; it alone needs torch

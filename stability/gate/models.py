@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -11,6 +10,7 @@ from torch import nn
 from stability.data.documents import load_documents
 from stability.data.edits import Edit
 from stability.errors import MeasurementError, StabilityError
+from stability.gate.examined import Examined
 from stability.gate.levels import EDIT_METRICS, Level
 from stability.metrics import METRICS, Context, Skipped, edit_outcomes
 from stability.models import (
@@ -22,23 +22,9 @@ from stability.models import (
     map_model,
     tokenize_text,
 )
-from stability.record import Checkpoint, EditOutcome, ModelInfo
+from stability.record import Checkpoint, EditOutcome
 from stability.run import Examination, Listener
 from stability.suite import SuiteSpec
-
-
-@dataclass(frozen=True)
-class Examined:
-    """What the models gave: the unedited one's description and readings, the edited one's, and its edits'.
-
-    `base` and `model` are None where only the edited one was asked.
-    """
-
-    edited: Checkpoint
-    outcomes: tuple[EditOutcome, ...] = ()
-    base: Checkpoint | None = None
-    model: ModelInfo | None = None
-    text: TokenizedText = field(default_factory=lambda: TokenizedText((), ""))
 
 
 def examine(
@@ -74,7 +60,7 @@ def examine(
     except StabilityError as error:
         wanted = {*examination.base.readings, *examination.base.skipped, *examination.base.errors}
         checkpoint = Checkpoint(edits=len(edits), errors=dict.fromkeys(sorted(wanted), str(error)))
-    return Examined(checkpoint, tuple(outcomes), examination.base, info, text)
+    return Examined(checkpoint, tuple(outcomes), examination.base, info, text.fingerprint, text.tokens)
 
 
 def release(model: nn.Module) -> None:

@@ -13,7 +13,7 @@ from stability.gate.weights.windows import Pair, Window, blocks, over, same, win
 
 
 @dataclass(frozen=True)
-class Comparison:
+class WeightDifferences:
     """Everything in which two checkpoints' weights differ, by parameter name.
 
     `norms` are of matrices that do not differ, of the kinds of those that do; `nonfinite` counts NaN and
@@ -34,7 +34,7 @@ class Comparison:
         return tuple(sorted({*self.missing, *self.extra, *self.reshaped, *self.changes}))
 
 
-def compare(base: Layout, edited: Layout) -> Comparison:
+def compare(base: Layout, edited: Layout) -> WeightDifferences:
     """Compare every tensor by its bytes, and take the figures of those that differ.
 
     A head that one side leaves out because it is the embedding is no difference, nor is a mask that older
@@ -66,7 +66,7 @@ def compare(base: Layout, edited: Layout) -> Comparison:
         if matrix.kind in edited_kinds and matrix.name in comparable and matrix.name not in changes
     ]
     alone = [edited.tensors[name] for name in (*extra, *reshaped)]
-    return Comparison(
+    return WeightDifferences(
         missing=missing,
         extra=extra,
         reshaped=reshaped,

@@ -1,4 +1,4 @@
-"""What a comparison of two checkpoints says, as readings: the unedited one's, and the edited one's."""
+"""What comparing two checkpoints' weights says, as readings: the unedited one's, and the edited one's."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stability.gate.files.layout import Layout
 from stability.gate.weights.change import Change
-from stability.gate.weights.compare import Comparison
+from stability.gate.weights.compare import WeightDifferences
 from stability.record import Reading
 from stability.record.schema import Over
+from stability.run.costs import scalar
 
 NAMED = 3  # places that a reading's key says
 UNREAD = "unchanged, and no matrix of its kind was edited"
 DIFFERENCES = ("tensor_differences", "config_differences", "tokenizer_differences")
 
 
-def base_readings(base: Layout, comparison: Comparison) -> dict[str, Reading]:
+def base_readings(base: Layout, weights: WeightDifferences) -> dict[str, Reading]:
     """The readings of the unedited checkpoint, under the names that `edited_readings` has."""
-    bad = sum(change.nonfinite_base for change in comparison.changes.values())
+    bad = sum(change.nonfinite_base for change in weights.changes.values())
     return {
         **dict.fromkeys(DIFFERENCES, differences(())),
-        "delta_norm": _figures(base, comparison, lambda change: 0.0),
-        "delta_rank": _figures(base, comparison, lambda change: 0.0),
+        "delta_norm": _figures(base, weights, lambda change: 0.0),
+        "delta_rank": _figures(base, weights, lambda change: 0.0),
         "frozen_weights": _counts(dict.fromkeys(base.tensors, 0.0)),
-        "nonfinite": _scalar(bad, "weights"),
-        "weight_norm": _norms(base, comparison, lambda change: change.base_norm),
+        "nonfinite": scalar(float(bad), "weights"),
+        "weight_norm": _norms(base, weights, lambda change: change.base_norm),
     }
 
 
 def edited_readings(
     base: Layout,
     edited: Layout,
-    comparison: Comparison,
+    weights: WeightDifferences,
     config: Mapping[str, tuple[object, object]],
     tokenizer: Sequence[str],
 ) -> dict[str, Reading]:
@@ -42,23 +43,21 @@ def edited_readings(
     `nonfinite` counts in tensors that differ: what is equal to the base is not read for it.
     """
     counted = dict.fromkeys(base.tensors, 0.0)
-    counted |= {name: float(change.elements) for name, change in comparison.changes.items()}
-    counted |= {
-        name: float(base.tensors[name].elements) for name in (*comparison.missing, *comparison.reshaped)
-    }
-    counted |= {name: float(edited.tensors[name].elements) for name in comparison.extra}
-    bad = comparison.nonfinite + sum(change.nonfinite for change in comparison.changes.values())
+    counted |= {name: float(change.elements) for name, change in weights.changes.items()}
+    counted |= {name: float(base.tensors[name].elements) for name in (*weights.missing, *weights.reshaped)}
+    counted |= {name: float(edited.tensors[name].elements) for name in weights.extra}
+    bad = weights.nonfinite + sum(change.nonfinite for change in weights.changes.values())
     return {
         "config_differences": differences(
             [f"{key} {was!r} -> {now!r}" for key, (was, now) in config.items()]
         ),
-        "delta_norm": _figures(base, comparison, lambda change: _ratio(change.delta_norm, change.base_norm)),
-        "delta_rank": _figures(base, comparison, lambda change: _rank(change)),
+        "delta_norm": _figures(base, weights, lambda change: _ratio(change.delta_norm, change.base_norm)),
+        "delta_rank": _figures(base, weights, lambda change: _rank(change)),
         "frozen_weights": _counts(counted),
-        "nonfinite": _scalar(bad, "weights"),
-        "tensor_differences": differences(list(_tensors(comparison))),
+        "nonfinite": scalar(float(bad), "weights"),
+        "tensor_differences": differences(list(_tensors(weights))),
         "tokenizer_differences": differences(tokenizer),
-        "weight_norm": _norms(base, comparison, lambda change: change.norm),
+        "weight_norm": _norms(base, weights, lambda change: change.norm),
     }
 
 
@@ -68,30 +67,30 @@ def differences(places: Sequence[str]) -> Reading:
     return Reading(over="scalar", values={named: float(len(places))}, unit="differences")
 
 
-def _tensors(comparison: Comparison) -> Iterable[str]:
+def _tensors(weights: WeightDifferences) -> Iterable[str]:
     """`missing NAME`, `reshaped NAME [2, 3] -> [3, 2]`: what differs besides values."""
-    yield from (f"missing {name}" for name in comparison.missing)
-    yield from (f"extra {name}" for name in comparison.extra)
-    for name, (was, now) in comparison.reshaped.items():
+    yield from (f"missing {name}" for name in weights.missing)
+    yield from (f"extra {name}" for name in weights.extra)
+    for name, (was, now) in weights.reshaped.items():
         yield f"reshaped {name} {list(was)} -> {list(now)}"
-    yield from (f"retyped {name} {was} -> {now}" for name, (was, now) in comparison.retyped.items())
+    yield from (f"retyped {name} {was} -> {now}" for name, (was, now) in weights.retyped.items())
 
 
-def _norms(base: Layout, comparison: Comparison, figure: Callable[[Change], float]) -> Reading:
+def _norms(base: Layout, weights: WeightDifferences, figure: Callable[[Change], float]) -> Reading:
     """Norms of what differs and of its like; a matrix of another kind is left out, for it was not read."""
-    values = {**comparison.norms, **{name: figure(change) for name, change in comparison.changes.items()}}
+    values = {**weights.norms, **{name: figure(change) for name, change in weights.changes.items()}}
     left_out = {matrix.name: UNREAD for matrix in base.matrices if matrix.name not in values}
-    gone = {*comparison.missing, *comparison.reshaped}
+    gone = {*weights.missing, *weights.reshaped}
     left_out |= {name: "not in the edited checkpoint in this shape" for name in left_out if name in gone}
     return _reading("matrix", values, left_out)
 
 
-def _figures(base: Layout, comparison: Comparison, figure: Callable[[Change], float | None]) -> Reading:
+def _figures(base: Layout, weights: WeightDifferences, figure: Callable[[Change], float | None]) -> Reading:
     """A figure of what differs; 0 for every block matrix that does not."""
-    gone = {*comparison.missing, *comparison.reshaped}
+    gone = {*weights.missing, *weights.reshaped}
     values = {matrix.name: 0.0 for matrix in base.matrices if matrix.name not in gone}
     left_out = dict.fromkeys(gone, "not in the edited checkpoint in this shape")
-    for name, change in comparison.changes.items():
+    for name, change in weights.changes.items():
         value = figure(change)
         if value is None:
             values.pop(name, None)
@@ -107,10 +106,6 @@ def _rank(change: Change) -> float | None:
 
 def _counts(values: Mapping[str, float]) -> Reading:
     return _reading("parameter", values, {}, "elements")
-
-
-def _scalar(value: float, unit: str) -> Reading:
-    return _reading("scalar", {"": float(value)}, {}, unit)
 
 
 def _reading(over: Over, values: Mapping[str, float], left_out: Mapping[str, str], unit: str = "") -> Reading:
