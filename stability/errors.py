@@ -41,6 +41,9 @@ ProblemKind = Literal[
     "edits_not_verified",  # a gate that was not told what was edited
     "not_measured",  # any other reason, or none that the record knows
     # a check cannot be judged, or has nothing to judge
+    "run_failed",  # the run ended by an error; the record says of what kind
+    "not_in_record",  # the suite that was run did not ask for it
+    "not_comparable",  # two measurements that are not of the same things
     "base_past_bound",
     "too_few_documents",
     "at_chance",

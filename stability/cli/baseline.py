@@ -15,7 +15,7 @@ from stability.baselines.file import read_baseline
 from stability.baselines.keep import Kept, keep
 from stability.baselines.paths import FOLDER, baselines_folder
 from stability.errors import RecordError, SuiteError, UsageError
-from stability.judge.compare.baseline import suite_differences
+from stability.judge.baseline import suite_differences
 from stability.record import Record, read_record
 from stability.suite import SuiteFile, load_suite
 

@@ -10,12 +10,12 @@ from stability.api import HORIZON_FILE, RECORD_FILE, Suite
 from stability.baselines import read_baseline
 from stability.errors import RecordError
 from stability.judge import runs_by_editor
-from stability.judge.compare.editors import Comparison, Contender, Horizon, compare_editors
+from stability.judge.side_by_side.editors import Contender, EditorComparison, KnownHorizon, compare_editors
 from stability.record import Record
 from stability.suite import SuiteSpec
 
 
-def compare(runs: Sequence[str | Path], suite: SuiteSpec | None = None) -> Comparison:
+def compare(runs: Sequence[str | Path], suite: SuiteSpec | None = None) -> EditorComparison:
     """Put every editor of these records, or folders that hold one, beside the first.
 
     By the checks of a suite; without one, by those of the suite that made the first record.
@@ -47,7 +47,7 @@ def _origin(path: Path) -> str:
     return path.resolve().parent.name if path.name == RECORD_FILE else path.stem
 
 
-def horizon_beside(path: Path, record: Record, editor: str) -> Horizon | None:
+def horizon_beside(path: Path, record: Record, editor: str) -> KnownHorizon | None:
     """The editor's horizon, from a horizon.json beside the record; None where that is of something else.
 
     Raises:
@@ -61,6 +61,6 @@ def horizon_beside(path: Path, record: Record, editor: str) -> Horizon | None:
         if (content["suite"], content["model"]) != (record.suite_name, record.model.name):
             return None
         entry = next((one for one in content["editors"] if one["editor"] == editor), None)
-        return None if entry is None else Horizon(entry["median"], entry["worst"])
+        return None if entry is None else KnownHorizon(entry["median"], entry["worst"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{file}: cannot read the horizon: {error!r}") from error

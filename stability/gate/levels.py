@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from stability.judge.gated import NOT_VERIFIED
+from stability.judge.problems import NOT_VERIFIED
 from stability.parts import COSTS, metric_names
 
 EDIT_METRICS = (

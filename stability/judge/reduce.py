@@ -1,14 +1,82 @@
-"""From many values to the one that is held against the bound."""
+"""The third step: from many values to the one that is held against the bound."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
+from stability.judge.compare import ComparedValues
+from stability.judge.inputs import Assertion, RecordedRun
+from stability.judge.problems import NothingSelected
+from stability.record import Problem
 from stability.suite import Bound
+
+Outcome = Literal["held", "failed", "inconclusive", "error", "nothing"]
+PLURALS = {
+    "matrix": "matrices",
+    "layer": "blocks",
+    "pair": "pairs",
+    "parameter": "parameters",
+    "task": "tasks",
+}
+
+
+@dataclass(frozen=True)
+class DropTest:
+    """What the documents say about one drop.
+
+    `low` and `high` are one-sided limits of the change; `detects` is the smallest drop that would have been
+    found with a probability of 0.8; `flip_rate` the share of documents whose answer changed.
+    """
+
+    outcome: Literal["held", "failed", "inconclusive"]
+    change: float
+    low: float
+    high: float
+    p_value: float
+    detects: float
+    flip_rate: float
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class PointResult:
+    """An assertion in one run after so many edits: the value that decides it, and whether that holds.
+
+    `key` is the value's in the record, `where` what people call it. Where there is no value, the outcome is
+    `error` or `nothing`, and `problem` says why. `drop` is there where noise was judged, and `detects` is
+    then the worst over all tasks looked at.
+    """
+
+    assertion: Assertion
+    run: RecordedRun
+    edits: int
+    outcome: Outcome
+    value: float | None = None
+    key: str = ""
+    where: str = ""
+    problem: Problem | None = None
+    coverage: str = ""
+    compared: ComparedValues | None = None
+    drop: DropTest | None = None
+    detects: float | None = None
+
+    @classmethod
+    def error(cls, assertion: Assertion, run: RecordedRun, edits: int, problem: Problem) -> PointResult:
+        """What could not be judged."""
+        return cls(assertion, run, edits, "error", problem=problem)
+
+    def without_value(self, problem: Problem) -> PointResult:
+        """The same as an error."""
+        return PointResult.error(self.assertion, self.run, self.edits, problem)
+
+    def as_error(self, problem: Problem) -> PointResult:
+        """The same, where it may not be that there is nothing to look at."""
+        return replace(self, outcome="error", problem=problem)
 
 
 @dataclass(frozen=True)
@@ -20,14 +88,27 @@ class Worst:
     holds: bool
 
 
-def holds(bound: Bound, value: float) -> bool:
-    """Whether the value is inside the bound; one that is not finite never is."""
-    return math.isfinite(value) and bound.holds(value)
-
-
-def distance(bound: Bound, value: float) -> float:
-    """How far inside (positive) or outside the value lies; one that is not finite lies as far as can be."""
-    return bound.distance(value) if math.isfinite(value) else -math.inf
+def reduce(compared: ComparedValues) -> PointResult:
+    """The value of those compared that decides, and whether the bound accepts it, noise aside."""
+    selection = compared.selection
+    assertion, run, edits = selection.assertion, selection.run, selection.edits
+    if compared.unjudged is not None or selection.reading is None:
+        is_skip = isinstance(compared.unjudged, NothingSelected)
+        problem = compared.unjudged.problem if compared.unjudged else None
+        return PointResult(assertion, run, edits, "nothing" if is_skip else "error", problem=problem)
+    how, bound = assertion.check.aggregate, assertion.check.bound
+    worst = aggregate(compared.values, how, bound) if how else worst_of(compared.values, bound)
+    return PointResult(
+        assertion=assertion,
+        run=run,
+        edits=edits,
+        outcome="held" if worst.holds else "failed",
+        value=worst.value,
+        key=worst.key,
+        where=selection.places.get(worst.key, ""),
+        coverage=coverage(selection.reading.over, compared, how),
+        compared=compared,
+    )
 
 
 def worst_of(values: Mapping[str, float], bound: Bound) -> Worst:
@@ -35,10 +116,10 @@ def worst_of(values: Mapping[str, float], bound: Bound) -> Worst:
 
     Where all are equal, no key is worse than the others, and none is named.
     """
-    key = min(values, key=lambda key: distance(bound, values[key]))
+    key = min(values, key=lambda key: bound.reach(values[key]))
     if len(values) > 1 and len(set(values.values())) == 1:
-        return Worst(values[key], "", holds(bound, values[key]))
-    return Worst(values[key], key, holds(bound, values[key]))
+        return Worst(values[key], "", bound.accepts(values[key]))
+    return Worst(values[key], key, bound.accepts(values[key]))
 
 
 def aggregate(values: Mapping[str, float], how: str, bound: Bound) -> Worst:
@@ -51,7 +132,7 @@ def aggregate(values: Mapping[str, float], how: str, bound: Bound) -> Worst:
             return Worst(math.nan, key, holds=False)
     if how in ("max", "min"):
         key = (max if how == "max" else min)(values, key=values.__getitem__)
-        return Worst(values[key], key, holds(bound, values[key]))
+        return Worst(values[key], key, bound.accepts(values[key]))
     numbers = np.array(list(values.values()), dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         if how == "mean":
@@ -61,4 +142,15 @@ def aggregate(values: Mapping[str, float], how: str, bound: Bound) -> Worst:
         else:
             value = float(np.quantile(numbers, int(how[1:]) / 100))
     key = next(iter(values)) if len(values) == 1 else ""
-    return Worst(value, key, holds(bound, value))
+    return Worst(value, key, bound.accepts(value))
+
+
+def coverage(over: str, compared: ComparedValues, how: str | None) -> str:
+    """`mean of 27 pairs; 1 left out (base 0.93)`; "" for the worst of all there are, which needs no words."""
+    looked_at, left_out = len(compared.values), compared.left_out
+    if not left_out and (how is None or looked_at == 1):
+        return ""
+    words = f"{how or 'worst'} of {looked_at} {PLURALS.get(over, 'values')}"
+    if left_out:
+        words += f"; {len(left_out)} left out ({next(iter(left_out.values())).message})"
+    return words

@@ -1,125 +1,242 @@
-"""Which of a reading's values a check looks at: the suite's words for layers, matrices and pairs."""
+"""The first step: which values a check looks at, by the suite's words for layers, matrices and pairs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from stability.judge.problems import CannotJudge, NothingSelected
-from stability.record import Matrix, ModelInfo, Reading, Run
+from stability.judge import problems
+from stability.judge.baseline import previous_checkpoint
+from stability.judge.inputs import Assertion, EditedModel, RecordedRun
+from stability.judge.problems import CannotJudge, NothingSelected, Unjudged, cannot, nothing
+from stability.record import Checkpoint, Matrix, ModelInfo, Problem, Reading
+from stability.suite import CheckSpec
 from stability.suite.schema import MayChange, Where
 
+UNEDITED_MODEL, BASELINE = "the unedited model", "the baseline"
 NOTHING_EDITED = "no matrix was edited"
 FUSED = {"attn_q": "attn_qkv", "attn_k": "attn_qkv", "attn_v": "attn_qkv"}
 FITS = {"matrix": ("layers", "matrices"), "layer": ("layers",), "pair": ("pairs",), "task": ("task",)}
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A model and what one run changed in it: all that a selection depends on.
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What an assertion looks at in one run after so many edits.
 
-    `changed` names every parameter that differs from the base at any checkpoint of the run.
+    `values` has those that were measured, `left_out` says why others are not among them, `places` what
+    people call each. `reference` is the reading that they are to be compared with, if with any, and
+    `reference_name` what people call that. `is_change`: the values are a comparison already. Where there is
+    nothing to look at, `unjudged` says why.
     """
 
-    model: ModelInfo
-    changed: frozenset[str]
+    assertion: Assertion
+    run: RecordedRun
+    edits: int
+    reading: Reading | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    left_out: Mapping[str, Problem] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+    reference: Reading | None = None
+    reference_name: str = UNEDITED_MODEL
+    is_change: bool = False
+    unjudged: Unjudged | None = None
 
-    @classmethod
-    def of(cls, model: ModelInfo, run: Run) -> Scene:
-        """The scene of a run."""
-        return cls(model, run.edited)
 
-    @cached_property
-    def matrices(self) -> dict[str, Matrix]:
-        """The block matrices, by parameter name."""
-        return {matrix.name: matrix for matrix in self.model.matrices}
+def checkpoints_of(check: CheckSpec, run: RecordedRun) -> Sequence[int]:
+    """The numbers of edits after which a check looks, in order: those it names, or all after the first."""
+    if check.at is not None:
+        return sorted(set(check.at))
+    return sorted({point.edits for point in run.run.checkpoints if point.edits > 0})
 
-    @cached_property
-    def edited_matrices(self) -> tuple[Matrix, ...]:
-        """The block matrices that the run changed."""
-        return tuple(matrix for matrix in self.model.matrices if matrix.name in self.changed)
 
-    @cached_property
-    def edited_layers(self) -> frozenset[int]:
-        """The blocks that hold an edited matrix."""
-        return frozenset(matrix.layer for matrix in self.edited_matrices)
+def select(assertion: Assertion, run: RecordedRun, edits: int) -> Selection:
+    """The values that an assertion looks at after so many edits; 0 is the unedited model."""
+    try:
+        return _select(assertion, run, edits)
+    except Unjudged as unjudged:
+        return Selection(assertion, run, edits, unjudged=unjudged)
 
-    @cached_property
-    def blocks(self) -> dict[str, int]:
-        """The block that a parameter whose name begins so belongs to: `transformer.h.7` is 7."""
-        prefixes = {}
-        for matrix in self.model.matrices:
-            parts = matrix.name.split(".")
-            if str(matrix.layer) in parts:
-                prefixes[".".join(parts[: parts.index(str(matrix.layer)) + 1])] = matrix.layer
-        return prefixes
 
-    def layer_of(self, parameter: str) -> int | None:
-        """The block that a parameter belongs to; None outside of the blocks."""
-        if parameter in self.matrices:
-            return self.matrices[parameter].layer
-        parts = parameter.split(".")
-        prefixes = (".".join(parts[: end + 1]) for end, part in enumerate(parts) if part.isdigit())
-        return next((self.blocks[prefix] for prefix in prefixes if prefix in self.blocks), None)
+def _select(assertion: Assertion, run: RecordedRun, edits: int) -> Selection:
+    check, model = assertion.check, run.model
+    if (reason := run.record.not_asked.get(check.metric)) is not None:
+        raise NothingSelected(problems.of_record(reason))
+    checkpoint = _checkpoint(run, edits)
+    check_nonempty(check.where, model)
+    reading = reading_of(check.metric, checkpoint)
+    check_form(check, reading)
+    if check.metric == "frozen_weights" and assertion.suite.may_change is not None:
+        keys = frozen_parameters(reading, assertion.suite.may_change, model)
+        if not keys:
+            return Selection(assertion, run, edits, reading, {"": 0.0}, is_change=True)
+    else:
+        keys = select_keys(reading, check.where, model)
+    if assertion.task is not None:
+        keys = keys & {assertion.task}
+        if not keys:
+            raise CannotJudge(problems.no_task(check.metric, assertion.task))
+    left_out = {key: problems.of_record(reason) for key, reason in reading.left_out.items() if key in keys}
+    left_out |= {key: reason for key, reason in assertion.at_chance.items() if key in keys}
+    values = {key: value for key, value in reading.values.items() if key in keys and key not in left_out}
+    places = {key: place(reading.over, key, model) for key in values if key != (assertion.task or "")}
+    reference, called = _reference(check, run, edits)
+    return Selection(assertion, run, edits, reading, values, left_out, places, reference, called)
 
-    @cached_property
-    def first_affected(self) -> int:
-        """The first block whose output the edits can change.
 
-        The first block with a changed parameter; 0 where only parameters outside of the blocks, such as the
-        embedding, were changed.
+def _reference(check: CheckSpec, run: RecordedRun, edits: int) -> tuple[Reading | None, str]:
+    """The reading to compare with, and what it is: the unedited model's, or the baseline's.
 
-        Raises:
-            NothingSelected: nothing was changed.
-        """
-        if not self.changed:
-            raise NothingSelected(NOTHING_EDITED)
-        layers = [layer for name in self.changed if (layer := self.layer_of(name)) is not None]
-        return min(layers, default=0)
+    Raises:
+        CannotJudge: it was not measured, or there is no baseline that fits.
+    """
+    if check.relative_to == "base":
+        return reading_of(check.metric, run.record.base), UNEDITED_MODEL
+    if check.relative_to != "previous":
+        return None, UNEDITED_MODEL
+    earlier = previous_checkpoint(run.record, run.run, edits, run.baseline)
+    try:
+        return reading_of(check.metric, earlier), BASELINE
+    except CannotJudge as reason:
+        message = f"the baseline cannot be compared with: {reason}"
+        raise cannot("baseline_stale", message, metric=check.metric) from reason
 
-    def layers(self, wanted: str | tuple[int, ...] | None) -> frozenset[int]:
-        """The blocks that the word or the numbers mean.
 
-        Raises:
-            CannotJudge: the model has no such block.
-            NothingSelected: the word depends on edited layers, and there is none, or it leaves none over.
-        """
-        everything = range(self.model.layers)
-        if wanted is None or wanted == "all":
-            return frozenset(everything)
-        if isinstance(wanted, tuple):
-            missing = [layer for layer in wanted if layer not in everything]
-            if missing:
-                raise CannotJudge(
-                    f"where.layers names block {missing[0]}, but {self.model.name} has blocks "
-                    f"0-{self.model.layers - 1}"
-                )
-            return frozenset(wanted)
-        if wanted == "late":
-            return frozenset(everything[-math.ceil(self.model.layers / 4) :])
-        if wanted == "unedited":
-            return frozenset(everything) - self.edited_layers
-        if not self.edited_layers:
-            raise NothingSelected(NOTHING_EDITED)
-        first, last = min(self.edited_layers), max(self.edited_layers)
-        if wanted == "before_edited":
-            return frozenset(range(first))
-        if wanted == "after_edited":
-            return frozenset(range(last + 1, self.model.layers))
-        return self.edited_layers
+def _checkpoint(run: RecordedRun, edits: int) -> Checkpoint:
+    """What was measured after so many edits.
 
-    def is_wanted(self, matrix: Matrix, words: Iterable[str] | None) -> bool:
-        """Whether one of the words means the matrix; a fused attn_qkv is meant by each of its parts."""
-        if words is None:
-            return True
-        return any(
-            word == "all"
-            or (word == "edited" and matrix.name in self.changed)
-            or matrix.kind in (word, FUSED.get(word))
-            for word in words
-        )
+    Raises:
+        CannotJudge: nothing was.
+    """
+    there = {point.edits: point for point in run.run.checkpoints if point.edits > 0} | {0: run.record.base}
+    if edits not in there:
+        raise CannotJudge(problems.no_checkpoint(run.run, edits, sorted(there)))
+    return there[edits]
+
+
+def reading_of(metric: str, checkpoint: Checkpoint) -> Reading:
+    """A metric's reading at a checkpoint.
+
+    Raises:
+        CannotJudge: it was not measured there; with the reason.
+    """
+    found = checkpoint.readings.get(metric) or checkpoint.costs.get(metric)
+    if found is not None:
+        return found
+    reason = checkpoint.errors.get(metric) or checkpoint.skipped.get(metric)
+    raise CannotJudge(
+        problems.not_measured(problems.of_record(reason), checkpoint.edits)
+        if reason
+        else problems.not_in_record(metric, checkpoint.edits)
+    )
+
+
+# -- the model and what was edited in it --
+
+
+def edited_model(info: ModelInfo, changed: frozenset[str]) -> EditedModel:
+    """A model, and the parameters of it that a run changed."""
+    edited = tuple(matrix for matrix in info.matrices if matrix.name in changed)
+    blocks = {}
+    for matrix in info.matrices:
+        parts = matrix.name.split(".")
+        if str(matrix.layer) in parts:
+            blocks[".".join(parts[: parts.index(str(matrix.layer)) + 1])] = matrix.layer
+    return EditedModel(
+        info=info,
+        changed=changed,
+        matrices={matrix.name: matrix for matrix in info.matrices},
+        edited_matrices=edited,
+        edited_layers=frozenset(matrix.layer for matrix in edited),
+        blocks=blocks,
+    )
+
+
+def layer_of(parameter: str, model: EditedModel) -> int | None:
+    """The block that a parameter belongs to; None outside of the blocks."""
+    if parameter in model.matrices:
+        return model.matrices[parameter].layer
+    parts = parameter.split(".")
+    prefixes = (".".join(parts[: end + 1]) for end, part in enumerate(parts) if part.isdigit())
+    return next((model.blocks[prefix] for prefix in prefixes if prefix in model.blocks), None)
+
+
+def first_affected(model: EditedModel) -> int:
+    """The first block whose output the edits can change.
+
+    The first block with a changed parameter; 0 where only parameters outside of the blocks, such as the
+    embedding, were changed.
+
+    Raises:
+        NothingSelected: nothing was changed.
+    """
+    if not model.changed:
+        raise nothing("nothing_edited", NOTHING_EDITED)
+    layers = [layer for name in model.changed if (layer := layer_of(name, model)) is not None]
+    return min(layers, default=0)
+
+
+def layers_of(wanted: str | tuple[int, ...] | None, model: EditedModel) -> frozenset[int]:
+    """The blocks that the suite's word or numbers mean.
+
+    Raises:
+        CannotJudge: the model has no such block.
+        NothingSelected: the word depends on edited layers, and there is none, or it leaves none over.
+    """
+    everything = range(model.info.layers)
+    if wanted is None or wanted == "all":
+        return frozenset(everything)
+    if isinstance(wanted, tuple):
+        missing = [layer for layer in wanted if layer not in everything]
+        if missing:
+            raise cannot(
+                "does_not_fit",
+                f"where.layers names block {missing[0]}, but {model.info.name} has blocks "
+                f"0-{model.info.layers - 1}",
+                layer=missing[0],
+            )
+        return frozenset(wanted)
+    if wanted == "late":
+        return frozenset(everything[-math.ceil(model.info.layers / 4) :])
+    if wanted == "unedited":
+        return frozenset(everything) - model.edited_layers
+    if not model.edited_layers:
+        raise nothing("nothing_edited", NOTHING_EDITED)
+    first, last = min(model.edited_layers), max(model.edited_layers)
+    if wanted == "before_edited":
+        return frozenset(range(first))
+    if wanted == "after_edited":
+        return frozenset(range(last + 1, model.info.layers))
+    return model.edited_layers
+
+
+def is_wanted(matrix: Matrix, words: Iterable[str] | None, model: EditedModel) -> bool:
+    """Whether one of the words means the matrix; a fused attn_qkv is meant by each of its parts."""
+    if words is None:
+        return True
+    return any(
+        word == "all"
+        or (word == "edited" and matrix.name in model.changed)
+        or matrix.kind in (word, FUSED.get(word))
+        for word in words
+    )
+
+
+# -- whether the check can be asked --
+
+
+def check_form(check: CheckSpec, reading: Reading) -> None:
+    """See that a check can be asked of readings of this kind; suites of today are refused before they run.
+
+    Raises:
+        CannotJudge: it cannot.
+    """
+    check_fits(check.metric, reading.over, check.where)
+    if reading.over != "task" and (check.for_each or check.noise):
+        word = "for_each: task" if check.for_each else "noise"
+        raise cannot("does_not_fit", f"'{word}' does not fit {check.metric}, which has no tasks")
+    if check.noise and check.aggregate:
+        raise cannot("does_not_fit", "noise is told task by task; leave 'aggregate' out")
 
 
 def check_fits(metric: str, over: str, where: Where) -> None:
@@ -132,36 +249,39 @@ def check_fits(metric: str, over: str, where: Where) -> None:
     for key in ("layers", "matrices", "pairs", "task"):
         if getattr(where, key) is not None and key not in known:
             fitting = " and ".join(f"'where.{name}'" for name in known) or "no 'where' at all"
-            raise CannotJudge(
+            raise cannot(
+                "does_not_fit",
                 f"'where.{key}' does not fit {metric}, which has a value for each {over}; it takes {fitting}"
                 if over != "scalar"
-                else f"'where.{key}' does not fit {metric}, which is a single value; leave 'where' out"
+                else f"'where.{key}' does not fit {metric}, which is a single value; leave 'where' out",
+                metric=metric,
             )
 
 
-def check_nonempty(where: Where, scene: Scene) -> None:
+def check_nonempty(where: Where, model: EditedModel) -> None:
     """See that the words of `where` mean something in this run, whatever was measured.
 
     Raises:
         CannotJudge: the model has no such block.
         NothingSelected: they depend on what was edited, and nothing was, or no layer is left over.
     """
-    if where.matrices is not None and set(where.matrices) == {"edited"} and not scene.edited_matrices:
-        raise NothingSelected(NOTHING_EDITED)
+    if where.matrices is not None and set(where.matrices) == {"edited"} and not model.edited_matrices:
+        raise nothing("nothing_edited", NOTHING_EDITED)
     if where.pairs == "affected":
-        _ = scene.first_affected
-    if where.layers is not None and not scene.layers(where.layers):
-        last = f"0-{scene.model.layers - 1}"
-        raise NothingSelected(
+        _ = first_affected(model)
+    if where.layers is not None and not layers_of(where.layers, model):
+        last = f"0-{model.info.layers - 1}"
+        raise nothing(
+            "nothing_selected",
             {
                 "before_edited": "no block lies before the first edited one (block 0)",
-                "after_edited": f"no block lies after the last edited one (block {scene.model.layers - 1})",
+                "after_edited": f"no block lies after the last edited one (block {model.info.layers - 1})",
                 "unedited": f"every block ({last}) holds an edited matrix",
-            }.get(str(where.layers), "where.layers selects no block")
+            }.get(str(where.layers), "where.layers selects no block"),
         )
 
 
-def select(reading: Reading, where: Where, scene: Scene) -> frozenset[str]:
+def select_keys(reading: Reading, where: Where, model: EditedModel) -> frozenset[str]:
     """The keys that `where` means, whether they were measured or left out.
 
     Raises:
@@ -170,25 +290,25 @@ def select(reading: Reading, where: Where, scene: Scene) -> frozenset[str]:
     """
     keys = frozenset(reading.values) | frozenset(reading.left_out)
     if reading.over == "matrix":
-        layers = scene.layers(where.layers)
-        chosen = (scene.matrices[name] for name in keys if name in scene.matrices)
+        layers = layers_of(where.layers, model)
+        chosen = (model.matrices[name] for name in keys if name in model.matrices)
         return frozenset(
             matrix.name
             for matrix in chosen
-            if matrix.layer in layers and scene.is_wanted(matrix, where.matrices)
+            if matrix.layer in layers and is_wanted(matrix, where.matrices, model)
         )
     if reading.over == "layer":
-        layers = scene.layers(where.layers)
+        layers = layers_of(where.layers, model)
         return frozenset(key for key in keys if int(key) in layers)
     if reading.over == "pair" and where.pairs == "affected":
-        first = scene.first_affected
+        first = first_affected(model)
         return frozenset(key for key in keys if max(int(part) for part in key.split("-")) >= first)
     if reading.over == "task" and where.task is not None:
         return keys & {where.task}
     return keys
 
 
-def frozen_parameters(reading: Reading, allowed: MayChange, scene: Scene) -> frozenset[str]:
+def frozen_parameters(reading: Reading, allowed: MayChange, model: EditedModel) -> frozenset[str]:
     """The parameters that `may_change` does not allow to change.
 
     A matrix is allowed if its layer and its kind are; a parameter that is no block matrix (bias, norm,
@@ -200,22 +320,23 @@ def frozen_parameters(reading: Reading, allowed: MayChange, scene: Scene) -> fro
     for key, words in (("layers", (allowed.layers,)), ("matrices", allowed.matrices)):
         circular = [word for word in words if isinstance(word, str) and "edited" in word]
         if circular:
-            raise CannotJudge(
-                f"may_change.{key}: {circular[0]} allows whatever the editor did; name the {key} instead"
+            raise cannot(
+                "does_not_fit",
+                f"may_change.{key}: {circular[0]} allows whatever the editor did; name the {key} instead",
             )
-    layers = scene.layers(allowed.layers)
+    layers = layers_of(allowed.layers, model)
 
     def is_allowed(name: str) -> bool:
-        layer = scene.layer_of(name)
+        layer = layer_of(name, model)
         if layer is None or layer not in layers:
             return False
-        matrix = scene.matrices.get(name)
-        return "all" in allowed.matrices if matrix is None else scene.is_wanted(matrix, allowed.matrices)
+        matrix = model.matrices.get(name)
+        return "all" in allowed.matrices if matrix is None else is_wanted(matrix, allowed.matrices, model)
 
     return frozenset(name for name in reading.values if not is_allowed(name))
 
 
-def place(over: str, key: str, scene: Scene) -> str:
+def place(over: str, key: str, model: EditedModel) -> str:
     """How a person calls the place: `h.1.mlp.c_proj`, `block 7`, `blocks 3-7`."""
     if over == "layer":
         return f"block {key}"
@@ -225,7 +346,7 @@ def place(over: str, key: str, scene: Scene) -> str:
         return f"edit {key}"
     if over in ("matrix", "parameter"):
         parts = key.removesuffix(".weight").split(".")
-        layer = scene.layer_of(key)
+        layer = layer_of(key, model)
         if layer is not None and str(layer) in parts:
             parts = parts[max(parts.index(str(layer)) - 1, 0) :]
         return ".".join(parts)

@@ -1,205 +1,265 @@
-"""From the trials of a check, over checkpoints and seeds, to its verdict."""
+"""The fifth step: from the results of an assertion, over checkpoints and seeds, to its verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stability.judge.reduce import distance
-from stability.judge.trial import Case, Question, Trial
-from stability.judge.verdict import Point, SeedVerdict, Status, Verdict
-from stability.record import Run
+from stability.judge import problems
+from stability.judge.inputs import Assertion, RecordedRun
+from stability.judge.reduce import PointResult
+from stability.judge.verdict import Bracket, NoiseFigures, Point, SeedVerdict, Status, Verdict, WorstValue
+from stability.record import Problem
 
 
 def summarise(
-    question: Question, cases: Sequence[Case], trials: Sequence[Sequence[Trial]], problem: str | None
-) -> Verdict:
-    """One verdict; `trials` holds those of each case, `problem` says why no trial can count.
+    assertions: Sequence[Assertion],
+    runs: Sequence[RecordedRun],
+    results: Sequence[PointResult],
+    unedited: Sequence[PointResult],
+) -> list[Verdict]:
+    """A verdict for each assertion of one check; `results` are of all of them, in all runs.
 
-    A measured failure is a failure, whatever else could not be measured. Short of one, anything that could
-    not be measured is an error; then comes what is within noise, what held, and what looked at nothing.
+    `unedited` says what the assertions come to for the unedited model.
     """
-    settled = [settle(question, case, of_case) for case, of_case in zip(cases, trials, strict=True)]
-    everything = [trial for of_case in settled for trial in of_case]
-    status, message = _status(question, everything, problem)
-    seeds = tuple(seed_verdict(question, case, of_case) for case, of_case in zip(cases, settled, strict=True))
-    verdict = Verdict(
-        editor=cases[0].run.editor.name,
-        check=question.id,
-        name=question.name,
-        metric=question.check.metric,
-        status=status,
-        bound=question.check.bound.text,
-        severity=question.check.severity,
-        relative_to=question.check.relative_to,
-        change=question.check.change if question.check.relative_to else None,
-        message=message,
-        seeds=seeds,
-    )
-    if problem is None:
-        verdict = _with_bracket(verdict)
-    shown = _shown(question, everything, status)
-    return verdict if shown is None else _with_value(verdict, question, shown, everything)
+    verdicts = []
+    for assertion in assertions:
+        mine = [result for result in results if result.assertion is assertion]
+        past = base_past_bound([result for result in unedited if result.assertion is assertion])
+        by_run = [settle(assertion, run, [result for result in mine if result.run is run]) for run in runs]
+        verdicts.append(verdict_of(assertion, runs, by_run, past))
+    return _none_unjudged(verdicts) if _may_not_be_skipped(assertions[0], runs[0]) else verdicts
 
 
-def settle(question: Question, case: Case, trials: Sequence[Trial]) -> list[Trial]:
-    """The trials of one run in order, with what the run itself makes of them.
+def _may_not_be_skipped(assertion: Assertion, run: RecordedRun) -> bool:
+    """Whether it is about tasks that were to be measured."""
+    metric = assertion.check.metric
+    reading = run.record.base.readings.get(metric)
+    is_by_task = assertion.task is not None or (reading is not None and reading.over == "task")
+    return is_by_task and metric not in run.record.not_asked
+
+
+def _none_unjudged(verdicts: list[Verdict]) -> list[Verdict]:
+    """A check of tasks that are all skipped could not have failed, so it is an error."""
+    if any(verdict.status != "skip" for verdict in verdicts):
+        return verdicts
+    return [
+        as_error(verdict, problems.all_skipped(verdict.problem)) if verdict.problem else verdict
+        for verdict in verdicts
+    ]
+
+
+def as_error(verdict: Verdict, problem: Problem) -> Verdict:
+    """The verdict, where it cannot count."""
+    return replace(verdict, status="error", message=problem.message, problem=problem)
+
+
+def base_past_bound(unedited: Sequence[PointResult]) -> Problem | None:
+    """Why the check makes no sense for this record at all: the unedited model itself is past the bound."""
+    for result in unedited:
+        check = result.assertion.check
+        if check.at is not None and 0 in check.at:
+            return None  # the check is about the unedited model, too: then it simply fails there
+        if result.outcome == "failed" and result.value is not None:
+            return problems.base_past_bound(result.value, result.where, check.bound.text)
+    return None
+
+
+def settle(assertion: Assertion, run: RecordedRun, results: Sequence[PointResult]) -> list[PointResult]:
+    """The results of one run in order, with what the run itself makes of them.
 
     A run that failed adds its error. Where a check looks at nothing at one checkpoint and at something at
     another, the former was not measured.
     """
-    ordered = sorted(trials, key=lambda trial: trial.edits)
-    must = question.check.require or any(trial.value is not None for trial in ordered)
+    ordered = sorted(results, key=lambda result: result.edits)
+    if not ordered and assertion.check.metric not in run.record.not_asked:
+        ordered = [PointResult.error(assertion, run, 0, problems.never_measured())]
+    must = assertion.check.require or any(result.value is not None for result in ordered)
     settled = [
-        replace(trial, outcome="error", reason=_required(question, trial))
-        if must and trial.outcome == "nothing"
-        else trial
-        for trial in ordered
+        result.as_error(_must_be_there(assertion, result, result.problem))
+        if must and result.outcome == "nothing" and result.problem is not None
+        else result
+        for result in ordered
     ]
-    if case.run.status == "failed":
-        settled.insert(0, Trial(case.run.seed, case.run.failed_at or 0, "error", reason=why_failed(case.run)))
+    if run.run.status == "failed":
+        failed = PointResult.error(assertion, run, run.run.failed_at or 0, problems.why_failed(run.run))
+        settled.insert(0, failed)
     return settled
 
 
-def why_failed(run: Run) -> str:
-    """`run failed after 7 edits: ...`; the last of them may be what broke the model."""
-    made = run.failed_at or 0
-    return f"run failed after {made} edit{'' if made == 1 else 's'}: {run.error or 'no reason was recorded'}"
+def _must_be_there(assertion: Assertion, result: PointResult, problem: Problem) -> Problem:
+    if assertion.check.require:
+        return problems.required(problem)
+    return problems.not_measured(problem, result.edits)
 
 
-def _required(question: Question, trial: Trial) -> str:
-    if question.check.require:
-        return f"{trial.reason}, and the check says 'require: true'"
-    return f"not measured at {trial.edits} edits: {trial.reason}"
+def verdict_of(
+    assertion: Assertion,
+    runs: Sequence[RecordedRun],
+    by_run: Sequence[Sequence[PointResult]],
+    past: Problem | None,
+) -> Verdict:
+    """One verdict from the results of each run; `past` says why none of them can count."""
+    everything = [result for results in by_run for result in results]
+    check = assertion.check
+    verdict = Verdict(
+        editor=runs[0].run.editor.name,
+        check=assertion.id,
+        name=assertion.name,
+        metric=check.metric,
+        status="skip",
+        bound=check.bound.text,
+        severity=check.severity,
+        relative_to=check.relative_to,
+        change=check.change if check.relative_to else None,
+        task=assertion.task,
+    )
+    seeds = tuple(
+        seed_verdict(decided(verdict, assertion, results, None), run, results)
+        for run, results in zip(runs, by_run, strict=True)
+    )
+    verdict = replace(decided(verdict, assertion, everything, past), seeds=seeds)
+    if past is None:
+        verdict = replace(verdict, bracket=bracket_of(seeds))
+    shown = _shown(assertion, everything)
+    return verdict if shown is None else _with_value(verdict, assertion, shown, everything)
 
 
-def is_failure(question: Question, trial: Trial) -> bool:
-    """Whether the trial counts as failed; one within noise does under `on_inconclusive: fail`."""
-    noise = question.check.noise
-    return trial.outcome == "failed" or (
-        trial.outcome == "inconclusive" and noise is not None and noise.on_inconclusive == "fail"
+def decided(
+    verdict: Verdict, assertion: Assertion, results: Sequence[PointResult], past: Problem | None
+) -> Verdict:
+    """The verdict with its status, and with what there is to say about that.
+
+    A measured failure is a failure, whatever else could not be measured. Short of one, anything that could
+    not be measured is an error; then comes what is within noise, what held, and what looked at nothing.
+    """
+    if past is not None:
+        return as_error(verdict, past)
+    failures = [result for result in results if is_failure(result)]
+    errors = [result for result in results if result.outcome == "error"]
+    said = _said(errors[0], results) if errors else None
+    if failures:
+        return _failed(verdict, failures, results, said)
+    if said is not None:
+        return as_error(verdict, said)
+    if (blind := _undetectable(assertion, results)) is not None:
+        return as_error(verdict, blind)
+    if any(result.outcome == "inconclusive" for result in results):
+        problem = problems.within_noise()
+        return replace(verdict, status="inconclusive", message=problem.message, problem=problem)
+    nothing = [result for result in results if result.outcome == "nothing"]
+    if any(result.outcome == "held" for result in results):
+        aside = _said(nothing[0], results) if nothing else None
+        return replace(verdict, status="pass", message=aside.message if aside else "")
+    reason = nothing[0].problem if nothing else None
+    return replace(
+        verdict, status="skip", message=reason.message if reason else "there is no run", problem=reason
     )
 
 
-def seed_verdict(question: Question, case: Case, trials: Sequence[Trial]) -> SeedVerdict:
-    """The bracket of one run, and its points."""
-    status, message = _status(question, trials, None)
-    failures = [trial.edits for trial in trials if is_failure(question, trial)]
-    failed_at = min(failures, default=None)
-    held = [trial.edits for trial in trials if trial.outcome == "held"]
+def is_failure(result: PointResult) -> bool:
+    """Whether the result counts as failed; one within noise does under `on_inconclusive: fail`."""
+    noise = result.assertion.check.noise
+    return result.outcome == "failed" or (
+        result.outcome == "inconclusive" and noise is not None and noise.on_inconclusive == "fail"
+    )
+
+
+def _failed(
+    verdict: Verdict, failures: Sequence[PointResult], results: Sequence[PointResult], besides: Problem | None
+) -> Verdict:
+    within_noise = all(result.outcome == "inconclusive" for result in failures)
+    first = {result.run.run.seed: result.edits for result in reversed(failures)}
+    again = [
+        result.edits
+        for result in results
+        if result.outcome == "held" and result.edits > first.get(result.run.run.seed, result.edits)
+    ]
+    message = problems.about_failures(
+        all_within_noise=within_noise, held_again=min(again, default=None), besides=besides
+    )
+    status: Status = "warn" if verdict.severity == "warn" else "fail"
+    problem = problems.within_noise() if within_noise else None
+    return replace(verdict, status=status, message=message, problem=problem)
+
+
+def _undetectable(assertion: Assertion, results: Sequence[PointResult]) -> Problem | None:
+    """Why too few documents were measured to count on: a drop that should be seen would not be."""
+    noise = assertion.check.noise
+    limit = noise.max_detectable if noise else None
+    detects = max((result.detects for result in results if result.detects is not None), default=None)
+    if limit is None or detects is None or detects <= limit:
+        return None
+    documents = max(result.drop.n for result in results if result.drop)
+    return problems.too_few_documents(documents, detects, limit)
+
+
+def _said(result: PointResult, results: Sequence[PointResult]) -> Problem | None:
+    """The result's problem, with its seed where there are several."""
+    several = len({each.run.run.seed for each in results}) > 1
+    if result.problem is None or not several:
+        return result.problem
+    return problems.of_seed(result.problem, result.run.run.seed)
+
+
+def seed_verdict(verdict: Verdict, run: RecordedRun, results: Sequence[PointResult]) -> SeedVerdict:
+    """The verdict of one run: its bracket, and its points."""
+    failed_at = min((result.edits for result in results if is_failure(result)), default=None)
+    held = [result.edits for result in results if result.outcome == "held"]
     if failed_at is None:
         held_to = max(held, default=None)
     else:  # the unedited model is known to hold, unless it is what failed
         held_to = max([edits for edits in held if edits < failed_at], default=0 if failed_at else None)
     points = tuple(
         Point(
-            trial.edits,
-            trial.value,
-            trial.where,
-            trial.outcome,
-            trial.finding.low if trial.finding else None,
-            trial.finding.high if trial.finding else None,
+            result.edits,
+            result.value,
+            result.where,
+            result.outcome,
+            result.drop.low if result.drop else None,
+            result.drop.high if result.drop else None,
         )
-        for trial in trials
-        if trial.value is not None and trial.outcome in ("held", "failed", "inconclusive")
+        for result in results
+        if result.value is not None and result.outcome in ("held", "failed", "inconclusive")
     )
-    return SeedVerdict(case.run.seed, status, held_to, failed_at, points, message)
+    return SeedVerdict(run.run.seed, verdict.status, held_to, failed_at, points, verdict.message)
 
 
-def _status(question: Question, trials: Sequence[Trial], problem: str | None) -> tuple[Status, str]:
-    """The status, and what there is to say about it."""
-    if problem is not None:
-        return "error", problem
-    failures = [trial for trial in trials if is_failure(question, trial)]
-    if failures:
-        status: Status = "warn" if question.check.severity == "warn" else "fail"
-        return status, _about_failures(failures, trials)
-    errors = [trial for trial in trials if trial.outcome == "error"]
-    if errors:
-        return "error", _said(errors[0], trials)
-    if (blind := _undetectable(question, trials)) is not None:
-        return "error", blind
-    if any(trial.outcome == "inconclusive" for trial in trials):
-        return "inconclusive", "past the bound, but within noise"
-    if any(trial.outcome == "held" for trial in trials):
-        nothing = [trial for trial in trials if trial.outcome == "nothing"]
-        return "pass", _said(nothing[0], trials) if nothing else ""
-    return "skip", trials[0].reason if trials else "there is no run"
-
-
-def _about_failures(failures: Sequence[Trial], trials: Sequence[Trial]) -> str:
-    words = []
-    if all(trial.outcome == "inconclusive" for trial in failures):
-        words.append("past the bound, but within noise (on_inconclusive: fail)")
-    first = {trial.seed: trial.edits for trial in reversed(failures)}
-    again = [
-        trial.edits
-        for trial in trials
-        if trial.outcome == "held" and trial.edits > first.get(trial.seed, trial.edits)
-    ]
-    if again:
-        words.append(f"held again at {min(again)}")
-    errors = [trial for trial in trials if trial.outcome == "error"]
-    if errors:
-        words.append(_said(errors[0], trials))
-    return "; ".join(words)
-
-
-def _undetectable(question: Question, trials: Sequence[Trial]) -> str | None:
-    """Why too few documents were measured to count on: a drop that should be seen would not be."""
-    limit = question.check.noise.max_detectable if question.check.noise else None
-    detects = max((trial.detects for trial in trials if trial.detects is not None), default=None)
-    if limit is None or detects is None or detects <= limit:
-        return None
-    documents = max(trial.finding.n for trial in trials if trial.finding)
-    return (
-        f"{documents} documents show no drop below {detects:.2f}, and max_detectable is {limit:g}: "
-        "measure more of them"
-    )
-
-
-def _said(trial: Trial, trials: Sequence[Trial]) -> str:
-    """The trial's reason, with its seed where there are several."""
-    several = len({each.seed for each in trials}) > 1
-    return f"seed {trial.seed}: {trial.reason}" if several else trial.reason
-
-
-def _with_bracket(verdict: Verdict) -> Verdict:
+def bracket_of(seeds: Sequence[SeedVerdict]) -> Bracket:
     """The bracket of the seed that failed first; of those that did not, what all held to."""
-    failed = [seed for seed in verdict.seeds if seed.failed_at is not None]
+    failed = [seed for seed in seeds if seed.failed_at is not None]
     if failed:
         first = min(failed, key=lambda seed: (seed.failed_at or 0, seed.held_to or 0))
-        return replace(verdict, held_to=first.held_to, failed_at=first.failed_at)
-    held = [seed.held_to for seed in verdict.seeds if seed.held_to is not None]
-    return replace(verdict, held_to=min(held, default=None))
+        return Bracket(first.held_to, first.failed_at)
+    held = [seed.held_to for seed in seeds if seed.held_to is not None]
+    return Bracket(min(held, default=None))
 
 
-def _shown(question: Question, trials: Sequence[Trial], status: Status) -> Trial | None:
-    """The trial whose value the verdict shows: the worst of those that decided it."""
-    measured = [trial for trial in trials if trial.value is not None]
-    deciding = [trial for trial in measured if trial.outcome == "failed"]
-    deciding = deciding or [trial for trial in measured if trial.outcome == "inconclusive"] or measured
-    bound = question.check.bound
-    return min(deciding, key=lambda trial: distance(bound, trial.value or 0.0), default=None)
+def _shown(assertion: Assertion, results: Sequence[PointResult]) -> PointResult | None:
+    """The result whose value the verdict shows: the worst of those that decided it."""
+    measured = [result for result in results if result.value is not None]
+    deciding = [result for result in measured if result.outcome == "failed"]
+    deciding = deciding or [result for result in measured if result.outcome == "inconclusive"] or measured
+    bound = assertion.check.bound
+    return min(deciding, key=lambda result: bound.reach(result.value or 0.0), default=None)
 
 
-def _with_value(verdict: Verdict, question: Question, shown: Trial, trials: Sequence[Trial]) -> Verdict:
-    value = shown.value
+def _with_value(
+    verdict: Verdict, assertion: Assertion, shown: PointResult, results: Sequence[PointResult]
+) -> Verdict:
+    value, drop = shown.value, shown.drop
     assert value is not None
-    found = shown.finding
     failed = verdict.status in ("fail", "warn")
-    detects = [trial.detects for trial in trials if trial.detects is not None]
+    detects = [result.detects for result in results if result.detects is not None]
+    margin = assertion.check.bound.margin(value)
     return replace(
         verdict,
-        value=value,
-        where=shown.where,
-        key=shown.key,
-        checkpoint=shown.edits,
-        seed=shown.seed,
-        margin=question.check.bound.margin(value),
+        worst=WorstValue(value, shown.where, shown.key, shown.edits, shown.run.run.seed, margin),
+        noise=NoiseFigures(
+            interval=(drop.low, drop.high) if drop else None,
+            p_value=drop.p_value if drop else None,
+            flip_rate=drop.flip_rate if drop else None,
+            detects=drop.detects if failed and drop else max(detects, default=None),
+        ),
         coverage=shown.coverage,
-        interval=(found.low, found.high) if found else None,
-        p_value=found.p_value if found else None,
-        flip_rate=found.flip_rate if found else None,
-        detects=(found.detects if failed and found else max(detects, default=None)),
     )

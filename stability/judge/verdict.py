@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from stability.record import Problem
+
 Status = Literal["pass", "fail", "warn", "inconclusive", "error", "skip"]
 WORST_FIRST: tuple[Status, ...] = ("fail", "error", "warn", "inconclusive", "pass", "skip")
 
@@ -40,15 +42,51 @@ class SeedVerdict:
 
 
 @dataclass(frozen=True)
+class WorstValue:
+    """The value that decides a check, and where it was measured.
+
+    `where` is for people, `key` is the record's. `margin` is the distance to the bound as a share of it,
+    negative outside.
+    """
+
+    value: float | None = None
+    where: str = ""
+    key: str = ""
+    checkpoint: int | None = None
+    seed: int | None = None
+    margin: float | None = None
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """(`held_to`, `failed_at`]: between which numbers of edits a check failed; of the seed that was first."""
+
+    held_to: int | None = None
+    failed_at: int | None = None
+
+
+@dataclass(frozen=True)
+class NoiseFigures:
+    """How sure a drop is.
+
+    `interval` holds one-sided limits of the value, each at the stated confidence (see `judge.noise`);
+    `detects` is the smallest drop that the documents could have shown; `flip_rate` the share of documents
+    whose answer changed.
+    """
+
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    detects: float | None = None
+    flip_rate: float | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """One check of one editor, over all checkpoints and seeds.
 
-    `value`, `where`, `key`, `checkpoint` and `seed` are those of the worst value; `where` is for people,
-    `key` is the record's. The bracket (`held_to`, `failed_at`] is that of the seed that failed first.
-    `margin` is the distance to the bound as a share of it, negative outside. `interval` holds one-sided
-    limits of the value, each at the stated confidence (see `judge.noise`); `detects` is the smallest drop
-    that the documents could have shown; `coverage` says how many values the check looked at, and how many
-    were left out and why.
+    `task` is the only task that it is about. `message` says in words what there is to say beside the figures;
+    `problem` says as data why it could not be judged, or that it is within noise. `coverage` says how many
+    values the check looked at, and how many were left out and why.
     """
 
     editor: str
@@ -60,21 +98,95 @@ class Verdict:
     severity: Literal["fail", "warn"] = "fail"
     relative_to: Literal["base", "unedited", "previous"] | None = None
     change: Literal["ratio", "absolute", "relative"] | None = None  # None where nothing is compared
-    value: float | None = None
-    where: str = ""
-    key: str = ""
-    checkpoint: int | None = None
-    seed: int | None = None
-    held_to: int | None = None
-    failed_at: int | None = None
-    margin: float | None = None
-    interval: tuple[float, float] | None = None
-    p_value: float | None = None
-    detects: float | None = None
-    flip_rate: float | None = None
+    task: str | None = None
+    worst: WorstValue = WorstValue()
+    bracket: Bracket = Bracket()
+    noise: NoiseFigures = NoiseFigures()
     message: str = ""
+    problem: Problem | None = None
     coverage: str = ""
     seeds: tuple[SeedVerdict, ...] = ()
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether what is past the bound, counted as failed or not, may all be chance."""
+        return self.problem is not None and self.problem.kind == "within_noise"
+
+    @property
+    def value(self) -> float | None:
+        """The worst value; None where nothing was measured."""
+        return self.worst.value
+
+    @property
+    def where(self) -> str:
+        """Where the worst value is, for people."""
+        return self.worst.where
+
+    @property
+    def key(self) -> str:
+        """The worst value's key in the record."""
+        return self.worst.key
+
+    @property
+    def checkpoint(self) -> int | None:
+        """The edits after which the worst value was measured."""
+        return self.worst.checkpoint
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the worst value."""
+        return self.worst.seed
+
+    @property
+    def margin(self) -> float | None:
+        """How far the worst value lies inside the bound, as a share of it."""
+        return self.worst.margin
+
+    @property
+    def held_to(self) -> int | None:
+        """The last checkpoint that held before the first that failed."""
+        return self.bracket.held_to
+
+    @property
+    def failed_at(self) -> int | None:
+        """The first checkpoint that failed."""
+        return self.bracket.failed_at
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The limits of the worst value, where noise was judged."""
+        return self.noise.interval
+
+    @property
+    def p_value(self) -> float | None:
+        """How likely such a drop is by chance alone, where noise was judged."""
+        return self.noise.p_value
+
+    @property
+    def detects(self) -> float | None:
+        """The smallest drop that the documents could have shown."""
+        return self.noise.detects
+
+    @property
+    def flip_rate(self) -> float | None:
+        """The share of documents whose answer changed."""
+        return self.noise.flip_rate
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields, those of its groups among them, and the problem as the record writes it."""
+        content: dict[str, Any] = {}
+        for key, value in vars(self).items():
+            content |= asdict(value) if key in GROUPS else {key: value}
+        problem = None if self.problem is None else self.problem.model_dump(exclude_none=True)
+        return {
+            **content,
+            "problem": problem,
+            "within_noise": self.within_noise,
+            "seeds": [asdict(seed) for seed in self.seeds],
+        }
+
+
+GROUPS = ("worst", "bracket", "noise")
 
 
 @dataclass(frozen=True)
@@ -117,6 +229,15 @@ class EditorJudgement:
         failed = [verdict.held_to or 0 for verdict in self.verdicts if verdict.status == "fail"]
         return min(failed, default=min((run.edits for run in self.runs), default=None))
 
+    def as_dict(self) -> dict[str, Any]:
+        """Everything that was said of the editor."""
+        return {
+            "editor": self.editor,
+            "verdicts": [verdict.as_dict() for verdict in self.verdicts],
+            "runs": [asdict(run) for run in self.runs],
+            "notes": self.notes,
+        }
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -157,8 +278,15 @@ class Judgement:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON: tuples are lists, and numbers that are not finite are strings."""
-        content = plain(asdict(self))
-        return {**content, "counts": self.counts, "exit_status": self.exit_status()}
+        content = {
+            "suite": self.suite,
+            "model": self.model,
+            "editors": [editor.as_dict() for editor in self.editors],
+            "notes": self.notes,
+            "counts": self.counts,
+            "exit_status": self.exit_status(),
+        }
+        return {key: plain(value) for key, value in content.items()}
 
 
 def count(verdicts: tuple[Verdict, ...]) -> dict[Status, int]:

@@ -35,6 +35,14 @@ class Bound:
             return -math.inf
         return min(value - self.low, self.high - value)
 
+    def accepts(self, value: float) -> bool:
+        """Whether a measured value is inside; one that is not finite never is."""
+        return math.isfinite(value) and self.holds(value)
+
+    def reach(self, value: float) -> float:
+        """The distance of a measured value; one that is not finite lies as far outside as can be."""
+        return self.distance(value) if math.isfinite(value) else -math.inf
+
     def nearest(self, value: float) -> float:
         """The end that the value is nearest to, or past."""
         if math.isnan(value):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stability.judge.reduce import aggregate, distance, worst_of
+from stability.judge.reduce import aggregate, worst_of
 from stability.suite import parse_bound
 
 VALUES = st.dictionaries(st.text("abcdef", min_size=1), st.floats(-1e6, 1e6), min_size=1)
@@ -21,7 +21,7 @@ def test_all_values_hold_exactly_if_the_worst_does(values: dict[str, float], tex
     bound = parse_bound(text)
     worst = worst_of(values, bound)
     assert worst.holds == all(bound.holds(value) for value in values.values())
-    assert distance(bound, worst.value) == min(distance(bound, value) for value in values.values())
+    assert bound.reach(worst.value) == min(bound.reach(value) for value in values.values())
 
 
 @given(VALUES, st.sampled_from(["max", "min", "mean", "median", "q05", "q95", "q50"]))

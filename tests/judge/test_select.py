@@ -6,15 +6,27 @@ from types import ModuleType
 
 import pytest
 
+from stability.judge.inputs import EditedModel
 from stability.judge.problems import CannotJudge, NothingSelected
-from stability.judge.select import Scene, check_fits, check_nonempty, frozen_parameters, place, select
+from stability.judge.select import (
+    check_fits,
+    check_nonempty,
+    edited_model,
+    first_affected,
+    frozen_parameters,
+    layers_of,
+    place,
+    select_keys,
+)
 from stability.record import Reading
 from stability.suite.schema import MayChange, Where
 
 
 @pytest.fixture
-def scene(records: ModuleType) -> Scene:
-    return Scene(records.model(), frozenset({records.name(2), records.name(3), "transformer.h.5.ln_1.bias"}))
+def model(records: ModuleType) -> EditedModel:
+    return edited_model(
+        records.model(), frozenset({records.name(2), records.name(3), "transformer.h.5.ln_1.bias"})
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,10 +43,10 @@ def scene(records: ModuleType) -> Scene:
     ],
 )
 def test_words_and_numbers_select_layers(
-    scene: Scene, records: ModuleType, words: object, layers: set[int]
+    model: EditedModel, records: ModuleType, words: object, layers: set[int]
 ) -> None:
     where = Where.model_validate({"layers": words})
-    keys = select(records.by_layer([1.0] * 8), where, scene)
+    keys = select_keys(records.by_layer([1.0] * 8), where, model)
     assert keys == {str(layer) for layer in layers}
 
 
@@ -42,53 +54,56 @@ def test_words_and_numbers_select_layers(
     ("blocks", "late"), [(1, {0}), (3, {2}), (4, {3}), (5, {3, 4}), (48, set(range(36, 48)))]
 )
 def test_late_is_the_last_quarter_rounded_up(records: ModuleType, blocks: int, late: set[int]) -> None:
-    assert Scene(records.model(blocks), frozenset()).layers("late") == late
+    assert layers_of("late", edited_model(records.model(blocks), frozenset())) == late
 
 
-def test_layers_and_matrices_combine(scene: Scene, records: ModuleType) -> None:
+def test_layers_and_matrices_combine(model: EditedModel, records: ModuleType) -> None:
     where = Where.model_validate({"layers": "late", "matrices": ["mlp_in", "attn_out"]})
     expected = {records.name(layer, part) for layer in (6, 7) for part in ("mlp.c_fc", "attn.c_proj")}
-    assert select(records.norms(), where, scene) == expected
+    assert select_keys(records.norms(), where, model) == expected
 
 
 def test_edited_matrices_are_those_that_changed_not_all_of_an_edited_layer(
-    scene: Scene, records: ModuleType
+    model: EditedModel, records: ModuleType
 ) -> None:
-    assert select(records.norms(), Where(matrices=("edited",)), scene) == {records.name(2), records.name(3)}
-    assert len(select(records.norms(), Where(layers="edited"), scene)) == 8
+    assert select_keys(records.norms(), Where(matrices=("edited",)), model) == {
+        records.name(2),
+        records.name(3),
+    }
+    assert len(select_keys(records.norms(), Where(layers="edited"), model)) == 8
 
 
 @pytest.mark.parametrize("word", ["attn_q", "attn_k", "attn_v"])
 def test_a_fused_attention_matrix_is_meant_by_each_of_its_parts(
-    scene: Scene, records: ModuleType, word: str
+    model: EditedModel, records: ModuleType, word: str
 ) -> None:
     where = Where.model_validate({"matrices": word, "layers": 1})
-    assert select(records.norms(), where, scene) == {records.name(1, "attn.c_attn")}
+    assert select_keys(records.norms(), where, model) == {records.name(1, "attn.c_attn")}
 
 
 def test_affected_pairs_have_a_layer_at_or_after_the_first_edited_one(
-    scene: Scene, records: ModuleType
+    model: EditedModel, records: ModuleType
 ) -> None:
-    keys = select(records.by_pair(), Where(pairs="affected"), scene)
+    keys = select_keys(records.by_pair(), Where(pairs="affected"), model)
     assert keys == {f"{i}-{j}" for i in range(8) for j in range(i + 1, 8) if j >= 2}
 
 
 def test_pairs_are_affected_by_any_changed_parameter_of_a_block_and_by_the_embedding(
     records: ModuleType,
 ) -> None:
-    norm_only = Scene(records.model(), frozenset({"transformer.h.5.ln_1.bias"}))
-    assert norm_only.first_affected == 5
-    assert Scene(records.model(), frozenset({"transformer.wte.weight"})).first_affected == 0
+    norm_only = edited_model(records.model(), frozenset({"transformer.h.5.ln_1.bias"}))
+    assert first_affected(norm_only) == 5
+    assert first_affected(edited_model(records.model(), frozenset({"transformer.wte.weight"}))) == 0
 
 
-def test_what_was_left_out_is_selected_too(scene: Scene, records: ModuleType) -> None:
+def test_what_was_left_out_is_selected_too(model: EditedModel, records: ModuleType) -> None:
     reading = records.by_pair(left_out={"6-7": "base 0.9"})
-    assert "6-7" in select(reading, Where(pairs="affected"), scene)
+    assert "6-7" in select_keys(reading, Where(pairs="affected"), model)
 
 
-def test_a_block_that_the_model_does_not_have_is_refused(scene: Scene, records: ModuleType) -> None:
+def test_a_block_that_the_model_does_not_have_is_refused(model: EditedModel, records: ModuleType) -> None:
     with pytest.raises(CannotJudge, match="names block 8, but world has blocks 0-7"):
-        select(records.by_layer([1.0] * 8), Where.model_validate({"layers": [1, 8]}), scene)
+        select_keys(records.by_layer([1.0] * 8), Where.model_validate({"layers": [1, 8]}), model)
 
 
 @pytest.mark.parametrize(
@@ -117,11 +132,11 @@ def test_where_nothing_was_edited_the_words_for_it_select_nothing(
     records: ModuleType, where: dict[str, str]
 ) -> None:
     with pytest.raises(NothingSelected, match="no matrix was edited"):
-        check_nonempty(Where.model_validate(where), Scene(records.model(), frozenset()))
+        check_nonempty(Where.model_validate(where), edited_model(records.model(), frozenset()))
 
 
 def test_after_the_last_block_there_is_nothing(records: ModuleType) -> None:
-    last = Scene(records.model(), frozenset({records.name(7)}))
+    last = edited_model(records.model(), frozenset({records.name(7)}))
     with pytest.raises(NothingSelected, match="no block lies after"):
         check_nonempty(Where(layers="after_edited"), last)
 
@@ -140,22 +155,22 @@ class TestFrozenParameters:
         ]
         return Reading(over="parameter", values=dict.fromkeys(names, 0))
 
-    def allowed(self, reading: Reading, scene: Scene, **may_change: object) -> set[str]:
-        frozen = frozen_parameters(reading, MayChange.model_validate(may_change), scene)
+    def allowed(self, reading: Reading, model: EditedModel, **may_change: object) -> set[str]:
+        frozen = frozen_parameters(reading, MayChange.model_validate(may_change), model)
         return set(reading.values) - frozen
 
     def test_a_matrix_is_allowed_if_its_layer_and_kind_are(
-        self, reading: Reading, scene: Scene, records: ModuleType
+        self, reading: Reading, model: EditedModel, records: ModuleType
     ) -> None:
-        assert self.allowed(reading, scene, layers=[2, 3], matrices="mlp_out") == {
+        assert self.allowed(reading, model, layers=[2, 3], matrices="mlp_out") == {
             records.name(2),
             records.name(3),
         }
 
     def test_biases_and_norms_of_an_allowed_layer_only_if_all_matrices_are_allowed(
-        self, reading: Reading, scene: Scene
+        self, reading: Reading, model: EditedModel
     ) -> None:
-        assert self.allowed(reading, scene, layers=2, matrices="all") == {
+        assert self.allowed(reading, model, layers=2, matrices="all") == {
             "transformer.h.2.mlp.c_fc.weight",
             "transformer.h.2.mlp.c_proj.weight",
             "transformer.h.2.mlp.c_proj.bias",
@@ -163,24 +178,24 @@ class TestFrozenParameters:
         }
 
     def test_embeddings_and_the_final_norm_are_frozen_whatever_is_allowed(
-        self, reading: Reading, scene: Scene
+        self, reading: Reading, model: EditedModel
     ) -> None:
-        allowed = self.allowed(reading, scene, layers="all", matrices="all")
+        allowed = self.allowed(reading, model, layers="all", matrices="all")
         assert set(reading.values) - allowed == {"transformer.wte.weight", "transformer.ln_f.weight"}
 
     def test_block_1_is_not_block_10(self, records: ModuleType) -> None:
         reading = Reading(over="parameter", values={records.name(1): 0, records.name(10): 0})
-        scene = Scene(records.model(12), frozenset())
-        assert self.allowed(reading, scene, layers=1, matrices="mlp_out") == {records.name(1)}
+        model = edited_model(records.model(12), frozenset())
+        assert self.allowed(reading, model, layers=1, matrices="mlp_out") == {records.name(1)}
 
     @pytest.mark.parametrize(
         "may_change", [{"layers": "edited"}, {"matrices": "edited"}, {"layers": "unedited"}]
     )
     def test_what_was_edited_cannot_be_what_may_be_edited(
-        self, reading: Reading, scene: Scene, may_change: dict[str, str]
+        self, reading: Reading, model: EditedModel, may_change: dict[str, str]
     ) -> None:
         with pytest.raises(CannotJudge, match="allows whatever the editor did"):
-            self.allowed(reading, scene, **may_change)
+            self.allowed(reading, model, **may_change)
 
 
 @pytest.mark.parametrize(
@@ -194,5 +209,5 @@ class TestFrozenParameters:
         ("task", "mmlu", "mmlu"),
     ],
 )
-def test_a_place_is_called_as_people_call_it(scene: Scene, over: str, key: str, words: str) -> None:
-    assert place(over, key, scene) == words
+def test_a_place_is_called_as_people_call_it(model: EditedModel, over: str, key: str, words: str) -> None:
+    assert place(over, key, model) == words

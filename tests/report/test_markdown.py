@@ -98,7 +98,10 @@ def test_checks_with_the_same_explanation_share_one(gate: Gate) -> None:
     record, judgement = gate()
     [editor] = judgement.editors
     failed = next(one for one in editor.verdicts if one.check == "edits_took")
-    pair = [replace(failed, check=name, status="fail", value=0.1) for name in ("one", "two")]
+    pair = [
+        replace(failed, check=name, status="fail", worst=replace(failed.worst, value=0.1))
+        for name in ("one", "two")
+    ]
     twice = replace(judgement, editors=(replace(editor, verdicts=tuple(pair)),))
     assert "**one: fail, two: fail**" in render_markdown(record, twice)
 

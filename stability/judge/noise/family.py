@@ -1,4 +1,4 @@
-"""Which drops are real: one-sided tests of every drop against the tolerance, kept honest over the family.
+"""The fourth step: which drops are real, by one-sided tests of every drop against the tolerance.
 
 A check tests each of its tasks at each of its checkpoints and seeds. Holm's procedure decides which drops
 exceed the tolerance so that all of them together are wrong with a probability of at most 1 - confidence. The
@@ -11,109 +11,93 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Literal
 
 from stability.judge.noise.drops import Drop
 from stability.judge.noise.holm import holm
 from stability.judge.noise.tasks import drop_of
-from stability.judge.problems import CannotJudge
-from stability.judge.reduce import distance, holds
-from stability.judge.trial import Case, Decided, Finding, Question, Trial
-from stability.record import Checkpoint
+from stability.judge.problems import CannotJudge, of_baseline
+from stability.judge.reduce import DropTest, PointResult
 from stability.suite import Bound
 from stability.suite.schema import Noise
 
-DECISIVE: tuple[Decided, ...] = ("failed", "inconclusive", "held")
+DECISIVE = ("failed", "inconclusive", "held")
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A check at one checkpoint of one run, and the trial that it came to; `place` is the caller's."""
+def decide_drops(results: Sequence[PointResult], bound: Bound, noise: Noise) -> list[PointResult]:
+    """The results of one check, with every drop in them judged as one family.
 
-    place: tuple[int, int]
-    question: Question
-    case: Case
-    checkpoint: Checkpoint
-    trial: Trial
-
-    def drops(self) -> dict[str, Drop]:
-        """The drop of each task that the check looks at here.
-
-        Raises:
-            CannotJudge: a task's documents do not allow it.
-        """
-        reading, values, _ = self.question.values(self.case, self.checkpoint)
-        before = self.question.reference(self.case, self.checkpoint)
-        reference = self.question.reference_name
-        seed, edits = self.case.run.seed, self.checkpoint.edits
-        when = f"after {edits} edits"
-        return {
-            task: drop_of(task, before, reading, when, (seed, edits), reference=reference) for task in values
-        }
-
-    def decided(self, findings: Mapping[str, Finding]) -> Sample:
-        """The same, its trial decided by the findings on its tasks: the worst of the most decisive ones."""
-        bound = self.question.check.bound
-        task = min(
-            findings,
-            key=lambda task: (
-                DECISIVE.index(findings[task].outcome),
-                distance(bound, findings[task].change),
-            ),
-        )
-        found = findings[task]
-        name = "" if task == self.question.task else task
-        return replace(
-            self,
-            trial=replace(
-                self.trial,
-                outcome=found.outcome,
-                value=found.change,
-                key=task,
-                where=name,
-                finding=found,
-                detects=max(each.detects for each in findings.values()),
-            ),
-        )
-
-
-def with_noise(samples: Sequence[Sample], bound: Bound, noise: Noise) -> list[Sample]:
-    """The samples of one check, with every drop in them judged as one family.
-
-    A trial that has no value, or one that is not finite, stays as it is; one whose documents do not allow a
+    A result that has no value, or one that is not finite, stays as it is; one whose documents do not allow a
     test becomes an error.
     """
     drops: list[dict[str, Drop]] = []
-    tried: list[Sample] = []
-    for sample in samples:
+    tried: list[PointResult] = []
+    for result in results:
         found: dict[str, Drop] = {}
-        value = sample.trial.value
-        if value is not None and math.isfinite(value):
+        if result.value is not None and math.isfinite(result.value):
             try:
-                found = sample.drops()
+                found = _drops(result)
             except CannotJudge as reason:
-                trial = Trial(sample.trial.seed, sample.trial.edits, "error", reason=str(reason))
-                sample = replace(sample, trial=trial)
-        tried.append(sample)
+                is_previous = result.assertion.check.relative_to == "previous"
+                problem = of_baseline(reason.problem) if is_previous else reason.problem
+                result = result.without_value(problem)
+        tried.append(result)
         drops.append(found)
-    findings = iter(judge_drops([drop for found in drops for drop in found.values()], bound, noise))
+    tests = iter(judge_drops([drop for found in drops for drop in found.values()], bound, noise))
     return [
-        sample.decided({task: next(findings) for task in found}) if found else sample
-        for sample, found in zip(tried, drops, strict=True)
+        _decided(result, {task: next(tests) for task in found}, bound) if found else result
+        for result, found in zip(tried, drops, strict=True)
     ]
 
 
-def judge_drops(drops: Sequence[Drop], bound: Bound, noise: Noise) -> list[Finding]:
+def _drops(result: PointResult) -> dict[str, Drop]:
+    """The drop of each task that the check looks at here.
+
+    Raises:
+        CannotJudge: a task's documents do not allow it.
+    """
+    compared = result.compared
+    if compared is None:
+        return {}
+    selection, seed, edits = compared.selection, result.run.run.seed, result.edits
+    before, now, called = selection.reference, selection.reading, selection.reference_name
+    if before is None or now is None:
+        return {}
+    return {
+        task: drop_of(task, before, now, f"after {edits} edits", (seed, edits), reference=called)
+        for task in compared.values
+    }
+
+
+def _decided(result: PointResult, tests: Mapping[str, DropTest], bound: Bound) -> PointResult:
+    """The result as its tasks' tests decide it: the worst of the most decisive ones."""
+    task = min(tests, key=lambda task: (DECISIVE.index(tests[task].outcome), bound.reach(tests[task].change)))
+    found = tests[task]
+    return replace(
+        result,
+        outcome=found.outcome,
+        value=found.change,
+        key=task,
+        where="" if task == result.assertion.task else task,
+        drop=found,
+        detects=max(each.detects for each in tests.values()),
+    )
+
+
+def judge_drops(drops: Sequence[Drop], bound: Bound, noise: Noise) -> list[DropTest]:
     """Judge the family of drops of one check; the bound is `>= -tolerance`."""
     tolerance = -bound.low
     alpha = 1 - noise.confidence
     p_values = [drop.p_value(tolerance) for drop in drops]
-    findings = []
+    tests = []
     for drop, p_value, decision in zip(drops, p_values, holm(p_values, alpha), strict=True):
         change = drop.now - drop.before
         low, high = drop.limits(1 - decision.level)
-        within = holds(bound, change)
-        outcome: Decided = "held" if within else "failed" if decision.rejected else "inconclusive"
+        within = bound.accepts(change)
+        outcome: Literal["held", "failed", "inconclusive"] = (
+            "held" if within else "failed" if decision.rejected else "inconclusive"
+        )
         detects = drop.detects(tolerance, alpha / len(drops))
-        findings.append(Finding(outcome, change, low, high, p_value, detects, drop.flip_rate, drop.n))
-    return findings
+        tests.append(DropTest(outcome, change, low, high, p_value, detects, drop.flip_rate, drop.n))
+    return tests

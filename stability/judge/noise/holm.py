@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Decision:
+class HolmDecision:
     """Whether a hypothesis is rejected, and the level at which the procedure decided that.
 
     A p-value is at most `level` exactly when its hypothesis is rejected, so an interval at confidence
@@ -18,14 +18,14 @@ class Decision:
     level: float
 
 
-def holm(p_values: Sequence[float], alpha: float) -> list[Decision]:
+def holm(p_values: Sequence[float], alpha: float) -> list[HolmDecision]:
     """Decide every hypothesis so that any false rejection has a probability of at most `alpha`."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    decisions: dict[int, Decision] = {}
+    decisions: dict[int, HolmDecision] = {}
     stopped: float | None = None
     for step, index in enumerate(order):
         level = alpha / (len(p_values) - step)
         if stopped is None and p_values[index] > level:
             stopped = level
-        decisions[index] = Decision(stopped is None, level if stopped is None else stopped)
+        decisions[index] = HolmDecision(stopped is None, level if stopped is None else stopped)
     return [decisions[index] for index in range(len(p_values))]

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 from stability.judge.noise.drops import Drop, ProportionDrop, ResampledDrop
 from stability.judge.noise.paired import Paired, PairedAnswers, pair
-from stability.judge.problems import CannotJudge
-from stability.record import Reading, TaskResult
+from stability.judge.problems import CannotJudge, not_comparable, of_record, problem, reworded
+from stability.record import Problem, Reading, Record, TaskResult
+from stability.suite import CheckSpec
 
+DEFAULT_CONFIDENCE = 0.95  # of being above chance, where the check states no noise
 AGREEMENT = 1e-6  # between the score in a record and the one that its documents give
 
 
@@ -37,7 +39,7 @@ def drop_of(
     reported = [score_in(reading, task, time) for reading, time in ((before, f"of {reference}"), (now, when))]
     names = leaves(task, before)
     if names != leaves(task, now):
-        raise CannotJudge(f"{task}: its members {when} are not those of {reference}")
+        raise not_comparable(task, f"its members {when} are not those of {reference}")
     paired = [pair(name, before.tasks[name], now.tasks[name], when, reference) for name in names]
     seed = (zlib.crc32(task.encode()), *seed)
     for drop in candidates(paired, seed):
@@ -47,9 +49,10 @@ def drop_of(
         ):
             return drop
     ours = next(iter(candidates(paired, seed)))
-    raise CannotJudge(
-        f"{task}: the record says {reported[0]:.4f} before and {reported[1]:.4f} {when}, "
-        f"but its documents give {ours.before:.4f} and {ours.now:.4f}"
+    raise not_comparable(
+        task,
+        f"the record says {reported[0]:.4f} before and {reported[1]:.4f} {when}, "
+        f"but its documents give {ours.before:.4f} and {ours.now:.4f}",
     )
 
 
@@ -75,7 +78,9 @@ def score_in(reading: Reading, task: str, when: str) -> float:
     """
     if task in reading.values:
         return reading.values[task]
-    raise CannotJudge(f"{task}: not measured {when}: {reading.left_out.get(task, 'the record has no score')}")
+    reason = reading.left_out.get(task)
+    inner = of_record(reason) if reason else problem("not_in_record", "the record has no score")
+    raise CannotJudge(reworded(inner, f"{task}: not measured {when}: {inner.message}", task=task))
 
 
 def leaves(task: str, reading: Reading) -> list[str]:
@@ -94,7 +99,10 @@ def leaves(task: str, reading: Reading) -> list[str]:
         seen.add(name)
         result = reading.tasks.get(name)
         if result is None:
-            raise CannotJudge(f"{task}: no results by document for {name}; noise cannot be told without them")
+            raise not_comparable(
+                task,
+                f"no results by document for {name}; noise cannot be told without them",
+            )
         if result.members:
             waiting.extend(result.members)
         else:
@@ -137,7 +145,19 @@ def _chance_of_leaf(result: TaskResult) -> float | None:
     return None
 
 
-def at_chance(task: str, reading: Reading, confidence: float) -> str | None:
+def tasks_at_chance(check: CheckSpec, record: Record) -> dict[str, Problem]:
+    """The tasks that cannot show a drop because the unedited model only guesses, each with the reason."""
+    reading = record.base.readings.get(check.metric)
+    is_drop = check.relative_to in ("base", "previous") and math.isfinite(check.bound.low)
+    if reading is None or reading.over != "task" or not is_drop:
+        return {}
+    confidence = check.noise.confidence if check.noise else DEFAULT_CONFIDENCE
+    one = (check.where.task,) if check.where.task else tuple(reading.values)
+    reasons = {task: at_chance(task, reading, confidence) for task in check.for_each.get("task") or one}
+    return {task: reason for task, reason in reasons.items() if reason}
+
+
+def at_chance(task: str, reading: Reading, confidence: float) -> Problem | None:
     """Why a task cannot show a drop: its score on the unedited model is not above chance. None if it is.
 
     The score's one-sided lower limit at `confidence` must lie above chance.
@@ -151,4 +171,5 @@ def at_chance(task: str, reading: Reading, confidence: float) -> str | None:
         return None
     if drop.lowest_before(confidence) > guess:
         return None
-    return f"base at chance ({drop.before:.2f} of {drop.n} documents, a guess scores {guess:.2f})"
+    message = f"base at chance ({drop.before:.2f} of {drop.n} documents, a guess scores {guess:.2f})"
+    return problem("at_chance", message, task=task, count=drop.n)

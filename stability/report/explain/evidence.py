@@ -91,9 +91,7 @@ class Situation:
     @property
     def is_unsure(self) -> bool:
         """Whether the value is past the bound, but no further than chance explains."""
-        return self.verdict.status == "inconclusive" or self.verdict.message.startswith(
-            "past the bound, but within noise"
-        )
+        return self.verdict.within_noise
 
     def share(self, edits: int) -> str:
         """` (N/d_k 0.12)` for so many edits, or nothing where no key dimension is known."""

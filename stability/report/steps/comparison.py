@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from stability.judge.compare.editors import Comparison, Row, Standing
-from stability.judge.compare.figure import Cell, Outcome
+from stability.judge.side_by_side.change import ChangeCell, Outcome
+from stability.judge.side_by_side.editors import CheckRow, EditorComparison, Standing
 from stability.report.markdown import escape
 from stability.report.markdown import row as markdown_row
 from stability.report.steps import wording
@@ -27,12 +27,12 @@ WIDTH = 120  # of a block of columns
 FIXED = 3  # columns that stand in every block
 
 
-def render_comparison(comparison: Comparison) -> str:
+def render_comparison(comparison: EditorComparison) -> str:
     """The table as plain text; see `comparison_text`."""
     return comparison_text(comparison).plain
 
 
-def comparison_text(comparison: Comparison) -> Text:
+def comparison_text(comparison: EditorComparison) -> Text:
     """The table with colours: a line a check, a column a contender, each against the first."""
     text = Text()
     text.append(headline(comparison) + "\n\n", style="bold")
@@ -71,7 +71,7 @@ def blocks(widths: Sequence[int]) -> list[list[int]]:
     return found
 
 
-def render_comparison_markdown(comparison: Comparison) -> str:
+def render_comparison_markdown(comparison: EditorComparison) -> str:
     """The table in GitHub's Markdown."""
     lines = [
         markdown_row(["check", "bound", *map(escape, comparison.names)]),
@@ -88,7 +88,7 @@ def render_comparison_markdown(comparison: Comparison) -> str:
     return f"## {escape(headline(comparison))}\n\n" + "\n".join(lines) + f"\n\n{said}\n"
 
 
-def headline(comparison: Comparison) -> str:
+def headline(comparison: EditorComparison) -> str:
     """`norm-growth on world · after 20 edits · seeds 0, 1, 2 · against rome`."""
     seeds = ", ".join(map(str, comparison.seeds))
     words = [
@@ -100,7 +100,7 @@ def headline(comparison: Comparison) -> str:
     return wording.clean(" · ".join(words))
 
 
-def cell_words(row: Row, cell: Cell, index: int) -> str:
+def cell_words(row: CheckRow, cell: ChangeCell, index: int) -> str:
     """`1.52 worse +0.25 [0.21, 0.29]`; the value alone for the first contender, and where that has none."""
     if cell.value is None:
         return NOTHING
@@ -125,7 +125,7 @@ def signed(change: float) -> str:
     return number if number.startswith("-") else f"+{number}"
 
 
-def standings(comparison: Comparison) -> list[list[str]]:
+def standings(comparison: EditorComparison) -> list[list[str]]:
     """The last lines of the table, of which nothing is claimed: how far all held, and what an edit took."""
     held = [
         NOTHING if standing.held_to is None else str(standing.held_to) for standing in comparison.standings
@@ -148,7 +148,7 @@ def _horizon(standing: Standing) -> str:
     return ", ".join(NOTHING if edits is None else wording.number(edits) for edits in found)
 
 
-def tallies(comparison: Comparison, shown: Callable[[str], str]) -> Sequence[str]:
+def tallies(comparison: EditorComparison, shown: Callable[[str], str]) -> Sequence[str]:
     """`ft: 2 worse (task_drop[arena], edits_took), 5 same`, and why some are not compared."""
     lines = []
     for name in comparison.names[1:]:

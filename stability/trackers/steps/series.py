@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stability.judge import WORST_FIRST, EditorJudgement, Judgement, Status, Verdict, runs_by_editor
+from stability.judge.inputs import EditedModel
 from stability.judge.problems import NothingSelected
-from stability.judge.select import Scene
+from stability.judge.select import edited_model, first_affected, layers_of
 from stability.judge.verdict import plain
 from stability.record import Checkpoint, Reading, Record, Run
 from stability.report.steps.wording import clean
@@ -80,7 +81,7 @@ def _tracked(record: Record, run: Run, editor: EditorJudgement, place: int) -> T
         editor=clean(editor.editor),
         seed=run.seed,
         state=run.status,
-        error=clean(run.error or ""),
+        error=clean(str(run.error or "")),
         started=record.started,
         seconds=math.fsum(run.timing.values()) if all(map(math.isfinite, run.timing.values())) else 0.0,
         parameters=parameters(record, run, editor),
@@ -91,9 +92,9 @@ def _tracked(record: Record, run: Run, editor: EditorJudgement, place: int) -> T
 
 
 def _key(verdict: Verdict) -> Key:
-    """`task_drop[mmlu]` is task_drop, mmlu."""
-    task = verdict.check.removeprefix(verdict.name)
-    return (verdict.name, task.removeprefix("[").removesuffix("]")) if task else (verdict.name,)
+    """A check, and the task where it has a verdict for each."""
+    is_one_of_several = verdict.task is not None and verdict.check != verdict.name
+    return (verdict.name, verdict.task) if verdict.task and is_one_of_several else (verdict.name,)
 
 
 def status_of(verdict: Verdict, place: int) -> Status:
@@ -161,26 +162,26 @@ def _results(editor: EditorJudgement, place: int, statuses: Sequence[Status]) ->
 
 
 def _points(record: Record, run: Run, editor: EditorJudgement, place: int) -> dict[int, dict[Key, float]]:
-    scene = Scene.of(record.model, run)
+    model = edited_model(record.model, run.edited)
     points: dict[int, dict[Key, float]] = {}
     for checkpoint in (record.base, *run.checkpoints):
-        points.setdefault(checkpoint.edits, {}).update(_measured(checkpoint, record.base, scene))
+        points.setdefault(checkpoint.edits, {}).update(_measured(checkpoint, record.base, model))
     for verdict in editor.verdicts:
         for point in verdict.seeds[place].points:
             points.setdefault(point.edits, {})["check", *_key(verdict)] = point.value
     return dict(sorted(points.items()))
 
 
-def _measured(checkpoint: Checkpoint, base: Checkpoint, scene: Scene) -> Iterator[tuple[Key, float]]:
+def _measured(checkpoint: Checkpoint, base: Checkpoint, model: EditedModel) -> Iterator[tuple[Key, float]]:
     for metric, reading in checkpoint.readings.items():
-        for key, value in _curves(reading, base.readings.get(metric), scene):
+        for key, value in _curves(reading, base.readings.get(metric), model):
             yield (metric, *key), value
     for cost, reading in checkpoint.costs.items():
         if "" in reading.values:
             yield ("cost", cost), reading.values[""]
 
 
-def _curves(reading: Reading, base: Reading | None, scene: Scene) -> Iterator[tuple[Key, float]]:
+def _curves(reading: Reading, base: Reading | None, model: EditedModel) -> Iterator[tuple[Key, float]]:
     """The few values of a reading that make a curve over the edits."""
     values = {key: value for key, value in reading.values.items() if key not in reading.left_out}
     match reading.over:
@@ -188,12 +189,12 @@ def _curves(reading: Reading, base: Reading | None, scene: Scene) -> Iterator[tu
             for key, value in values.items():
                 yield (key,) if key else (), value
         case "matrix":
-            edited = {matrix.name for matrix in scene.edited_matrices}
+            edited = {matrix.name for matrix in model.edited_matrices}
             yield from _extreme("edited_max", _only(values, edited), base)
         case "layer":
-            yield from _extreme("late_min", _only(values, set(map(str, scene.layers("late")))), base)
+            yield from _extreme("late_min", _only(values, set(map(str, layers_of("late", model)))), base)
         case "pair":
-            yield from _mean("affected_mean", _affected(values, scene))
+            yield from _mean("affected_mean", _affected(values, model))
         case "edit":
             yield from _mean("mean", values)
 
@@ -202,10 +203,10 @@ def _only(values: Mapping[str, float], keys: set[str]) -> dict[str, float]:
     return {key: value for key, value in values.items() if key in keys}
 
 
-def _affected(values: Mapping[str, float], scene: Scene) -> dict[str, float]:
+def _affected(values: Mapping[str, float], model: EditedModel) -> dict[str, float]:
     """The pairs with a layer at or after the first edited block."""
     try:
-        reached = {str(layer) for layer in range(scene.first_affected, scene.model.layers)}
+        reached = {str(layer) for layer in range(first_affected(model), model.info.layers)}
     except NothingSelected:
         return {}
     return {key: value for key, value in values.items() if reached & set(key.split("-"))}

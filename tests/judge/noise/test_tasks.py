@@ -122,7 +122,7 @@ class TestChance:
         reason = at_chance("wnli", records.tasks({"wnli": result}), 0.95)
         assert (reason is not None) == is_chance
         if reason:
-            assert reason.startswith(f"base at chance ({right / n:.2f} of {n} documents")
+            assert reason.message.startswith(f"base at chance ({right / n:.2f} of {n} documents")
 
     @pytest.mark.parametrize("metric", ["f1", "mcc"])
     def test_a_model_that_always_says_yes_is_at_chance(self, records: ModuleType, metric: str) -> None:

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from stability.editors import find_editor, list_editors
 from stability.editors.wrappers.steps.wrapper import Wrapper
-from stability.judge import Judgement, Verdict, judge
+from stability.judge import Bracket, Judgement, NoiseFigures, Verdict, judge
 from stability.metrics import METRICS
 from stability.parts import metric_names
-from stability.record import Record, Run
+from stability.record import Problem, Record, Run
 from stability.report.explain.explain import AGAINST, EXPLAINED, Explanation, explain, explanation_lines
 from stability.report.explain.method import FAMILIES, WRAPPERS
 from stability.report.explain.remedies import REMEDIES
@@ -100,6 +100,11 @@ def words(explanation: Explanation) -> str:
     return "\n".join(remedy.words for remedy in explanation.remedies)
 
 
+def worse(one: Verdict, value: float | None, **more: Any) -> Verdict:
+    """The verdict with another worst value."""
+    return replace(one, worst=replace(one.worst, value=value), **more)
+
+
 def command_of(explanation: Explanation, containing: str) -> str:
     [found] = [remedy.command for remedy in explanation.remedies if containing in remedy.words]
     return found
@@ -173,7 +178,7 @@ def test_a_norm_that_grew_is_explained_by_what_it_is_compared_with(records: Modu
 def test_an_activation_that_shrank_means_something_else_than_one_that_grew(records: ModuleType) -> None:
     pair = judged(records, [ran(records, info("memit"))])
     low = explain(*pair, verdict(pair[1], "late"))
-    high = explain(*pair, replace(verdict(pair[1], "late"), value=1.9))
+    high = explain(*pair, worse(verdict(pair[1], "late"), 1.9))
     assert low
     assert high
     assert "shorter" in low.meaning
@@ -199,7 +204,7 @@ def test_it_says_how_many_edits_held_as_edits_and_per_key_dimension(records: Mod
 
 def test_where_the_bracket_is_one_batch_wide_there_is_nothing_left_to_search(records: ModuleType) -> None:
     record, judgement = judged(records, [ran(records, info("memit"))])
-    narrow = replace(verdict(judgement, "norm"), held_to=59)
+    narrow = replace(verdict(judgement, "norm"), bracket=Bracket(59, 60))
     found = explain(record, judgement, narrow)
     assert found
     assert command_of(found, "edit at most 59") == ""
@@ -240,10 +245,7 @@ def test_a_version_compared_with_an_earlier_one_is_explained_as_such(records: Mo
 def test_what_chance_may_explain_says_what_would_settle_it(gate: Any, status: str) -> None:
     record, judgement = gate()
     [unsure, *_] = [one for one in judgement.verdicts if one.status == "inconclusive"]
-    message = (
-        ("past the bound, but within noise (on_inconclusive: fail)") if status == "fail" else unsure.message
-    )
-    found = explain(record, judgement, replace(unsure, status=status, message=message))
+    found = explain(record, judgement, replace(unsure, status=status))
     assert found
     assert re.search(r"but (71|[35]00) documents do not tell that from chance", found.meaning)
     assert ("counts that as failed" in found.meaning) is (status == "fail")
@@ -256,7 +258,9 @@ def test_the_number_of_documents_that_would_settle_it_grows_with_the_square(gate
     [unsure, *_] = [one for one in judgement.verdicts if one.status == "inconclusive"]
 
     def wanted(reach: float) -> int:
-        changed = replace(unsure, value=-0.07, interval=(-0.2, -0.07 + reach), bound=">= -0.05")
+        changed = worse(
+            unsure, -0.07, noise=replace(unsure.noise, interval=(-0.2, -0.07 + reach)), bound=">= -0.05"
+        )
         found = explain(record, judgement, changed)
         assert found
         number = re.search(r"about ([\d,]+)", found.remedies[0].words)
@@ -273,8 +277,12 @@ def test_a_limit_on_documents_is_what_is_raised(records: ModuleType) -> None:
     )
     text = text.replace("run:", "tasks: {limit: 500}\nrun:")
     pair = judged(records, [ran(records, info("memit"), growth=0.01)], suite=text)
-    unsure = replace(
-        verdict(pair[1], "task_drop"), status="inconclusive", value=-0.06, interval=(-0.09, -0.03)
+    unsure = worse(
+        verdict(pair[1], "task_drop"),
+        -0.06,
+        status="inconclusive",
+        problem=Problem(kind="within_noise", message=""),
+        noise=NoiseFigures(interval=(-0.09, -0.03)),
     )
     found = explain(*pair, unsure)
     assert found
@@ -453,7 +461,7 @@ def test_an_editor_of_ones_own_whose_edits_never_take_is_looked_over(records: Mo
 
 def test_what_is_no_number_is_treated_as_a_broken_model(records: ModuleType) -> None:
     record, judgement = judged(records, [ran(records, info("ft"))], "ft")
-    found = explain(record, judgement, replace(verdict(judgement, "norm", "ft"), value=float("nan")))
+    found = explain(record, judgement, worse(verdict(judgement, "norm", "ft"), float("nan")))
     assert found
     assert "not a number" in found.meaning
     assert "more gently" in found.remedies[0].words
@@ -568,17 +576,16 @@ def everything(pair: tuple[Record, Judgement]) -> Iterator[Explanation]:
         for metric in TEXTS:
             for value in (-1.0, 9.0):
                 for against in (None, "base", "unedited"):
-                    changed = replace(
+                    changed = worse(
                         one,
+                        value,
                         metric=metric,
                         status="fail",
                         message="",
                         bound="between 0 and 2",
-                        value=value,
                         relative_to=against,
                         change="ratio" if against else None,
-                        held_to=20,
-                        failed_at=40,
+                        bracket=Bracket(20, 40),
                     )
                     found = explain(record, judgement, changed)
                     assert found is not None
@@ -730,7 +737,7 @@ def test_a_gate_that_did_not_look_so_deep_is_run_deeper(records: ModuleType) -> 
 
 def test_a_message_that_nobody_foresaw_is_still_explained(records: ModuleType) -> None:
     record, judgement = judged(records, [ran(records, info("memit"))])
-    odd = replace(verdict(judgement, "norm"), status="error", message="the moon was full", value=None)
+    odd = worse(verdict(judgement, "norm"), None, status="error", message="the moon was full")
     found = explain(record, judgement, odd)
     assert found
     assert found.remedies[0].command == record.command
@@ -754,18 +761,17 @@ def test_an_explanation_is_two_sentences_and_at_most_six_things_to_try(
     record, judgement = whole
     one = data.draw(st.sampled_from(judgement.verdicts))
     against, change = data.draw(st.sampled_from([(None, None), *AGAINST]))
-    changed = replace(
+    changed = worse(
         one,
+        data.draw(st.none() | st.floats()),
         status=data.draw(st.sampled_from(EXPLAINED)),
         metric=data.draw(st.sampled_from(sorted(TEXTS))),
-        value=data.draw(st.none() | st.floats()),
         bound=data.draw(
             st.sampled_from([("<= 2.0"), ">= 0.6", "== 0", "< 1", "> -0.05", "between 0.6 and 1.67"])
         ),
         relative_to=against,
         change=change,
-        held_to=data.draw(st.sampled_from([None, 0, 20])),
-        failed_at=data.draw(st.sampled_from([None, 40])),
+        bracket=Bracket(data.draw(st.sampled_from([None, 0, 20])), data.draw(st.sampled_from([None, 40]))),
     )
     found = explain(record, judgement, changed)
     assert found is not None
@@ -818,7 +824,7 @@ def test_a_record_may_hold_any_settings(
     record = record.model_copy(
         update={("runs"): (run.model_copy(update={"editor": changed}),), "measured": measured}
     )
-    one = replace(editor.verdicts[0], editor=name, metric=metric, value=value, bound="between 0 and 2")
+    one = worse(editor.verdicts[0], value, editor=name, metric=metric, bound="between 0 and 2")
     found = explain(record, replace(judgement, editors=(replace(editor, editor=name),)), one)
     assert found
     assert explanation_lines(found)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stability.judge.compare.editors import Comparison, Row, Standing
-from stability.judge.compare.figure import Cell
+from stability.judge.side_by_side.change import ChangeCell
+from stability.judge.side_by_side.editors import CheckRow, EditorComparison, Standing
 from stability.report import render_comparison, render_comparison_markdown
 
-COMPARISON = Comparison(
+COMPARISON = EditorComparison(
     suite="norm-growth",
     model="world",
     edits=20,
@@ -16,20 +16,25 @@ COMPARISON = Comparison(
     confidence=0.95,
     standings=(Standing("rome", 20, 0.25), Standing("ft|x", None, None)),
     rows=(
-        Row(
+        CheckRow(
             "norm",
             "weight_norm",
             "<= 2.0",
-            (Cell(1.27, None, None, "same"), Cell(1.52, 0.25, (0.21, 0.29), "worse")),
+            (ChangeCell(1.27, None, None, "same"), ChangeCell(1.52, 0.25, (0.21, 0.29), "worse")),
         ),
-        Row("took", "edit_success", ">= 0.9", (Cell(1.0, None, None, "same"), Cell(1.0, 0.0, None, "same"))),
-        Row(
+        CheckRow(
+            "took",
+            "edit_success",
+            ">= 0.9",
+            (ChangeCell(1.0, None, None, "same"), ChangeCell(1.0, 0.0, None, "same")),
+        ),
+        CheckRow(
             "quiet",
             "kl_divergence",
             "<= 1",
-            (Cell(0.5, None, None, "same"), Cell(0.4, -0.1, None, "untold", "one seed")),
+            (ChangeCell(0.5, None, None, "same"), ChangeCell(0.4, -0.1, None, "untold", "one seed")),
         ),
-        Row("gone", "perplexity", "<= 1", (Cell(), Cell())),
+        CheckRow("gone", "perplexity", "<= 1", (ChangeCell(), ChangeCell())),
     ),
 )
 
@@ -63,7 +68,11 @@ def test_contenders_that_do_not_fit_beside_each_other_stand_in_blocks_with_the_f
     many = replace(
         COMPARISON,
         standings=tuple(Standing(name, 20, 0.25) for name in names),
-        rows=(Row("norm", "weight_norm", "<= 2.0", tuple(Cell(1.0, None, None, "same") for _ in names)),),
+        rows=(
+            CheckRow(
+                "norm", "weight_norm", "<= 2.0", tuple(ChangeCell(1.0, None, None, "same") for _ in names)
+            ),
+        ),
     )
     lines = render_comparison(many).splitlines()
     headers = [line for line in lines if line.startswith("  check")]
@@ -74,8 +83,8 @@ def test_contenders_that_do_not_fit_beside_each_other_stand_in_blocks_with_the_f
 
 def test_a_value_that_the_first_lacks_stands_alone_and_is_explained_once() -> None:
     rows = (
-        Row("norm", "weight_norm", "<= 2.0", (Cell(), Cell(1.52, outcome="alone"))),
-        Row("rank", "delta_rank", "<= 9", (Cell(), Cell(1.0, outcome="alone"))),
+        CheckRow("norm", "weight_norm", "<= 2.0", (ChangeCell(), ChangeCell(1.52, outcome="alone"))),
+        CheckRow("rank", "delta_rank", "<= 9", (ChangeCell(), ChangeCell(1.0, outcome="alone"))),
     )
     lines = [line.rstrip() for line in render_comparison(replace(COMPARISON, rows=rows)).splitlines()]
     assert lines[3] == "  norm                            <= 2.0  –     1.52"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stability.judge import Verdict
+from stability.judge import Bracket, Verdict
 from stability.report.steps import wording
 from stability.suite import parse_bound
 
@@ -75,9 +75,9 @@ def test_a_duration_has_the_unit_that_suits_it(seconds: float, text: str) -> Non
 
 
 def test_a_bracket_is_said_only_where_something_failed() -> None:
-    def verdict(**more: object) -> Verdict:
-        return Verdict("rome", "c", "c", "m", "fail", "<= 1", **more)  # type: ignore[arg-type]
+    def verdict(held_to: int | None, failed_at: int | None) -> Verdict:
+        return Verdict("rome", "c", "c", "m", "fail", "<= 1", bracket=Bracket(held_to, failed_at))
 
-    assert wording.bracket(verdict(held_to=20, failed_at=60)) == "held to 20, failed at 60"
-    assert wording.bracket(verdict(failed_at=0)) == "failed at 0"
-    assert wording.bracket(verdict(held_to=120)) == ""
+    assert wording.bracket(verdict(20, 60)) == "held to 20, failed at 60"
+    assert wording.bracket(verdict(None, 0)) == "failed at 0"
+    assert wording.bracket(verdict(120, None)) == ""

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stability.judge.compare.references import unedited_medians
+from stability.judge.compare import unedited_medians
 from stability.judge.problems import CannotJudge, NothingSelected
-from stability.judge.select import Scene
+from stability.judge.select import edited_model
 from stability.report.explain.evidence import Situation, is_number, number_or, rounded
 from stability.report.explain.suggestion import Attempt, by_wrapping, command
 from stability.suite import parse_bound
@@ -133,7 +133,7 @@ def _first_imbalance(s: Situation) -> float:
     if reading is None or s.verdict.key not in reading.values:
         return 1.0
     try:
-        median = unedited_medians(reading, Scene.of(s.record.model, s.runs[0])).get(s.verdict.key)
+        median = unedited_medians(reading, edited_model(s.record.model, s.runs[0].edited)).get(s.verdict.key)
     except (CannotJudge, NothingSelected):
         return 1.0
     return reading.values[s.verdict.key] / median if median else 1.0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from stability.judge.problems import CannotJudge
+from stability.judge.inputs import Baseline
+from stability.judge.problems import cannot
 from stability.record import Checkpoint, EditOutcome, Record, Run
 
 DECIDED_BY_DATA = (  # parts of what a suite measures that the records themselves are compared in
@@ -26,20 +26,6 @@ DECIDED_BY_DATA = (  # parts of what a suite measures that the records themselve
     "text.source",
 )
 SHOWN = 12  # letters of a fingerprint
-
-
-@dataclass(frozen=True, eq=False)
-class Baseline:
-    """What one editor's runs are compared with.
-
-    `record` is None where there is none, and `problem` says why. `save` and `update` are the commands that
-    make it, and make it anew.
-    """
-
-    record: Record | None = None
-    problem: str = "no baseline: 'relative_to: previous' needs an earlier record"
-    save: str = ""
-    update: str = ""
 
 
 def differences(ours: Record, theirs: Record, besides: Sequence[str] = ()) -> list[str]:
@@ -73,13 +59,13 @@ def previous_checkpoint(record: Record, run: Run, edits: int, baseline: Baseline
     """
     if baseline is None or baseline.record is None:
         missing = baseline or Baseline()
-        raise CannotJudge(_with_command(missing.problem, "make it", missing.save))
+        message = _with_command(missing.problem, "make it", missing.save)
+        raise cannot("baseline_missing", message, command=missing.save)
     earlier = baseline.record
     stale = differences(record, earlier)
     if stale:
-        raise CannotJudge(
-            _with_command(f"the baseline is stale: {'; '.join(stale)}", "update it", baseline.update)
-        )
+        message = _with_command(f"the baseline is stale: {'; '.join(stale)}", "update it", baseline.update)
+        raise cannot("baseline_stale", message, command=baseline.update)
     if edits == 0:
         return earlier.base
     name, seed = run.editor.name, run.seed
@@ -93,7 +79,8 @@ def previous_checkpoint(record: Record, run: Run, edits: int, baseline: Baseline
             if checkpoint.edits == edits:
                 return checkpoint
         problem = f"the baseline's run of {name} at seed {seed} has no checkpoint at {edits} edits"
-    raise CannotJudge(_with_command(problem, "update it", baseline.update))
+    message = _with_command(problem, "update it", baseline.update)
+    raise cannot("baseline_stale", message, command=baseline.update)
 
 
 def edits_up_to(run: Run, edits: int) -> list[tuple[str | None, ...]]:

@@ -1,4 +1,4 @@
-"""One figure of two editors: what is beyond noise, held against statsmodels and scipy.stats."""
+"""One value of two editors: what is beyond noise, held against statsmodels and scipy.stats."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stability.judge.compare.figure import Figure, student, student_limits, two_sided
 from stability.judge.noise.drops import ProportionDrop
-from stability.judge.noise.holm import Decision, holm
+from stability.judge.noise.holm import HolmDecision, holm
+from stability.judge.side_by_side.change import SeedChange, student, student_limits, two_sided
 from stability.suite import parse_bound
 
 BOUND = parse_bound("<= 2.0")
 SEEDED = st.lists(st.floats(-1, 1), min_size=2, max_size=8).filter(lambda values: np.std(values) > 1e-3)
 
 
-def figure(before: list[float], now: list[float], bound: str = "<= 2.0") -> Figure:
-    return Figure(parse_bound(bound), dict(enumerate(before)), dict(enumerate(now)), {})
+def figure(before: list[float], now: list[float], bound: str = "<= 2.0") -> SeedChange:
+    return SeedChange(parse_bound(bound), dict(enumerate(before)), dict(enumerate(now)), {})
 
 
-def decided(one: Figure, alpha: float = 0.05) -> list[Decision]:
+def decided(one: SeedChange, alpha: float = 0.05) -> list[HolmDecision]:
     return holm(one.p_values, alpha)
 
 
@@ -102,7 +102,7 @@ def test_documents_tell_a_drop_from_noise_at_a_single_seed(
     records: ModuleType, losses: int, outcome: str
 ) -> None:
     drop = ProportionDrop(n=500, gains=1, losses=losses, right=480, flipped=losses + 1)
-    one = Figure(BOUND, {0: 0.0}, {0: drop.now - drop.before}, {0: drop})
+    one = SeedChange(BOUND, {0: 0.0}, {0: drop.now - drop.before}, {0: drop})
     cell = one.cell(decided(one))
     assert cell.outcome == outcome
     assert cell.interval is not None
@@ -112,6 +112,6 @@ def test_documents_tell_a_drop_from_noise_at_a_single_seed(
 def test_seeds_that_disagree_beyond_noise_are_mixed() -> None:
     worse = ProportionDrop(n=500, gains=0, losses=40, right=480, flipped=40)
     better = ProportionDrop(n=500, gains=40, losses=0, right=400, flipped=40)
-    one = Figure(BOUND, {0: 0.0, 1: 0.0}, {0: -0.08, 1: 0.08}, {0: worse, 1: better})
+    one = SeedChange(BOUND, {0: 0.0, 1: 0.0}, {0: -0.08, 1: 0.08}, {0: worse, 1: better})
     cell = one.cell(decided(one))
     assert (cell.outcome, cell.note) == ("mixed", "at 2 of 2 seeds")

@@ -1,4 +1,4 @@
-"""One figure of two editors at the same seeds: its change, and whether that is beyond noise."""
+"""One check's value for two editors at the same seeds: its change, and whether that is beyond noise."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from typing import Literal
 from scipy.special import stdtr, stdtrit
 
 from stability.judge.noise.drops import Drop
-from stability.judge.noise.holm import Decision
-from stability.judge.reduce import distance
+from stability.judge.noise.holm import HolmDecision
 from stability.suite import Bound
 
-EQUAL = 1e-12  # relative: figures that differ by less are the same
+EQUAL = 1e-12  # relative: values that differ by less are the same
 
 Outcome = Literal["better", "worse", "mixed", "same", "untold", "alone", "missing"]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One figure of one editor.
+class ChangeCell:
+    """One check's value for one editor.
 
     `value` is the mean over seeds of the value that decides the check, `change` that mean less the one of the
     editor it is compared with. `interval` holds the limits of the change, at the level at which Holm's
@@ -39,7 +38,7 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False)
-class Figure:
+class SeedChange:
     """One check's values by seed, `before` being the other editor's; and each seed's documents of a task."""
 
     bound: Bound
@@ -50,10 +49,7 @@ class Figure:
     @cached_property
     def gains(self) -> list[float]:
         """By how much the value of each seed lies farther inside the bound."""
-        return [
-            distance(self.bound, self.now[seed]) - distance(self.bound, self.before[seed])
-            for seed in self.now
-        ]
+        return [self.bound.reach(self.now[seed]) - self.bound.reach(self.before[seed]) for seed in self.now]
 
     @cached_property
     def changes(self) -> list[float]:
@@ -83,27 +79,27 @@ class Figure:
             return [two_sided(drop) for drop in self.drops.values()]
         return [student(self.gains)] if len(self.gains) > 1 else []
 
-    def cell(self, decisions: Sequence[Decision]) -> Cell:
-        """What came of it, given the decision on each of its tests."""
+    def cell(self, decisions: Sequence[HolmDecision]) -> ChangeCell:
+        """The change, given the decision on each of its tests."""
         if not self.now:
-            return Cell()
+            return ChangeCell()
         value = mean(self.now.values())
         if not self.before:
-            return Cell(value, outcome="alone")
+            return ChangeCell(value, outcome="alone")
         if self.broken:
-            return Cell(value, None, None, self.broken, "not finite")
+            return ChangeCell(value, None, None, self.broken, "not finite")
         change = mean(self.changes)
         if self.is_same:
-            return Cell(value, change, None, "same")
+            return ChangeCell(value, change, None, "same")
         if not decisions:
-            return Cell(value, change, None, "untold", "one seed")
+            return ChangeCell(value, change, None, "untold", "one seed")
         if self.drops:
             return self._by_documents(value, change, decisions)
         better: Outcome = "better" if mean(self.gains) > 0 else "worse"
         limits = student_limits(self.changes, decisions[0].level)
-        return Cell(value, change, limits, better if decisions[0].rejected else "same")
+        return ChangeCell(value, change, limits, better if decisions[0].rejected else "same")
 
-    def _by_documents(self, value: float, change: float, decisions: Sequence[Decision]) -> Cell:
+    def _by_documents(self, value: float, change: float, decisions: Sequence[HolmDecision]) -> ChangeCell:
         told = {
             seed: drop.now > drop.before
             for (seed, drop), decision in zip(self.drops.items(), decisions, strict=True)
@@ -114,9 +110,9 @@ class Figure:
             outcome = "mixed" if len(set(told.values())) > 1 else "better" if all(told.values()) else "worse"
         if len(self.drops) == 1:
             [drop] = self.drops.values()
-            return Cell(value, change, drop.limits(1 - decisions[0].level / 2), outcome)
+            return ChangeCell(value, change, drop.limits(1 - decisions[0].level / 2), outcome)
         note = f"at {len(told)} of {len(self.drops)} seeds" if told else ""
-        return Cell(value, change, None, outcome, note)
+        return ChangeCell(value, change, None, outcome, note)
 
 
 def mean(values: Iterable[float]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stability.errors import UsageError
-from stability.judge.compare.editors import Comparison, Contender, compare_editors
+from stability.judge.side_by_side.editors import Contender, EditorComparison, compare_editors
 from stability.record import Record
 
 CHECKS = """
@@ -60,12 +60,12 @@ def record(
     return records.record(base, runs, **more)
 
 
-def compared(records: ModuleType, *made: Record) -> Comparison:
+def compared(records: ModuleType, *made: Record) -> EditorComparison:
     contenders = [Contender(one.runs[0].editor.name, one, one.runs[0].editor.name) for one in made]
     return compare_editors(records.suite(CHECKS), contenders)
 
 
-def outcomes(comparison: Comparison, name: str) -> dict[str, str]:
+def outcomes(comparison: EditorComparison, name: str) -> dict[str, str]:
     index = comparison.names.index(name)
     return {row.check: row.cells[index].outcome for row in comparison.rows}
 

@@ -1,8 +1,8 @@
-"""Several editors, or versions of one, side by side: which figures got better or worse beyond noise.
+"""Several editors, or versions of one, side by side: which values got better or worse beyond noise.
 
-The rows are a suite's checks: a check says which figure to look at, and its bound says which way is better.
+The rows are a suite's checks: a check says which value to look at, and its bound says which way is better.
 Every contender is compared with the first one, on the same edits. Scores of tasks are paired document by
-document at each seed. Other figures are paired seed by seed, and their spread over the seeds is the noise
+document at each seed. Other values are paired seed by seed, and their spread over the seeds is the noise
 (Student's t); at a single seed there is no telling, and only the change is stated. All tests of a contender
 are one family, judged by Holm's procedure.
 """
@@ -15,13 +15,14 @@ from functools import cached_property
 from typing import Any
 
 from stability.errors import UsageError
-from stability.judge.compare.baseline import differences, edits_up_to
-from stability.judge.compare.figure import Cell, Figure, Outcome, mean
-from stability.judge.judging import judge
+from stability.judge.baseline import differences, edits_up_to
+from stability.judge.inputs import Assertion
+from stability.judge.judging import assertions_of, judge
 from stability.judge.noise.drops import Drop
 from stability.judge.noise.holm import holm
 from stability.judge.noise.tasks import drop_of
 from stability.judge.problems import CannotJudge
+from stability.judge.side_by_side.change import ChangeCell, Outcome, SeedChange, mean
 from stability.judge.verdict import EditorJudgement, plain
 from stability.record import Checkpoint, Record, Run, runs_by_editor
 from stability.suite import CheckSpec, SuiteSpec
@@ -31,7 +32,7 @@ MAY_DIFFER = ("run.edits.batch",)  # an editor takes its edits in batches of its
 
 
 @dataclass(frozen=True)
-class Horizon:
+class KnownHorizon:
     """The largest number of edits that a suite holds, over seeds, as horizon.json states it."""
 
     median: float | None
@@ -45,7 +46,7 @@ class Contender:
     name: str
     record: Record
     label: str
-    horizon: Horizon | None = None
+    horizon: KnownHorizon | None = None
 
     @cached_property
     def runs(self) -> dict[int, Run]:
@@ -63,13 +64,13 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One check's figure, for each contender in turn."""
+class CheckRow:
+    """One check's value, for each contender in turn."""
 
     check: str
     metric: str
     bound: str
-    cells: tuple[Cell, ...]
+    cells: tuple[ChangeCell, ...]
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,11 @@ class Standing:
     name: str
     held_to: int | None
     seconds_an_edit: float | None
-    horizon: Horizon | None = None
+    horizon: KnownHorizon | None = None
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EditorComparison:
     """Contenders side by side, after `edits` edits; each is compared with the first."""
 
     suite: str
@@ -92,7 +93,7 @@ class Comparison:
     seeds: tuple[int, ...]
     confidence: float
     standings: tuple[Standing, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[CheckRow, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -123,7 +124,7 @@ class Comparison:
 
 def compare_editors(
     suite: SuiteSpec, contenders: Sequence[Contender], confidence: float = CONFIDENCE
-) -> Comparison:
+) -> EditorComparison:
     """Put every contender beside the first, after the last number of edits that all were measured at.
 
     Raises:
@@ -136,14 +137,14 @@ def compare_editors(
     asked = suite.model_copy(update={"checks": _without_previous(suite)})
     judged = [contender.judged(asked, seeds) for contender in contenders]
     checks = [
-        (check_id, check) for name, check in asked.checks.items() for check_id in check.verdict_ids(name)
+        assertion for name, check in asked.checks.items() for assertion in assertions_of(name, check, asked)
     ]
-    values = [[_values(one, check_id, edits) for one in judged] for check_id, _ in checks]
+    values = [[_values(one, assertion.id, edits) for one in judged] for assertion in checks]
     columns = [
         _column(
             [
-                _figure(check_id, check, contenders[0], contender, (row[0], row[index]), edits)
-                for (check_id, check), row in zip(checks, values, strict=True)
+                _change(assertion, contenders[0], contender, (row[0], row[index]), edits)
+                for assertion, row in zip(checks, values, strict=True)
             ],
             confidence,
         )
@@ -151,20 +152,20 @@ def compare_editors(
         if index
     ]
     rows = tuple(
-        Row(
-            check_id,
-            check.metric,
-            check.bound.text,
+        CheckRow(
+            assertion.id,
+            assertion.check.metric,
+            assertion.check.bound.text,
             (_alone(values[number][0]), *(column[number] for column in columns)),
         )
-        for number, (check_id, check) in enumerate(checks)
+        for number, assertion in enumerate(checks)
     )
     standings = tuple(
         Standing(contender.name, one.held_to, _seconds(contender, seeds, edits), contender.horizon)
         for contender, one in zip(contenders, judged, strict=True)
     )
     model = contenders[0].record.model.name
-    return Comparison(suite.name, model, edits, tuple(seeds), confidence, standings, rows)
+    return EditorComparison(suite.name, model, edits, tuple(seeds), confidence, standings, rows)
 
 
 def _without_previous(suite: SuiteSpec) -> dict[str, CheckSpec]:
@@ -172,15 +173,15 @@ def _without_previous(suite: SuiteSpec) -> dict[str, CheckSpec]:
     return {name: check for name, check in suite.checks.items() if check.relative_to != "previous"}
 
 
-def _column(figures: Sequence[Figure], confidence: float) -> list[Cell]:
+def _column(changes: Sequence[SeedChange], confidence: float) -> list[ChangeCell]:
     """The cells of one contender: their tests are one family."""
-    decisions = iter(holm([p for figure in figures for p in figure.p_values], 1 - confidence))
-    return [figure.cell([next(decisions) for _ in figure.p_values]) for figure in figures]
+    decisions = iter(holm([p for change in changes for p in change.p_values], 1 - confidence))
+    return [change.cell([next(decisions) for _ in change.p_values]) for change in changes]
 
 
-def _alone(values: Mapping[int, float]) -> Cell:
+def _alone(values: Mapping[int, float]) -> ChangeCell:
     """A cell of the first contender, which is compared with none."""
-    return Cell(mean(values.values()), outcome="same") if values else Cell()
+    return ChangeCell(mean(values.values()), outcome="same") if values else ChangeCell()
 
 
 def _values(judged: EditorJudgement, check: str, edits: int) -> dict[int, float]:
@@ -195,22 +196,21 @@ def _values(judged: EditorJudgement, check: str, edits: int) -> dict[int, float]
     return found if verdict and len(found) == len(verdict.seeds) else {}
 
 
-def _figure(
-    check_id: str,
-    check: CheckSpec,
+def _change(
+    assertion: Assertion,
     first: Contender,
     contender: Contender,
     values: tuple[Mapping[int, float], Mapping[int, float]],
     edits: int,
-) -> Figure:
+) -> SeedChange:
     before, now = values
-    task = check_id.removesuffix("]").partition("[")[2] or check.where.task
+    check, task = assertion.check, assertion.task
     found = {
         seed: _drop(check.metric, task, first.at(seed, edits), contender.at(seed, edits), seed)
         for seed in (now if task and before else ())
     }
     drops = {seed: drop for seed, drop in found.items() if drop is not None}
-    return Figure(check.bound, before, now, drops if len(drops) == len(now) else {})
+    return SeedChange(check.bound, before, now, drops if len(drops) == len(now) else {})
 
 
 def _drop(
@@ -267,5 +267,5 @@ def _seconds(contender: Contender, seeds: Sequence[int], edits: int) -> float | 
     return mean(known) if known else None
 
 
-def _longest_first(horizon: Horizon | None) -> tuple[float, float]:
+def _longest_first(horizon: KnownHorizon | None) -> tuple[float, float]:
     return (-(horizon.median or 0), -(horizon.worst or 0)) if horizon else (0.0, 0.0)

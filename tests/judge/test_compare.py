@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stability.judge.compare.references import compare, unedited_medians
+from stability.judge.compare import changes_of, unedited_medians
 from stability.judge.problems import CannotJudge, NothingSelected
-from stability.judge.select import Scene
+from stability.judge.select import edited_model
 
 NUMBERS = st.floats(0.01, 100.0)
 
@@ -18,7 +18,7 @@ NUMBERS = st.floats(0.01, 100.0)
 @given(NUMBERS, NUMBERS)
 def test_ratio_absolute_and_relative_are_what_they_say(value: float, reference: float) -> None:
     def change(how: str) -> float:
-        return compare({"k": value}, {"k": reference}, how, "base")["k"]
+        return changes_of({"k": value}, {"k": reference}, how, "base")["k"]
 
     assert change("ratio") == value / reference
     assert change("absolute") == value - reference
@@ -27,20 +27,20 @@ def test_ratio_absolute_and_relative_are_what_they_say(value: float, reference: 
 
 def test_what_has_no_reference_cannot_be_compared() -> None:
     with pytest.raises(CannotJudge, match="base has no value for k"):
-        compare({"k": 1.0}, {}, "ratio", "base")
+        changes_of({"k": 1.0}, {}, "ratio", "base")
 
 
 @pytest.mark.parametrize("how", ["ratio", "relative"])
 def test_no_share_can_be_taken_of_nothing(how: str) -> None:
     with pytest.raises(CannotJudge, match=r"base is 0 for k, so no .* 'change: absolute'"):
-        compare({"k": 1.0}, {"k": 0.0}, how, "base")
-    assert compare({"k": 1.0}, {"k": 0.0}, "absolute", "base") == {"k": 1.0}
+        changes_of({"k": 1.0}, {"k": 0.0}, how, "base")
+    assert changes_of({"k": 1.0}, {"k": 0.0}, "absolute", "base") == {"k": 1.0}
 
 
 @pytest.mark.parametrize("reference", [float("nan"), float("inf")])
 def test_a_reference_that_is_not_finite_compares_with_nothing(reference: float) -> None:
     with pytest.raises(CannotJudge, match="nothing can be compared"):
-        compare({"k": 1.0}, {"k": reference}, "absolute", "base")
+        changes_of({"k": 1.0}, {"k": reference}, "absolute", "base")
 
 
 def test_the_unedited_reference_is_the_median_over_the_same_kind_in_layers_without_an_edit(
@@ -48,19 +48,19 @@ def test_the_unedited_reference_is_the_median_over_the_same_kind_in_layers_witho
 ) -> None:
     scale = {records.name(layer): factor for layer, factor in enumerate([9, 9, 1, 2, 3, 4, 5, 6])}
     scale[records.name(7, "mlp.c_fc")] = 100.0
-    scene = Scene(records.model(), frozenset({records.name(0), records.name(1, "mlp.c_fc")}))
-    medians = unedited_medians(records.norms(scale), scene)
+    model = edited_model(records.model(), frozenset({records.name(0), records.name(1, "mlp.c_fc")}))
+    medians = unedited_medians(records.norms(scale), model)
     assert medians[records.name(0)] == 35.0  # of 10, 20, 30, 40, 50 and 60, in blocks 2 to 7
     assert medians[records.name(3, "mlp.c_fc")] == 10.0
 
 
 def test_where_every_layer_is_edited_none_is_left_to_compare_with(records: ModuleType) -> None:
-    scene = Scene(records.model(), frozenset(records.name(layer) for layer in range(8)))
+    model = edited_model(records.model(), frozenset(records.name(layer) for layer in range(8)))
     with pytest.raises(NothingSelected, match="none is left to compare with"):
-        unedited_medians(records.norms(), scene)
+        unedited_medians(records.norms(), model)
 
 
 def test_only_matrices_have_unedited_counterparts(records: ModuleType) -> None:
-    scene = Scene(records.model(), frozenset({records.name(0)}))
+    model = edited_model(records.model(), frozenset({records.name(0)}))
     with pytest.raises(CannotJudge, match="a value for each layer"):
-        unedited_medians(records.by_layer([1.0] * 8), scene)
+        unedited_medians(records.by_layer([1.0] * 8), model)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stability.judge import Baseline, Verdict, differences, judge
-from stability.judge.compare.baseline import previous_checkpoint
+from stability.judge.baseline import previous_checkpoint
 from stability.judge.problems import CannotJudge
 from stability.record import Record
 from stability.suite import parse_suite

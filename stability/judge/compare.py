@@ -1,0 +1,133 @@
+"""The second step: a value against its reference, which for `relative_to: unedited` is a median."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+from stability.judge import problems
+from stability.judge.inputs import EditedModel
+from stability.judge.problems import CannotJudge, NothingSelected, Unjudged, cannot, nothing
+from stability.judge.select import Selection
+from stability.record import Problem, Reading
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedValues:
+    """A selection whose values are compared with their references.
+
+    `left_out` says of the selected ones, too, why they have none. Where no value is left to hold against the
+    bound, `unjudged` says why.
+    """
+
+    selection: Selection
+    values: Mapping[str, float] = field(default_factory=dict)
+    left_out: Mapping[str, Problem] = field(default_factory=dict)
+    unjudged: Unjudged | None = None
+
+
+def compare(selection: Selection) -> ComparedValues:
+    """The selected values against what the check is relative to."""
+    if selection.unjudged is not None or selection.reading is None:
+        return ComparedValues(selection, unjudged=selection.unjudged)
+    try:
+        compared = _compare(selection, selection.reading)
+        if not compared.values:
+            raise _nothing_to_judge(selection, compared.left_out)
+    except Unjudged as unjudged:
+        return ComparedValues(selection, unjudged=unjudged)
+    return compared
+
+
+def _compare(selection: Selection, reading: Reading) -> ComparedValues:
+    check, values, reference = selection.assertion.check, selection.values, selection.reference
+    if check.relative_to == "unedited" and not selection.is_change:
+        medians = unedited_medians(reading, selection.run.model)
+        alone = problems.problem("nothing_selected", "no matrix of its kind is unedited")
+        without = {key: alone for key in values if key not in medians}
+        known = {key: value for key, value in values.items() if key in medians}
+        changes = changes_of(known, medians, check.change, "the median of the unedited layers")
+        return ComparedValues(selection, changes, {**selection.left_out, **without})
+    if reference is None:
+        return ComparedValues(selection, values, selection.left_out)
+    changes = changes_of(values, reference.values, check.change, selection.reference_name)
+    return ComparedValues(selection, changes, selection.left_out)
+
+
+def _nothing_to_judge(selection: Selection, left_out: Mapping[str, Problem]) -> Unjudged:
+    """Why no value is left over to look at."""
+    assertion = selection.assertion
+    is_one_task = assertion.task is not None
+    if left_out:
+        why = problems.nothing_left(left_out, is_one_task=is_one_task)
+        if is_one_task and assertion.suite.tasks.require_data:
+            return CannotJudge(problems.data_required(why))
+        return NothingSelected(why)
+    where = assertion.check.where
+    about_edited = "edited" in str(where.layers) or "edited" in (where.matrices or ())
+    if not selection.run.model.edited_matrices and about_edited:
+        return nothing("nothing_edited", "no matrix was edited")
+    return nothing("nothing_selected", "'where' selects nothing that was measured")
+
+
+def change_of(value: float, reference: float, change: str) -> float:
+    """`ratio` is value/reference, `absolute` their difference, `relative` the difference over the reference.
+
+    An overflow is an infinity, which no bound holds.
+    """
+    difference = value - reference
+    if change == "absolute":
+        return difference
+    return (value if change == "ratio" else difference) / reference
+
+
+def changes_of(
+    values: Mapping[str, float], references: Mapping[str, float], change: str, reference_name: str
+) -> dict[str, float]:
+    """Every value against the reference of the same key.
+
+    Raises:
+        CannotJudge: a reference is missing, not finite, or 0 where a share of it is asked for.
+    """
+    changes = {}
+    for key, value in values.items():
+        reference = references.get(key)
+        label = f" for {key}" if key else ""
+        if reference is None:
+            raise cannot("not_comparable", f"{reference_name} has no value{label} to compare with")
+        if not math.isfinite(reference):
+            message = f"{reference_name} is {reference}{label}: nothing can be compared with it"
+            raise cannot("does_not_fit", message)
+        if reference == 0 and change != "absolute":
+            message = f"{reference_name} is 0{label}, so no {change} can be taken; use 'change: absolute'"
+            raise cannot("does_not_fit", message)
+        changes[key] = change_of(value, reference, change)
+    return changes
+
+
+def unedited_medians(reading: Reading, model: EditedModel) -> dict[str, float]:
+    """For every matrix, the median over the matrices of its kind in layers without an edit.
+
+    A matrix whose kind has none gets no entry.
+
+    Raises:
+        CannotJudge: the metric has no value for each matrix.
+        NothingSelected: every layer holds an edited matrix.
+    """
+    if reading.over != "matrix":
+        raise cannot(
+            "does_not_fit",
+            f"'relative_to: unedited' compares matrices, and this metric has a value for each {reading.over}",
+        )
+    by_kind: dict[str, list[float]] = {}
+    for name, value in reading.values.items():
+        matrix = model.matrices.get(name)
+        if matrix is not None and matrix.layer not in model.edited_layers:
+            by_kind.setdefault(matrix.kind, []).append(value)
+    if not by_kind:
+        message = "every layer holds an edited matrix: none is left to compare with"
+        raise nothing("nothing_selected", message)
+    medians = {kind: median(values) for kind, values in by_kind.items()}
+    return {matrix.name: medians[matrix.kind] for matrix in model.info.matrices if matrix.kind in medians}

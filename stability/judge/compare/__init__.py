@@ -1,1 +1,0 @@
-"""Values against their references, and editors against each other."""

@@ -1,0 +1,1 @@
+"""Editors against each other."""
