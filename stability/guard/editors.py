@@ -9,7 +9,7 @@ from typing import Any
 from stability.editors import LoadedEditor, Store, find_editor, wrap_editor
 from stability.errors import UsageError
 from stability.guard.accepted import Accepted, Form
-from stability.guard.journal import Entry, Journal
+from stability.guard.journal import Journal, JournalEntry
 from stability.models import LoadedModel, map_model
 from stability.run.editing import prepare
 from stability.run.saved import copy_state, state_digest
@@ -17,7 +17,7 @@ from stability.suite import SuiteSpec
 
 
 @dataclass
-class Held:
+class EditorInUse:
     """An editor in use, and what it remembered after the last batch of its that was kept."""
 
     editor: LoadedEditor
@@ -48,9 +48,9 @@ class EditorsInUse:
         self._journal = journal
         self._store = store
         self._seed = seed
-        self._held: dict[tuple[str, str], Held] = {}
+        self._held: dict[tuple[str, str], EditorInUse] = {}
 
-    def hold(self, editor: object) -> Held:
+    def hold(self, editor: object) -> EditorInUse:
         """The editor, prepared on the unedited model if this is the first time.
 
         Raises:
@@ -60,7 +60,7 @@ class EditorsInUse:
         for known in self._held.values():
             if known.given is editor or (isinstance(editor, str) and known.given == editor):
                 return known
-        held = Held(self._found(editor) if isinstance(editor, str) else wrap_editor(editor), editor)
+        held = EditorInUse(self._found(editor) if isinstance(editor, str) else wrap_editor(editor), editor)
         if held.key in self._held:
             raise UsageError(
                 f"Guard: two editors called {held.editor.info.name} have the same code and settings; "
@@ -70,7 +70,7 @@ class EditorsInUse:
         self._held[held.key] = held
         return held
 
-    def maker(self, entry: Entry, editor: object | None) -> Held:
+    def maker(self, entry: JournalEntry, editor: object | None) -> EditorInUse:
         """The editor that made an entry; it has to be given if it has not been in use since the start.
 
         Raises:
@@ -86,7 +86,7 @@ class EditorsInUse:
             raise UsageError(f"Guard.bisect: the refused batch was made by {entry.editor}, another editor")
         return held
 
-    def take_back(self, held: Held) -> None:
+    def take_back(self, held: EditorInUse) -> None:
         """Let an editor forget what it has come to remember since its last batch that was kept."""
         if state_digest(held.editor.state()) != state_digest(held.state):
             self._go_on(held, held.state)
@@ -96,7 +96,7 @@ class EditorsInUse:
         for held in self._held.values():
             self._go_on(held, self._journal.state(*held.key))
 
-    def _go_on(self, held: Held, state: Mapping[str, Any]) -> None:
+    def _go_on(self, held: EditorInUse, state: Mapping[str, Any]) -> None:
         """Prepare an editor on the unedited model, and let it go on from a state."""
         model = self._loaded.model
         form = Form(model)

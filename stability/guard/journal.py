@@ -37,7 +37,7 @@ from stability.run.saved import (
 FILE = "journal.jsonl"
 
 
-class Header(RecordModel):
+class JournalHeader(RecordModel):
     """What the journal is of."""
 
     schema_version: Literal[1] = 1
@@ -47,7 +47,7 @@ class Header(RecordModel):
     seed: int
 
 
-class Entry(RecordModel):
+class JournalEntry(RecordModel):
     """One batch of edits, kept or refused; or a way back."""
 
     number: int
@@ -79,9 +79,9 @@ class Journal:
         RecordError: it cannot be read, or is damaged.
     """
 
-    def __init__(self, folder: Path, header: Header) -> None:
+    def __init__(self, folder: Path, header: JournalHeader) -> None:
         self.folder = folder
-        self.entries: list[Entry] = []
+        self.entries: list[JournalEntry] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = (folder / FILE).open(
@@ -100,7 +100,9 @@ class Journal:
         """Let go of it."""
         self._file.close()
 
-    def append(self, entry: Entry, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Entry:
+    def append(
+        self, entry: JournalEntry, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
+    ) -> JournalEntry:
         """Write an entry with what it changed and the editor's state, and return it once it is on the disk.
 
         Raises:
@@ -117,15 +119,25 @@ class Journal:
         return entry
 
     @property
-    def accepted(self) -> list[Entry]:
+    def accepted(self) -> list[JournalEntry]:
         """The entries that were kept, and that nothing has gone back behind."""
-        kept: list[Entry] = []
+        kept: list[JournalEntry] = []
         for entry in self.entries:
             if entry.back_to is not None:
                 kept = [earlier for earlier in kept if earlier.number <= entry.back_to]
             elif entry.accepted:
                 kept.append(entry)
         return kept
+
+    @property
+    def not_fully_checked(self) -> list[JournalEntry]:
+        """The batches that were accepted since all checks were made."""
+        found: list[JournalEntry] = []
+        for entry in reversed(self.accepted):
+            if entry.checked == "all":
+                break
+            found.append(entry)
+        return found[::-1]
 
     def tensors(self, back_to: int | None = None) -> dict[str, Tensor]:
         """Every tensor that was changed, as the last entry that changed it left it; others are not read.
@@ -163,7 +175,7 @@ class Journal:
             write_state(self.folder / name, state)
         return name
 
-    def _write(self, content: Header | Entry) -> None:
+    def _write(self, content: JournalHeader | JournalEntry) -> None:
         """Append a line, and wait for the disk; if that does not come to an end, the line is taken away."""
         end = os.fstat(self._file.fileno()).st_size
         try:
@@ -171,7 +183,7 @@ class Journal:
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
-            if isinstance(content, Entry):
+            if isinstance(content, JournalEntry):
                 self.entries.append(content)
         except BaseException:
             self._file.truncate(end)
@@ -183,7 +195,7 @@ class Journal:
         except OSError as error:
             raise UsageError(f"{self.folder}: another process has this journal open") from error
 
-    def _open(self, header: Header) -> None:
+    def _open(self, header: JournalHeader) -> None:
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
@@ -198,10 +210,10 @@ class Journal:
         self.entries += self._read(lines[1:])
         self._clean()
 
-    def _check(self, header: Header, line: str) -> None:
+    def _check(self, header: JournalHeader, line: str) -> None:
         path = self.folder / FILE
         try:
-            begun = Header.model_validate_json(line)
+            begun = JournalHeader.model_validate_json(line)
         except ValidationError as error:
             raise RecordError(f"{path}:1: is no journal's header: {error.errors()[0]['msg']}") from error
         if begun.model_fingerprint != header.model_fingerprint:
@@ -212,11 +224,11 @@ class Journal:
         if begun.seed != header.seed:
             raise UsageError(f"{path}: was begun with seed {begun.seed}, not {header.seed}")
 
-    def _read(self, lines: Sequence[str]) -> Iterator[Entry]:
+    def _read(self, lines: Sequence[str]) -> Iterator[JournalEntry]:
         for number, line in enumerate(lines, start=1):
             where = f"{self.folder / FILE}:{number + 1}"
             try:
-                entry = Entry.model_validate(json.loads(line))
+                entry = JournalEntry.model_validate(json.loads(line))
             except ValueError as error:
                 raise RecordError(f"{where}: damaged: {first_line(error)}") from error
             if entry.number != number:

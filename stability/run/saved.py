@@ -95,23 +95,22 @@ def read_state(path: Path) -> dict[str, Any]:
 def _as_json(state: Mapping[str, Any], tensors: dict[str, Tensor]) -> str:
     """The state as JSON, with the number of a tensor in place of each; they are added to `tensors`."""
 
-    def plain(value: Any) -> Any:
+    def plain(value: Any, path: str) -> Any:
         if isinstance(value, Tensor):
             tensors[str(len(tensors))] = value
             return {TENSOR: str(len(tensors) - 1)}
         if isinstance(value, Mapping):
-            if not all(isinstance(key, str) for key in value):
-                raise EditorError("an editor's state has a key that is no string, which JSON cannot hold")
-            return {key: plain(part) for key, part in value.items()}
+            strange = next((key for key in value if not isinstance(key, str)), None)
+            if strange is not None:
+                raise EditorError(f"{path} has the key {strange!r}; keys should be texts, as JSON's are")
+            return {key: plain(part, f"{path}[{key!r}]") for key, part in value.items()}
         if isinstance(value, (list, tuple)):
-            return [plain(part) for part in value]
+            return [plain(part, f"{path}[{index}]") for index, part in enumerate(value)]
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        raise EditorError(
-            f"an editor's state holds a {type(value).__name__}; it should hold JSON values and tensors only"
-        )
+        raise EditorError(f"{path} is a {type(value).__name__}; a state is made of JSON values and tensors")
 
-    return json.dumps(plain(state))
+    return json.dumps(plain(state, "state()"))
 
 
 def _from_json(text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:

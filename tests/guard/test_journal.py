@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from stability.data.edits import Edit
 from stability.errors import EditorError, RecordError, UsageError
-from stability.guard.journal import FILE, Entry, Header, Journal
+from stability.guard.journal import FILE, Journal, JournalEntry, JournalHeader
 from stability.models import same_bytes
 from stability.run.saved import copy_state, read_state, write_state
 
-HEADER = Header(harness_version="1", model="m", model_fingerprint="f" * 64, seed=0)
+HEADER = JournalHeader(harness_version="1", model="m", model_fingerprint="f" * 64, seed=0)
 EDIT = Edit(id="a", prompt="{} is", subject="b", target="c")
 
 
 def entry(journal, *, accepted=True, changed=("w",), editor="e", **more):
     number = len(journal.entries) + 1
-    return Entry(
+    return JournalEntry(
         number=number,
         accepted=accepted,
         editor=editor,
@@ -80,7 +80,7 @@ def test_a_journal_opened_again_holds_what_was_written(journal):
 def test_going_back_leaves_out_what_came_after(journal):
     add(journal, 1)
     add(journal, 2, "w", "v")
-    journal.append(Entry(number=3, accepted=False, back_to=1), {}, {})
+    journal.append(JournalEntry(number=3, accepted=False, back_to=1), {}, {})
     add(journal, 4, "u")
     opened = again(journal)
     assert values(opened) == {"w": 1, "u": 4}
@@ -151,8 +151,8 @@ def test_equal_states_are_written_once(journal):
 
 def test_a_second_process_is_kept_out(journal):
     code = (
-        "import sys; from pathlib import Path; from stability.guard.journal import Journal, Header\n"
-        "try: Journal(Path(sys.argv[1]), Header.model_validate_json(sys.argv[2]))\n"
+        "import sys; from pathlib import Path; from stability.guard.journal import Journal, JournalHeader\n"
+        "try: Journal(Path(sys.argv[1]), JournalHeader.model_validate_json(sys.argv[2]))\n"
         "except Exception as error: sys.stdout.write(f'{type(error).__name__}: {error}')"
     )
     done = subprocess.run(
@@ -234,7 +234,7 @@ def assert_equal(one, other):
 
 
 @pytest.mark.parametrize(
-    ("state", "message"), [({"a": {1, 2}}, "holds a set"), ({"a": {1: 2}}, "a key that is no string")]
+    ("state", "message"), [({"a": {1, 2}}, "is a set"), ({"a": {1: 2}}, "has the key 1")]
 )
 def test_a_state_of_anything_else_is_refused(state, message):
     with pytest.raises(EditorError, match=message):

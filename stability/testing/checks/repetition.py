@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load, save
-from torch import Tensor
-
-from stability.errors import StabilityError
+from stability.errors import EditorError, StabilityError
+from stability.run.saved import read_state, write_state
 from stability.testing.case import Case, Prints, Run
 from stability.testing.check import Failed, Skipped, check
 from stability.testing.checks.effect import listed, took
-
-TENSOR = "__tensor__"
 
 
 def differing(one: Sequence[Prints], other: Sequence[Prints]) -> tuple[int, list[str]] | None:
@@ -95,35 +92,11 @@ def state_round_trips(case: Case) -> str:
 
 
 def _carried(state: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-    """The state as it comes back from a file, JSON with tensors beside it, and the file's size."""
-    tensors: dict[str, Tensor] = {}
-    text = json.dumps(_as_json(state, "state()", tensors))
-    content = save(tensors)
-    back = _from_json(json.loads(text), load(content))
-    return dict(back), len(text) + len(content)
-
-
-def _as_json(value: object, path: str, tensors: dict[str, Tensor]) -> object:
-    if isinstance(value, Tensor):
-        tensors[str(len(tensors))] = value.detach().cpu().clone().contiguous()
-        return {TENSOR: str(len(tensors) - 1)}
-    if isinstance(value, Mapping):
-        strange = next((key for key in value if not isinstance(key, str)), None)
-        if strange is not None:
-            raise Failed(f"{path} has the key {strange!r}; keys should be texts, as JSON's are")
-        return {key: _as_json(item, f"{path}[{key!r}]", tensors) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_as_json(item, f"{path}[{index}]", tensors) for index, item in enumerate(value)]
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    raise Failed(f"{path} is a {type(value).__name__}; a state is made of JSON values and tensors")
-
-
-def _from_json(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    if isinstance(value, dict):
-        if value.keys() == {TENSOR}:
-            return tensors[value[TENSOR]]
-        return {key: _from_json(item, tensors) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_from_json(item, tensors) for item in value]
-    return value
+    """The state as it comes back from a file, and the file's size in bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "state.safetensors"
+        try:
+            write_state(file, state)
+        except EditorError as error:
+            raise Failed(str(error)) from error
+        return read_state(file), file.stat().st_size
