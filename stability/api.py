@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stability.baselines import baselines_folder, baselines_for, is_compared
 from stability.errors import ModelError, RecordError, UsageError
+from stability.files import HORIZON_FILE, RECORD_FILE
 from stability.judge import Judgement, Verdict
 from stability.judge import judge as judge_record
 from stability.judge.verdict import plain
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from stability.run import Experiment, Listener
     from stability.run.horizon.search import Horizon
 
-RECORD_FILE = "run.json"
-HORIZON_FILE = "horizon.json"
 INDENT = "    "
 TEXT_WIDTH = 100  # of an explanation
 MOST_NAMED = 3  # editors that a report's folder is named by

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and keeping one to a single process."""
+"""Files of a run: what they are called, and writing them so that a reader never sees half of one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+RECORD_FILE = "run.json"
+HORIZON_FILE = "horizon.json"
 PART = ".part"  # ends the name of a file that is being written
 
 
@@ -59,3 +61,8 @@ def lock(stream: IO[bytes]) -> None:
         import fcntl
 
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def record_path(run: Path) -> Path:
+    """The record that a path names: the file itself, or the one in a run's folder."""
+    return run / RECORD_FILE if run.is_dir() else run

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from stability.baselines.file import read_baseline
-from stability.baselines.keep import Kept, keep
-from stability.baselines.paths import FOLDER, baselines_folder
+from stability.cli.output import printed
+from stability.cli.steps.command import command
 from stability.errors import RecordError, SuiteError, UsageError
-from stability.judge.baseline import suite_differences
-from stability.record import Record, read_record
-from stability.suite import SuiteFile, load_suite
+from stability.files import record_path
 
-RECORD_FILE = "run.json"
+if TYPE_CHECKING:
+    from stability.baselines.keep import Kept
+    from stability.record import Record
+    from stability.suite import SuiteFile
+
 SUITES = Path("suites")
 SUFFIX = ".stability.yaml"
 WIDTH = 160  # of a table that goes into a file or a pipe
-
-app = typer.Typer(
-    help="Records of earlier versions of an editor: what 'relative_to: previous' compares with.",
-    no_args_is_help=True,
-)
 
 RunPaths = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Records, or the folders that hold them.")
@@ -40,20 +33,25 @@ Folder = Annotated[
 ]
 
 
-@app.command()
+@command("baseline", place=130)
+def baseline() -> None:
+    """Records of earlier versions of an editor: what 'relative_to: previous' compares with."""
+
+
+@command("baseline save", place=131)
 def save(runs: RunPaths, baselines: Folder = None) -> None:
     """Keep a run as the baseline of its editors; there must be none yet."""
     _keep(runs, baselines, replace=False)
 
 
-@app.command()
+@command("baseline update", place=132)
 def update(runs: RunPaths, baselines: Folder = None) -> None:
     """Keep a run as the baseline of its editors, in place of the one there is."""
     _keep(runs, baselines, replace=True)
 
 
-@app.command("list")
-def list_command(
+@command("baseline list", place=133)
+def list_baselines(
     place: Annotated[
         Path | None,
         typer.Argument(
@@ -63,6 +61,11 @@ def list_command(
     baselines: Folder = None,
 ) -> None:
     """List the baselines, and those that the suite beside them has left behind."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from stability.baselines.paths import FOLDER, baselines_folder
+
     start = place or (SUITES if SUITES.is_dir() else Path())
     if not start.exists():
         raise UsageError(f"{start}: no such suite or folder")
@@ -76,15 +79,16 @@ def list_command(
     )
     for row in rows:
         table.add_row(*map(escape, row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    console.print(table)
+    printed(table, WIDTH)
 
 
 def _keep(runs: list[Path], folder: Path | None, *, replace: bool) -> None:
+    from stability.baselines.keep import keep
+    from stability.baselines.paths import baselines_folder
+    from stability.record import read_record
+
     for run in runs:
-        record = read_record(run / RECORD_FILE if run.is_dir() else run)
+        record = read_record(record_path(run))
         for kept in keep(record, folder or baselines_folder(record.suite_path), replace=replace):
             typer.echo(said(kept))
 
@@ -99,6 +103,8 @@ def _size(path: Path) -> int:
 
 
 def _rows(folder: Path, start: Path) -> Iterator[list[str]]:
+    from stability.baselines.file import read_baseline
+
     suites = _suites(start)
     for path in sorted(folder.glob("*/*.json")):
         try:
@@ -122,6 +128,8 @@ def _rows(folder: Path, start: Path) -> Iterator[list[str]]:
 
 def _suites(start: Path) -> dict[str, SuiteFile]:
     """The suites beside the baselines, by name; one that cannot be read is left to whoever runs it."""
+    from stability.suite import load_suite
+
     found = {}
     for path in [start] if start.is_file() else sorted(start.glob(f"*{SUFFIX}")):
         try:
@@ -134,6 +142,8 @@ def _suites(start: Path) -> dict[str, SuiteFile]:
 
 def _state(record: Record, suites: dict[str, SuiteFile]) -> str:
     """What the suite of today measures in another way."""
+    from stability.judge.baseline import suite_differences
+
     suite = suites.get(record.suite_name)
     if suite is None:
         return "no suite of that name is here"

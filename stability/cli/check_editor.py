@@ -1,95 +1,47 @@
-"""What `stability check-editor` does: read its options, make the checks, set out the results."""
+"""`stability check-editor`."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Collection
-from pathlib import Path
+import json
+from typing import Annotated
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from stability.data.edits import read_edits
+from stability.cli.output import printed
+from stability.cli.steps.command import command
+from stability.cli.steps.options import CheckedEditor
 from stability.errors import UsageError
-from stability.suite import SuiteSpec, parse_suite
-from stability.suite.overrides import SECTIONS, Overrides, override
-from stability.testing.conformance import Conformance, all_checks, chosen_checks, examine
-
-EMPTY = "{schema: 1, name: check-editor, checks: {finite: {metric: nonfinite, assert: == 0}}}"
-STYLES = {"pass": "green", "fail": "bold red", "skip": "dim"}
-SHOWN = {"pass": "pass", "fail": "FAIL", "skip": "skip"}
 
 
-def run_checks(
-    editor: str,
+@command("check-editor", place=9)
+def check_editor(
+    editor: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="EDITOR", help="A name, package.module:attribute or ./file.py:edit.", show_default=False
+        ),
+    ] = None,
     *,
-    model: str,
-    settings: Collection[str],
-    checks: Collection[str],
-    skip: Collection[str],
-    edits: Path | None,
-    may_change: Collection[str],
-    adds_modules: bool,
-    share: float,
-    seed: int,
-    on_check: Callable[[str], None],
-) -> Conformance:
-    """Make the checks; what the editor prints goes to stderr.
+    checked: CheckedEditor,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON in place of the table.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the checks and what they ask.")] = False,
+) -> None:
+    """Check that an editor keeps to what the harness expects of one.
 
-    Raises:
-        UsageError: a setting or the name of a check is wrong.
-        StabilityError: the editor, the model or the file of edits is not there.
+    Exit status: 0 no check failed, 1 one did, 2 the command line is wrong, 3 nothing could be checked.
     """
-    chosen_checks(checks, skip)
-    spec = _spec(editor, model, settings)
-    (entry,) = spec.editors
-    with contextlib.redirect_stdout(sys.stderr):
-        return examine(
-            entry.name,
-            settings=entry.settings,
-            model=spec.model,
-            checks=checks,
-            skip=skip,
-            edits=None if edits is None else read_edits(edits),
-            may_change=may_change,
-            adds_modules=adds_modules,
-            share=share,
-            seed=seed,
-            on_check=on_check,
-        )
+    from stability.cli.steps.conformance import check_list, conformance_text, run_checks
+    from stability.cli.steps.progress import RichListener
 
-
-def _spec(editor: str, model: str, settings: Collection[str]) -> SuiteSpec:
-    """Model and editor with their settings, read as a suite's are."""
-    for setting in settings:
-        if setting.partition(".")[0] in {*SECTIONS} - {"model"}:
-            raise UsageError(f"--set {setting}: check-editor has settings of the editor and the model only")
-    empty = parse_suite(EMPTY)
-    changes = Overrides(model=model, editors=(editor,), settings=tuple(settings))
-    return override(empty, changes).spec
-
-
-def conformance_text(conformance: Conformance) -> RenderableType:
-    """A row for each check, with its reason, and the counts below."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for result in conformance.results:
-        style = STYLES[result.status]
-        table.add_row(Text(SHOWN[result.status], style), result.name, Text(result.reason))
-    counts = [
-        f"{len(conformance.of(status))} {word}"
-        for status, word in (("fail", "failed"), ("pass", "passed"), ("skip", "skipped"))
-        if conformance.of(status)
-    ]
-    seconds = sum(result.seconds for result in conformance.results)
-    headline = Text(f"{conformance.editor} on {conformance.model} · {seconds:.0f} s\n", "bold")
-    return Group(headline, table, Text("\n" + ", ".join(counts)))
-
-
-def check_list() -> RenderableType:
-    """The checks by name, with what each asks."""
-    table = Table("check", "what it asks", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for check in all_checks().values():
-        table.add_row(check.name, Text(check.summary))
-    return table
+    if list_:
+        printed(check_list())
+        return
+    if editor is None:
+        raise UsageError("check-editor: name an editor, such as rome or ./my_editor.py:edit; or give --list")
+    with RichListener() as listener:
+        conformance = run_checks(editor, checked, listener.stage)
+    if as_json:
+        typer.echo(json.dumps(conformance.as_json(), indent=2))
+    else:
+        printed(conformance_text(conformance))
+    raise typer.Exit(conformance.exit_status)

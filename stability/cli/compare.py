@@ -1,66 +1,42 @@
-"""Gathering what `stability compare` puts side by side: every editor of several records, with its horizon."""
+"""`stability compare`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from stability.api import HORIZON_FILE, RECORD_FILE, Suite
-from stability.baselines import read_baseline
-from stability.errors import RecordError
-from stability.judge import runs_by_editor
-from stability.judge.side_by_side.editors import Contender, EditorComparison, KnownHorizon, compare_editors
-from stability.record import Record
-from stability.suite import SuiteSpec
+import typer
 
-
-def compare(runs: Sequence[str | Path], suite: SuiteSpec | None = None) -> EditorComparison:
-    """Put every editor of these records, or folders that hold one, beside the first.
-
-    By the checks of a suite; without one, by those of the suite that made the first record.
-
-    Raises:
-        UsageError: there are fewer than two editors, or what they were measured on differs.
-        RecordError: a record cannot be read.
-    """
-    paths = [Path(run, RECORD_FILE) if Path(run).is_dir() else Path(run) for run in runs]
-    records = {path: read_baseline(path) for path in paths}
-    by = suite or Suite.of(records[paths[0]]).file.spec
-    return compare_editors(by, contenders(records))
+from stability.cli.output import Delivery, console
+from stability.cli.steps.command import command
+from stability.cli.steps.options import Json, Summary
 
 
-def contenders(records: dict[Path, Record]) -> list[Contender]:
-    """Every editor of every record, with a name that tells it from the others."""
-    found = [(path, label, record) for path, record in records.items() for label in runs_by_editor(record)]
-    labels = [label for _, label, _ in found]
-    named: dict[str, Contender] = {}
-    for path, label, record in found:
-        name = label if labels.count(label) == 1 else f"{label} ({_origin(path)})"
-        name = f"{label} ({path})" if name in named else name
-        named[name] = Contender(name, record, label, horizon_beside(path, record, label))
-    return list(named.values())
+@command("compare", place=6)
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Records, or the folders that hold them; baselines, too."),
+    ],
+    suite: Annotated[
+        Path | None, typer.Option(help="Compare by the checks of this suite, not of the first run's.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 if anything is worse than in the first, beyond noise.")
+    ] = False,
+    as_json: Json = False,
+    summary: Summary = None,
+) -> None:
+    """Put editors, or versions of one, side by side: what got better and what worse than in the first."""
+    from stability.cli.steps.contenders import compare_runs
+    from stability.report import comparison_text, render_comparison_markdown
+    from stability.suite import load_suite
 
-
-def _origin(path: Path) -> str:
-    """Which record it is: its folder's name, or the file's own."""
-    return path.resolve().parent.name if path.name == RECORD_FILE else path.stem
-
-
-def horizon_beside(path: Path, record: Record, editor: str) -> KnownHorizon | None:
-    """The editor's horizon, from a horizon.json beside the record; None where that is of something else.
-
-    Raises:
-        RecordError: there is such a file, and it cannot be read.
-    """
-    file = path.parent / HORIZON_FILE
-    if not file.exists():
-        return None
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if (content["suite"], content["model"]) != (record.suite_name, record.model.name):
-            return None
-        entry = next((one for one in content["editors"] if one["editor"] == editor), None)
-        return None if entry is None else KnownHorizon(entry["median"], entry["worst"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{file}: cannot read the horizon: {error!r}") from error
+    comparison = compare_runs(runs, None if suite is None else load_suite(suite).spec)
+    if as_json:
+        typer.echo(json.dumps(comparison.as_dict(), indent=2))
+    else:
+        console(soft_wrap=True).print(comparison_text(comparison))
+    Delivery(summary=summary).summarise(render_comparison_markdown(comparison))
+    raise typer.Exit(1 if strict and comparison.is_worse else 0)

@@ -17,13 +17,12 @@ from typing import Annotated, Any
 
 import typer
 
-from stability.api import RECORD_FILE
-from stability.baselines import read_baseline
+from stability.cli.steps.command import command
 from stability.errors import RecordError, UsageError
-from stability.record.file import write_atomically
+from stability.files import record_path
 from stability.record.frame import data_frame
-from stability.record.tables import Kind, Table, TableName, table
-from stability.report.steps.wording import clean_lines
+from stability.record.tables import Kind, Table, TableName
+from stability.report.steps.printable import clean_lines
 
 # What spreadsheets begin a formula with, the full-width forms and what they skip before it, too.
 FORMULA = re.compile(r"[=+\-@\t\r\n'＝＋－＠]")
@@ -90,6 +89,7 @@ def render_parquet(content: Table) -> bytes:
 RENDERERS: dict[str, Callable[[Table], str | bytes]] = {".csv": render_csv, ".parquet": render_parquet}
 
 
+@command("export", place=7)
 def export(
     record: Annotated[
         Path, typer.Argument(metavar="RUN", help="A record, or the folder that holds one; a baseline, too.")
@@ -103,10 +103,14 @@ def export(
     ] = None,
 ) -> None:
     """Write the figures of a record as a table, one row for each."""
+    from stability.baselines import read_baseline
+    from stability.record.file import write_atomically
+    from stability.record.tables import table
+
     render = RENDERERS.get(out.suffix.lower()) if out else render_csv
     if render is None:
         raise UsageError(f"--out {out}: cannot tell what to write; end the name in .csv or .parquet")
-    found = table(read_baseline(record / RECORD_FILE if record.is_dir() else record), which)
+    found = table(read_baseline(record_path(record)), which)
     content = render(found)
     if out is None:
         typer.echo(_to_stdout(content), nl=False)

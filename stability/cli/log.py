@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stability.api import HORIZON_FILE, RECORD_FILE, Report, Suite
-from stability.baselines import read_baseline
-from stability.cli.plot import FIGURES_FOLDER
+from stability.cli.output import FIGURES_FOLDER
+from stability.cli.steps.command import command
+from stability.cli.steps.options import Baselines, JudgedBy, RunPath
 from stability.errors import UsageError
+from stability.files import HORIZON_FILE, RECORD_FILE, record_path
 from stability.parts import TRACKERS
-from stability.trackers import log_runs, tracked_runs
+
+if TYPE_CHECKING:
+    from stability.api import Report
 
 
 def known(name: str) -> str:
@@ -28,8 +31,9 @@ def known(name: str) -> str:
     return name
 
 
+@command("log", place=8)
 def log(
-    record: Annotated[Path, typer.Argument(metavar="RUN", help="A record, or the folder that holds one.")],
+    record: RunPath,
     to: Annotated[
         str,
         typer.Option(
@@ -46,21 +50,18 @@ def log(
         str | None,
         typer.Option(metavar="NAME", help="What the tracker calls the run; of several, what comes first."),
     ] = None,
-    suite: Annotated[
-        Path | None, typer.Option(help="Judge by this suite, not by the one that was run.")
-    ] = None,
-    baselines: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Earlier records to compare with; default: baselines/ beside the suite."
-        ),
-    ] = None,
+    suite: JudgedBy = None,
+    baselines: Baselines = None,
     no_files: Annotated[
         bool, typer.Option("--no-files", help="Leave out run.json, the reports and figures.")
     ] = False,
 ) -> None:
     """Log a record and its verdicts to MLflow or W&B, one run there for each editor and seed."""
-    path = record / RECORD_FILE if record.is_dir() else record
+    from stability.api import Suite
+    from stability.baselines import read_baseline
+    from stability.trackers import log_runs, tracked_runs
+
+    path = record_path(record)
     kept = read_baseline(path)
     by = replace(Suite.load(suite) if suite else Suite.of(kept), baselines=baselines)
     report = by.judge(kept, path)

@@ -1,4 +1,4 @@
-"""How a command hands over its report: a table, annotations for GitHub, JSON, a job summary."""
+"""How a command hands over what it found: tables, annotations for GitHub, JSON, a job summary, a status."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stability.api import Report
+from stability.cli.steps.options import Json, Summary
 from stability.errors import SuiteError, UsageError
-from stability.report import render_markdown
-from stability.report.github import render_github, render_problems
-from stability.suite import SuiteFile
 
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from stability.api import Report
+    from stability.suite import SuiteFile
+
+INTERRUPTED = 130  # exit status
+PLAIN_WIDTH = 120  # of a table that goes into a file or a pipe
+FIGURES_FOLDER = "figures"  # in a run's folder
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"  # where GitHub's runner says which file takes a step's summary
 
 
@@ -31,28 +37,19 @@ class Format(StrEnum):
     github = "github"
 
 
-FormatOption = Annotated[
-    Format,
-    typer.Option(
-        "--format", help="github: annotations at the suite's lines, too, and the summary of the job's step."
-    ),
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Write the verdicts as JSON to stdout, in place of the table.")
-]
-SummaryOption = Annotated[
-    Path | None, typer.Option("--summary", metavar="FILE", help="Append the report to a file, as Markdown.")
-]
-
-
 @dataclass(frozen=True)
 class Delivery:
     """What a command was asked to write, and where."""
 
-    format: Format = Format.text
-    as_json: bool = False
-    summary: Path | None = None
-    strict: bool = False
+    format: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="github: annotations at the suite's lines, too, and the summary of the job's step.",
+        ),
+    ] = Format.text
+    as_json: Json = False
+    summary: Summary = None
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -65,14 +62,21 @@ class Delivery:
                 yield
         except SuiteError as error:
             if self.format is Format.github:
+                from stability.report.github import render_problems
+
                 self._annotate(render_problems(error.problems))
             raise
 
-    def report(self, report: Report, suite: SuiteFile, table: Callable[[], None]) -> None:
-        """Write everything; `table` prints the verdicts for people."""
+    def report(
+        self, report: Report, suite: SuiteFile, table: Callable[[], None], *, strict: bool
+    ) -> typer.Exit:
+        """Write everything, and the exit to raise; `table` prints the verdicts for people."""
+        from stability.report.github import render_github
+        from stability.report.markdown import render_markdown
+
+        status = report.judgement.exit_status(strict=strict)
         if self.as_json:
-            content = report.judgement.as_dict()
-            content["exit_status"] = report.judgement.exit_status(strict=self.strict)
+            content = {**report.judgement.as_dict(), "exit_status": status}
             typer.echo(json.dumps(content, indent=2))
         elif self.format is Format.github:
             with commands_stopped():
@@ -80,8 +84,9 @@ class Delivery:
         else:
             table()
         if self.format is Format.github:
-            self._annotate(render_github(report.record, report.judgement, suite=suite, strict=self.strict))
+            self._annotate(render_github(report.record, report.judgement, suite=suite, strict=strict))
         self.summarise(render_markdown(report.record, report.judgement))
+        return typer.Exit(status)
 
     def summarise(self, markdown: str) -> None:
         """Append Markdown to the files that were asked for.
@@ -113,3 +118,27 @@ def commands_stopped() -> Iterator[None]:
         yield
     finally:
         typer.echo(f"::{token}::")
+
+
+def show(report: Report, folder: Path | None) -> None:
+    """Print the verdict table, and where the page is that says more."""
+    from stability.report.terminal import terminal_text
+
+    written = console(soft_wrap=True)
+    width = written.width if written.is_terminal else PLAIN_WIDTH
+    written.print(terminal_text(report.record, report.judgement, folder=folder, width=width))
+
+
+def printed(content: RenderableType, plain_width: int = PLAIN_WIDTH) -> None:
+    """Print a table, as wide as the terminal, or as a file can well hold."""
+    written = console()
+    if not written.is_terminal:
+        written.width = plain_width
+    written.print(content)
+
+
+def console(*, soft_wrap: bool = False) -> Console:
+    """Stdout, without colours of its own for numbers and paths."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=soft_wrap)

@@ -8,14 +8,9 @@ from typing import Annotated
 
 import typer
 
-from stability.api import RECORD_FILE, Suite
-from stability.record import read_record
-
-FIGURES_FOLDER = "figures"
-
-FiguresOption = Annotated[
-    bool, typer.Option("--figures", help="Write the figures as SVG and PNG, too: see 'stability plot'.")
-]
+from stability.cli.output import FIGURES_FOLDER
+from stability.cli.steps.command import command
+from stability.files import record_path
 
 
 class ImageFormat(StrEnum):
@@ -26,7 +21,8 @@ class ImageFormat(StrEnum):
     pdf = "pdf"
 
 
-def plot_command(
+@command("plot", place=1)
+def plot(
     record: Annotated[
         Path,
         typer.Argument(metavar="RUN", help="A record, or the folder that holds one.", show_default=False),
@@ -50,7 +46,10 @@ def plot_command(
     ] = None,
 ) -> None:
     """Draw the figures of a record as files."""
-    path = record / RECORD_FILE if record.is_dir() else record
+    from stability.api import Suite
+    from stability.record import read_record
+
+    path = record_path(record)
     kept = read_record(path)
     report = (Suite.load(suite) if suite else Suite.of(kept)).judge(kept, path)
     formats = [one.value for one in format_ or (ImageFormat.svg, ImageFormat.png)]

@@ -13,7 +13,7 @@ import pytest
 from stability import cli
 from stability.api import Bench, Report, Suite
 from stability.baselines import keep
-from stability.cli.compare import compare
+from stability.cli.steps.contenders import compare_runs
 from stability.record import read_record
 
 SUITE = """\
@@ -106,7 +106,7 @@ def test_the_report_says_whether_the_version_is_another_one(versions):
 def test_versions_stand_side_by_side_and_one_seed_claims_nothing_of_the_norm(versions):
     for step in (1.0, 1.2):
         versions.at(step)
-    comparison = compare(["reports/1.0", "reports/1.2"])
+    comparison = compare_runs(["reports/1.0", "reports/1.2"])
     assert comparison.names == ("./mine.py:Stepped (1.0)", "./mine.py:Stepped (1.2)")
     [norm] = [row for row in comparison.rows if row.check == "norm"]
     assert norm.cells[1].outcome == "untold"

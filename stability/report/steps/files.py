@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from stability.errors import RendererError
+from stability.files import RECORD_FILE
 from stability.imports import import_part, in_one_line
 from stability.judge import Judgement
 from stability.parts import RENDERERS
 from stability.record import Record
-
-RECORD_FILE = "run.json"
 
 
 def rendered_files(record: Record, judgement: Judgement) -> Iterator[tuple[str, str]]:

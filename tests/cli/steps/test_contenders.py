@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from stability.cli.compare import compare, contenders
+from stability.cli.steps.contenders import compare_runs, contenders
 from stability.errors import RecordError
 from stability.record import Record, write_record
 from stability.report import render_comparison
@@ -51,7 +51,7 @@ def test_editors_are_ranked_by_the_horizon_beside_their_record(records: ModuleTy
     for name, found in (("rome", (60, 40)), ("ft", (4, 2)), ("memit", (60, 50))):
         kept(records, tmp_path / name / "run.json", name)
         (tmp_path / name / "horizon.json").write_text(horizons(**{name: found}))
-    comparison = compare([tmp_path / name for name in ("ft", "rome", "memit")])
+    comparison = compare_runs([tmp_path / name for name in ("ft", "rome", "memit")])
     assert comparison.by_horizon == ("memit", "rome", "ft")
     table = [line.split() for line in render_comparison(comparison).splitlines()]
     assert ["horizon,", "median", "and", "worst", "4,", "2", "60,", "40", "60,", "50"] in table
@@ -63,7 +63,7 @@ def test_a_horizon_of_another_suite_is_none_of_ours_and_a_broken_one_is_one_line
 ) -> None:
     kept(records, tmp_path / "run.json", "rome", "ft")
     (tmp_path / "horizon.json").write_text(horizons(rome=(60, 40)).replace("norm-growth", "other"))
-    assert compare([tmp_path]).by_horizon == ()
+    assert compare_runs([tmp_path]).by_horizon == ()
     (tmp_path / "horizon.json").write_text("{")
     with pytest.raises(RecordError, match=r"horizon\.json: cannot read the horizon"):
-        compare([tmp_path])
+        compare_runs([tmp_path])

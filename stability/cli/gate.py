@@ -1,0 +1,58 @@
+"""`stability gate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stability.cli.output import Delivery, printed, show
+from stability.cli.steps.command import command
+from stability.cli.steps.options import Out, Strict
+from stability.gate.levels import Level
+
+
+@command("gate", place=4)
+def gate(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="The unedited model's folder, or 'world'.")],
+    edited: Annotated[str, typer.Argument(metavar="EDITED", help="The edited model's folder.")],
+    *,
+    suite: Annotated[
+        Path | None, typer.Option(metavar="SUITE", help="A suite; default: suites/gate.stability.yaml.")
+    ] = None,
+    level: Annotated[
+        Level, typer.Option(help="weights: read the files only; the others load both models, in turn.")
+    ] = Level.weights,
+    edits: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The edits that were made: ask the edited model.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="may_change.layers=13-17, model.dtype=…; repeatable."
+        ),
+    ] = None,
+    out: Out = None,
+    strict: Strict = False,
+    delivery: Delivery,
+) -> None:
+    """Judge an edited checkpoint on disk against the one that it was made from."""
+    from stability import api
+    from stability.cli.steps.progress import RichListener
+    from stability.gate import default_suite
+    from stability.gate.table import changes_text
+    from stability.suite.overrides import Overrides
+
+    with RichListener() as listener, delivery.working():
+        by = api.Suite.load(suite or default_suite()).override(Overrides(settings=tuple(set_ or ())))
+        report = api.gate(base, edited, by, level=level, edits=edits, out=out, listener=listener)
+    changes = changes_text(report.record)
+
+    def table() -> None:
+        if changes is not None:
+            printed(changes)
+            printed("")
+        show(report, out)
+
+    raise delivery.report(report, by.file, table, strict=strict)

@@ -1,0 +1,49 @@
+"""`stability horizon`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stability.cli.output import Delivery, printed
+from stability.cli.steps.command import command
+from stability.cli.steps.options import Json, ReplacedOnTheWay, SuitePath, TrustRemoteCode
+from stability.files import HORIZON_FILE
+
+
+@command("horizon", place=3)
+def horizon(
+    suite: SuitePath,
+    *,
+    replaced: ReplacedOnTheWay,
+    every: Annotated[
+        bool, typer.Option("--every", help="Measure after every batch of edits, in place of bisecting.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for horizon.json.")] = None,
+    as_json: Json = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Find the largest number of edits at which a suite still holds.
+
+    Exit status: 0 it was found, 2 the suite or the command line is wrong, 3 something could not be measured.
+    """
+    from stability.api import Suite
+    from stability.cli.steps.progress import RichListener
+    from stability.judge.verdict import plain
+    from stability.report.steps.horizon import horizon_text
+
+    loaded = Suite.load(suite).override(replaced.overrides())
+    folder = out or loaded.folder()
+    with RichListener() as listener, Delivery(as_json=as_json).working():
+        found = loaded.horizon(
+            every=every, out=folder, listener=listener, trust_remote_code=trust_remote_code
+        )
+    if as_json:
+        typer.echo(json.dumps(plain(found.as_dict()), indent=2))
+    else:
+        printed(horizon_text(found.as_dict()))
+        typer.echo(folder / HORIZON_FILE)
+    raise typer.Exit(3 if found.error else 0)

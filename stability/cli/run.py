@@ -1,0 +1,64 @@
+"""`stability run`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from stability.cli.output import FIGURES_FOLDER, INTERRUPTED, Delivery, printed, show
+from stability.cli.steps.command import command
+from stability.cli.steps.options import (
+    Baselines,
+    Figures,
+    Out,
+    Replaced,
+    Strict,
+    SuitePath,
+    TrustRemoteCode,
+)
+from stability.files import RECORD_FILE
+
+
+@command("run", place=2)
+def run(
+    suite: SuitePath,
+    *,
+    replaced: Replaced,
+    out: Out = None,
+    figures: Figures = False,
+    strict: Strict = False,
+    baselines: Baselines = None,
+    delivery: Delivery,
+    bisect: Annotated[
+        bool, typer.Option("--bisect", help="Then find the exact number of edits that the suite holds.")
+    ] = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Edit a model, measure at checkpoints, and judge."""
+    from stability.api import Bench, Suite
+    from stability.cli.steps.progress import RichListener
+    from stability.report.steps.horizon import horizon_text
+
+    with delivery.working():
+        loaded = replace(Suite.load(suite), baselines=baselines).override(replaced.overrides())
+    folder = out or loaded.folder()
+    try:
+        with RichListener() as listener, delivery.working():
+            bench = Bench()
+            report = loaded.run(
+                out=folder, listener=listener, trust_remote_code=trust_remote_code, bench=bench
+            )
+            found = loaded.horizon(out=folder, listener=listener, bench=bench) if bisect else None
+    except KeyboardInterrupt:
+        record = folder / RECORD_FILE
+        where = f"what was measured is in {record}" if record.exists() else "nothing was measured yet"
+        typer.echo(f"interrupted; {where}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if figures:
+        report.plot(folder / FIGURES_FOLDER)
+    ended = delivery.report(report, loaded.file, lambda: show(report, folder), strict=strict)
+    if found is not None and not delivery.as_json:
+        printed(horizon_text(found.as_dict()))
+    raise ended

@@ -1,0 +1,8 @@
+"""What the command line and pytest call by the same words: options that replace something in a suite."""
+
+MODEL = "'world', a hub name or a folder, in place of the suite's."
+EDITOR = "A name, package.module:attribute or ./file.py:edit, in place of the suite's; repeatable."
+EDITS = "How many edits are made."
+SEED = "Seeds, in place of the suite's; repeatable."
+SETTING = "rome.layers=[17], run.edits.batch=10, …; repeatable."
+STRICT = "Let a warning fail, too."
