@@ -7,7 +7,19 @@ weights/    which tensors differ, and by how much, a window at a time; all of it
 levels      how much is looked at             models     the part that loads them; it alone needs torch
 """
 
-from stability.gate.gating import default_suite, gate
-from stability.gate.levels import Level
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stability.lazy import attributes_from
+
+if TYPE_CHECKING:
+    from stability.gate.gating import default_suite, gate
+    from stability.gate.levels import Level
 
 __all__ = ["Level", "default_suite", "gate"]
+
+__getattr__ = attributes_from(
+    __name__,
+    {"stability.gate.gating": ("default_suite", "gate"), "stability.gate.levels": ("Level",)},
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from stability.judge.problems import NOT_VERIFIED
 from stability.parts import COSTS, metric_names
 
 EDIT_METRICS = (
@@ -38,6 +37,8 @@ class Level(StrEnum):
 
 def not_asked(level: Level, *, with_edits: bool) -> dict[str, str]:
     """The metrics that are beyond a level, each with what would measure it."""
+    from stability.judge.problems import NOT_VERIFIED  # the command line reads the levels, and judges nothing
+
     reasons = {}
     for name in metric_names():
         if name in EDIT_METRICS:
