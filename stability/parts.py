@@ -155,6 +155,11 @@ class Part(Generic[H]):
     source: str = BUILT_IN
     version: str | None = None
 
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The names of its settings, where its class declares some."""
+        return tuple(getattr(getattr(self.made, "Settings", None), "model_fields", ()))
+
 
 @dataclass(frozen=True)
 class Kind(Generic[H]):

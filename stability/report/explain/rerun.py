@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from stability.errors import UsageError
+from stability.parts import EDITORS
 from stability.record import Record
-from stability.report.explain.method import WRAPPERS
+from stability.report.explain.method import is_wrapper
 from stability.suite import EditorSpec, SuiteFile, SuiteSpec, parse_suite
 from stability.suite.overrides import SECTIONS, Overrides, override
 from stability.suite.schema import parse_editor
@@ -76,7 +77,7 @@ class Again:
 
     def with_setting(self, entry: EditorSpec, key: str, value: Any) -> str:
         """The command for one of the editors with a setting of it, or of what it goes round, changed."""
-        if entry.name.partition("(")[0] not in WRAPPERS:
+        if not _goes_round_another(entry):
             return self.run(entry.called, f"{_word(entry)}.{key}={written(value)}")
         changed = _changed(entry, key, value)
         given = [f"{changed.name}.{name}={written(setting)}" for name, setting in changed.settings.items()]
@@ -151,11 +152,18 @@ def _word(entry: EditorSpec) -> str:
     return entry.label or (file.stem if file.suffix == ".py" else entry.name)
 
 
+def _goes_round_another(entry: EditorSpec) -> bool:
+    """Whether an entry is a wrapper: one of ours, or one of another package that is written as one."""
+    outer, bracket, _ = entry.name.partition("(")
+    written_so = bool(bracket) or "editor" in entry.settings
+    return is_wrapper(outer) or (written_so and outer in EDITORS.points())
+
+
 def _changed(entry: EditorSpec, key: str, value: Any) -> EditorSpec:
     """An entry with a setting of the innermost editor changed, all wrappers written as settings."""
     outer, bracket, inner = entry.name.removesuffix(")").partition("(")
     settings: Mapping[str, Any] = entry.settings
-    if bracket and outer in WRAPPERS:
+    if bracket and _goes_round_another(entry):
         settings = {"editor": inner, **settings}
     else:
         outer = entry.name

@@ -53,13 +53,13 @@ def by_wrapping(situation: Situation, wrapper: str, words: Words, **settings: An
     `words` are made of the wrapper's settings: those in the record, if it was tried there.
     """
     method = situation.method
-    adds_modules = method.core.name == "lora" and method.core.settings.get("merge") is False
+    adds_modules = method.core.head.adds_modules(method.core.settings)  # which nothing can go round
     if method.family == "control" or wrapper in method.wrappers or adds_modules:
         return None
     for rival in rivals(situation):
         if rival.method.name == wrapper and rival.method.inside == method:
             return Attempt(words(rival.method.settings), _own_command(situation, rival), rival)
-    if method.core.name == "easyedit":  # some of its algorithms add modules, which nothing can go round
+    if adds_modules is None:
         return Attempt(words(settings))
     made = command(situation, lambda again, entry: again.wrapped(wrapper, entry, **settings))
     return Attempt(words(settings), _if_judged(situation, f"{wrapper}({method.name})", made))
@@ -68,7 +68,7 @@ def by_wrapping(situation: Situation, wrapper: str, words: Words, **settings: An
 def by_editor(situation: Situation, name: str, words: str) -> Attempt | None:
     """Another editor in place of this one; None where this is it, or it could not make these edits."""
     core = situation.method.core
-    if core.name in (name, "cpt") or situation.method.family == "control":
+    if core.name == name or not core.head.uses_edits or situation.method.family == "control":
         return None
     for rival in rivals(situation):
         if rival.method.name == name:

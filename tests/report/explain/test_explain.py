@@ -19,14 +19,13 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stability.editors import find_editor, list_editors
-from stability.editors.wrappers.steps.wrapper import Wrapper
+from stability.editors import find_editor
 from stability.judge import Bracket, Judgement, NoiseFigures, Verdict, judge
 from stability.metrics import METRICS
-from stability.parts import metric_names
-from stability.record import Problem, Record, Run
+from stability.parts import EDITORS, metric_names
+from stability.record import EditorInfo, Problem, Record, Run
 from stability.report.explain.explain import AGAINST, EXPLAINED, Explanation, explain, explanation_lines
-from stability.report.explain.method import FAMILIES, WRAPPERS
+from stability.report.explain.method import method_of
 from stability.report.explain.remedies import REMEDIES
 from stability.report.explain.texts import TEXTS
 from stability.suite import parse_suite
@@ -151,16 +150,34 @@ def test_the_paper_is_quoted_with_its_figures_and_no_cut_off_is_laid_to_it() -> 
         assert "states no cut-off" in side.seen
 
 
-def test_every_built_in_editor_is_known_as_a_method_or_a_wrapper() -> None:
-    known = {name for names in FAMILIES.values() for name in names} | set(WRAPPERS)
-    assert known == {entry.name for entry in list_editors() if entry.source == "built-in"}
+def test_every_built_in_editor_is_the_method_that_its_head_says() -> None:
+    for name, part in EDITORS.built_in().items():
+        editor = EditorInfo(name=name, source="built-in", settings={})
+        assert method_of(editor).family == part.head.family
+        assert method_of(editor).head == part.head
 
 
-def test_each_wrapper_is_known_by_a_setting_that_no_other_wrapper_has() -> None:
-    fields = {kind.name: set(kind.Settings.model_fields) for kind in Wrapper.__subclasses__()}
-    assert set(fields) == set(WRAPPERS)
-    for name, setting in WRAPPERS.items():
-        assert [other for other, names in fields.items() if setting in names] == [name]
+def test_a_wrapper_is_known_by_its_settings_where_a_suite_calls_it_by_a_label() -> None:
+    wrappers = [name for name, part in EDITORS.built_in().items() if part.head.family == "wrapper"]
+    assert {"frobenius", "sphere"} <= set(wrappers)
+    for name in wrappers:
+        method = method_of(info(name, {"editor": "memit"}, called="my own label"))
+        assert (method.name, method.core.name, method.family) == (name, "memit", "closed form")
+
+
+def test_a_wrapper_of_another_package_goes_round_what_the_record_says() -> None:
+    inner = {"name": "memit", "as": None, "settings": info("memit").settings}
+    editor = EditorInfo(
+        name="damp(memit)", source="entry point of damping", settings={"editor": inner, "max_ratio": 1.2}
+    )
+    method = method_of(editor)
+    assert (method.wrappers, method.core.name, method.family) == (("damp",), "memit", "closed form")
+    assert method.head.holds_back is None
+
+
+def test_an_editor_of_ones_own_does_not_take_the_head_of_one_of_its_name() -> None:
+    assert method_of(EditorInfo(name="memit", source="python object")).head.solves_batches is False
+    assert method_of(EditorInfo(name="memit", source="built-in")).head.solves_batches is True
 
 
 # -- what is said --
@@ -539,7 +556,7 @@ def loaded(name: str, given: str, model: str, called: str | None) -> Any:
     return find_editor(name, json.loads(given), model, called=called, depth=8).info
 
 
-EDITORS = {
+WRITTEN = {
     "memit": ("memit", {}),
     "{memit: {layers: [1, 5]}}": ("memit", {"layers": [1, 5]}),
     "{name: memit, as: deep, settings: {layers: [2]}}": ("memit", {"layers": [2]}),
@@ -592,9 +609,9 @@ def everything(pair: tuple[Record, Judgement]) -> Iterator[Explanation]:
                     yield found
 
 
-@pytest.mark.parametrize("entry", EDITORS)
+@pytest.mark.parametrize("entry", WRITTEN)
 def test_every_command_is_one_that_the_program_takes(records: ModuleType, entry: str) -> None:
-    name, given = EDITORS[entry]
+    name, given = WRITTEN[entry]
     text = SUITE.format(editors=entry)
     called = parse_suite(text).spec.editors[0].called
     run = ran(records, info(name, given, called=called))

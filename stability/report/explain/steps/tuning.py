@@ -5,7 +5,6 @@ from __future__ import annotations
 from stability.report.explain.evidence import Situation, is_number, rounded
 from stability.report.explain.suggestion import Attempt, by_editor, by_setting, by_suite
 
-IN_BATCHES = ("memit", "pmet", "emmet", "alphaedit", "encore")
 HALVES = ("float16", "bfloat16")
 
 
@@ -57,9 +56,9 @@ def mended_key(s: Situation) -> Attempt | None:
 
 
 def learning_rate(s: Situation) -> Attempt | None:
-    """A smaller learning rate, for an editor that has one; MEND's is that of its training."""
+    """A smaller learning rate, for an editor whose edits have one."""
     rate = s.setting("lr")
-    if s.method.core.name == "mend" or not is_number(rate):
+    if "lr" in s.method.core.head.not_of_an_edit or not is_number(rate):
         return None
     gentle = rounded(rate / 4)
     return by_setting(
@@ -81,18 +80,25 @@ def clamp(s: Situation) -> Attempt | None:
 
 
 def more_steps(s: Situation) -> Attempt | None:
-    """A longer search or training; MEND's and continual pre-training's steps mean something else."""
-    key = next((key for key in ("v_num_grad_steps", "num_steps") if is_number(s.setting(key))), None)
-    if key is None or s.method.core.name in ("mend", "cpt"):
+    """A longer search or training."""
+    key = _steps(s)
+    if key is None:
         return None
     steps = s.setting(key)
     return by_setting(s, key, 2 * steps, f"give each edit more steps: {key} {2 * steps} in place of {steps}")
 
 
+def _steps(s: Situation) -> str | None:
+    """The setting that says how many steps are taken for an edit."""
+    other = s.method.core.head.not_of_an_edit
+    keys = (key for key in ("v_num_grad_steps", "num_steps") if key not in other)
+    return next((key for key in keys if is_number(s.setting(key))), None)
+
+
 def fewer_steps(s: Situation) -> Attempt | None:
     """A shorter search or training, where it takes too long."""
-    key = next((key for key in ("v_num_grad_steps", "num_steps") if is_number(s.setting(key))), None)
-    if key is None or s.method.core.name in ("mend", "cpt") or s.setting(key) < 2:
+    key = _steps(s)
+    if key is None or s.setting(key) < 2:
         return None
     steps = s.setting(key)
     words = f"give each edit fewer steps: {key} {steps // 2} in place of {steps}; see that edits still take"
@@ -108,7 +114,7 @@ def one_at_a_time(s: Situation) -> Attempt | None:
 
 def in_batches(s: Situation) -> Attempt | None:
     """Batches, for the methods that solve many edits at once."""
-    if s.method.core.name not in IN_BATCHES or s.batch > 1:
+    if not s.method.core.head.solves_batches or s.batch > 1:
         return None
     return by_suite(s, "run.edits.batch=10", "make ten edits in one batch: they are solved together")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from stability.judge.compare import unedited_medians
@@ -16,15 +16,6 @@ from stability.suite import parse_bound
 USUAL_RATIO = 1.5  # the wrapper's own default
 ROOM = 0.95  # of the bound that a constraint leaves unused
 USUAL_EVERY = 10
-
-ROOMIER: Mapping[str, tuple[str, Callable[[float], float]]] = {
-    "frobenius": ("max_ratio", lambda now: 1 + 2 * max(now - 1, 0.1)),
-    "rect": ("kept", lambda now: min(1.0, 1.5 * now)),
-    "reset": ("every", lambda now: 2 * now),
-    "revive": ("tau", lambda now: now / 2),
-    "sphere": ("alpha", lambda now: now / 2),
-}
-"""The setting by which each wrapper holds back, and a value at which it does so less."""
 
 
 def frobenius(s: Situation) -> Attempt | None:
@@ -93,13 +84,14 @@ def prune(s: Situation) -> Attempt | None:
 
 def relax(s: Situation) -> Attempt | None:
     """More room, where a wrapper may be what keeps edits from taking."""
-    if s.method.inside is None or s.method.name not in ROOMIER:
+    restraint = s.method.head.holds_back
+    if s.method.inside is None or restraint is None:
         return None
-    key, wider = ROOMIER[s.method.name]
-    now = s.method.settings.get(key)
+    key, now = restraint.setting, s.method.settings.get(restraint.setting)
     if not is_number(now):
         return None
-    then = wider(now) if isinstance(now, int) else rounded(wider(now))
+    relaxed = restraint.relaxed(now)
+    then = relaxed if isinstance(now, int) else rounded(relaxed)
     words = f"give edits more room: {s.method.name}'s {key} {then:g} in place of {now:g}"
     return _of_wrapper(s, key, then, words)
 
