@@ -90,9 +90,10 @@ class SourceHead(Head):
 
 @dataclass(frozen=True)
 class FormHead(Head):
-    """The head of a form that edits are published in; `fields` are those that an entry is known by."""
+    """The head of a form that edits are published in: its entries have all `fields`, and none of `without`."""
 
     fields: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

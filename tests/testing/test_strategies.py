@@ -8,7 +8,7 @@ import sys
 import pytest
 from hypothesis import find, given, settings
 
-from stability.data.edits.forms import parse_edit
+from stability.data.edits.plugin.reading import parse_edit
 from stability.errors import UsageError
 from stability.models import encode, subject_last_index
 from stability.testing import strategies

@@ -1,6 +1,7 @@
-"""Edit requests, and the sources they come from."""
+"""Edit requests, the sources they come from, and the forms they are published in."""
 
-from stability.data.edits.edit import Edit
-from stability.data.edits.source import EDIT_SOURCES, load_edits, read_edits
+from stability.data.edits.plugin.edit import Edit
+from stability.data.edits.plugin.load import EditSource, load_edits
+from stability.data.edits.plugin.reading import read_edits
 
-__all__ = ["EDIT_SOURCES", "Edit", "load_edits", "read_edits"]
+__all__ = ["Edit", "EditSource", "load_edits", "read_edits"]

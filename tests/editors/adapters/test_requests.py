@@ -1,5 +1,5 @@
 from stability.data.edits import Edit
-from stability.data.edits.forms import parse_edit
+from stability.data.edits.plugin.reading import parse_edit
 from stability.editors.adapters.steps.requests import flat, nested
 
 FULL = Edit(

@@ -1,4 +1,4 @@
-from stability.data.edits.world import world_edits
+from stability.data.edits.steps.world_facts import world_edits
 from stability.world import build_world
 
 

@@ -1,0 +1,27 @@
+"""Text of a file of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stability.errors import DataError
+from stability.parts import SourceHead, part
+
+
+@part(
+    SourceHead(
+        "file", "a UTF-8 text file, its documents parted by blank lines; needs 'path'", takes_path=True
+    )
+)
+def file(path: str | None = None) -> tuple[str, ...]:
+    """The documents of the file at `path`."""
+    if path is None:
+        raise DataError("text source 'file' needs 'path', a UTF-8 text file")
+    try:
+        content = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read it as UTF-8 text: {error}") from error
+    documents = tuple(piece.strip() for piece in content.split("\n\n") if piece.strip())
+    if not documents:
+        raise DataError(f"{path}: holds no text")
+    return documents

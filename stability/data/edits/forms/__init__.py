@@ -1,0 +1,1 @@
+"""The forms that edit requests are published in, one a file."""

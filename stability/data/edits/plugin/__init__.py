@@ -1,0 +1,1 @@
+"""What an edit request is, and reading requests from whatever source or file."""

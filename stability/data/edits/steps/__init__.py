@@ -1,0 +1,1 @@
+"""What edit sources share."""
