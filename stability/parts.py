@@ -90,7 +90,7 @@ class SourceHead(Head):
 
 @dataclass(frozen=True)
 class FormHead(Head):
-    """The head of a form that edits are published in: its entries have all `fields`, and none of `without`."""
+    """The head of a form that edits are published in: entries have all `fields`, none of `without`."""
 
     fields: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -43,3 +43,23 @@ def import_file() -> Callable[[Path], ModuleType]:
 def records(import_file: Callable[[Path], ModuleType]) -> ModuleType:
     """The builder of synthetic records, judge/records.py."""
     return import_file(Path(__file__).parent / "judge" / "records.py")
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, str], None]]:
+    """Installs a package of one module: its name, its code, and what its entry_points.txt says."""
+    modules: list[str] = []
+
+    def put(name: str, code: str, entry_points: str) -> None:
+        site = tmp_path / f"site-of-{name}"
+        info = site / f"{name}-1.2.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text(entry_points)
+        (site / f"{name}.py").write_text(code)
+        monkeypatch.syspath_prepend(str(site))
+        modules.append(name)
+
+    yield put
+    for name in modules:
+        sys.modules.pop(name, None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -61,20 +62,100 @@ def test_a_dotted_name_is_imported_also_from_the_working_directory(
 
 
 def test_an_installed_packages_entry_point_is_found_and_listed(
-    folder: Path, edits: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+    edits: Any, store: Store, install: Any
 ) -> None:
-    site = folder / "site"
-    info = site / "shiny_editors-1.2.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shiny-editors\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[stability.editors]\nshiny = shiny_editors_module:edit\n")
-    (site / "shiny_editors_module.py").write_text(FUNCTION)
-    monkeypatch.syspath_prepend(str(site))
+    install("shiny_editors", FUNCTION, "[stability.editors]\nshiny = shiny_editors:edit\n")
     editor = find_editor("shiny")
     assert apply(editor, edits, store).seen == ["berg", "zoe"]
-    assert (editor.info.source, editor.info.version) == ("entry point of shiny-editors", "1.2")
+    assert (editor.info.source, editor.info.version) == ("entry point of shiny_editors", "1.2")
     assert "shiny" in [entry.name for entry in list_editors()]
     assert metadata.entry_points(group="stability.editors", name="shiny")
+
+
+OTHERS = """
+from __future__ import annotations
+from stability.editors import BuiltIn, EditorHead, EditorSettings, Restraint, Wrapper, WrapperSettings
+
+class PlainSettings(EditorSettings):
+    amount: float = 1.0
+
+class Plain(BuiltIn):
+    head = EditorHead("plain", "an editor of another package", family="trained")
+    Settings = PlainSettings
+    def edit(self, model, tokenizer, edits):
+        model.amount = self.settings.amount
+
+class DampSettings(WrapperSettings):
+    factor: float = 0.5
+
+class Damp(Wrapper):
+    head = EditorHead("damp", "round an editor: makes half of its change",
+                      family="wrapper", holds_back=Restraint("factor", lambda factor: 2 * factor))
+    Settings = DampSettings
+    def change(self, name, weight, delta):
+        return self.settings.factor * delta
+
+class Headless(Wrapper):
+    Settings = WrapperSettings
+    def change(self, name, weight, delta):
+        return delta
+
+class Heir(Damp):
+    pass
+"""
+OTHER_POINTS = """[stability.editors]
+plain = other_editors:Plain
+damp = other_editors:Damp
+headless = other_editors:Headless
+heir = other_editors:Heir
+gone = other_editors:NoSuchThing
+"""
+
+
+def test_editors_of_other_packages_are_listed_with_what_their_own_heads_say(install: Any) -> None:
+    install("other_editors", OTHERS, OTHER_POINTS)
+    entries = {entry.name: entry for entry in list_editors()}
+    assert entries["plain"].summary == "an editor of another package"
+    assert entries["plain"].settings == ("amount=1.0",)
+    assert entries["damp"].settings == ("editor", "factor=0.5")
+    assert [entries[name].summary for name in ("headless", "heir", "gone")] == ["", "", ""]
+    assert entries["gone"].source == "entry point of other_editors"
+
+
+@pytest.mark.parametrize("name", ["damp", "headless"])
+def test_a_wrapper_of_another_package_goes_round_an_editor_as_ours_do(install: Any, name: str) -> None:
+    install("other_editors", OTHERS, OTHER_POINTS)
+    short = find_editor(f"{name}(rome)", model_name="world")
+    long = find_editor(name, {"editor": "rome"}, "world")
+    assert short.info == long.info
+    assert (short.info.name, short.info.source) == (f"{name}(rome)", "entry point of other_editors")
+    assert short.info.settings["editor"]["settings"] == find_editor("rome", model_name="world").info.settings
+    nested = find_editor("sphere", {"editor": f"{name}(rome)"}, "world")
+    assert nested.info.name == f"sphere({name}(rome))"
+    with pytest.raises(SettingsError, match=re.escape(f"or {name}(memit)")):
+        find_editor(name)
+
+
+def test_the_fingerprint_of_an_editor_that_builds_on_ours_is_of_its_own_source_too(install: Any) -> None:
+    install("other_editors", OTHERS, OTHER_POINTS)
+    install(
+        "more_editors", OTHERS + "# another line\n", "[stability.editors]\nplain_too = more_editors:Plain\n"
+    )
+    assert find_editor("plain").info.fingerprint != find_editor("plain_too").info.fingerprint
+
+
+def test_finding_all_editors_and_their_settings_takes_no_torch() -> None:
+    heavy = ("torch", "transformers", "peft", "safetensors", "numpy")
+    code = (
+        "import sys\n"
+        "from stability.editors import list_editors\n"
+        "from stability.parts import EDITORS, EDIT_FORMS, EDIT_SOURCES, TEXT_SOURCES\n"
+        "assert [kind.built_in() for kind in (EDITORS, EDIT_FORMS, EDIT_SOURCES, TEXT_SOURCES)]\n"
+        "assert any(entry.settings for entry in list_editors())\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_built_in_editors_are_listed_with_what_they_do() -> None:

@@ -35,6 +35,16 @@ def test_the_world_has_text_to_be_measured_on_and_text_like_its_training():
     assert not set(held_out) & set(training)
 
 
+def test_a_source_of_another_package_comes_by_entry_point(tmp_path, install):
+    code = "def poems(path):\n    return ['a rose', 'a tree'] if path is None else [path]\ndef none(path):\n    return []\n"
+    install("more_texts", code, "[stability.documents]\npoems = more_texts:poems\nnone = more_texts:none\n")
+    assert load_documents("poems") == ("a rose", "a tree")
+    with pytest.raises(DataError, match="text 'none': gives no documents"):
+        load_documents("none")
+    (tmp_path / "text.txt").write_text("One.")
+    assert load_documents("poems", str(tmp_path / "text.txt")) == ("One.",)
+
+
 @pytest.mark.skipif("STABILITY_DATA" not in os.environ, reason="STABILITY_DATA names no folder of real data")
 def test_wikitext_is_cut_into_articles():
     articles = load_documents("wikitext")

@@ -6,6 +6,7 @@ import pytest
 
 from stability.data.edits import Edit, load_edits, read_edits
 from stability.errors import DataError
+from stability.parts import EDIT_FORMS, EDIT_SOURCES
 from stability.suite import EditsSpec
 
 OURS = {"prompt": "{} plays the", "subject": "Ada", "target": "harp", "target_true": "flute"}
@@ -122,13 +123,94 @@ def test_too_few_edits_are_refused(tmp_path):
 
 
 def test_an_unknown_source_lists_the_known_ones(monkeypatch):
-    with pytest.raises(
-        DataError, match="no edits are called 'conterfact'; known: world, counterfact, zsre, file"
-    ):
+    known = ", ".join(EDIT_SOURCES.names())
+    assert "counterfact, file, world" in known
+    with pytest.raises(DataError, match=f"no edits are called 'conterfact'; known: {known}; or give a file"):
         load_edits(EditsSpec(source="conterfact"), 0)
     monkeypatch.delenv("STABILITY_DATA", raising=False)
     with pytest.raises(DataError, match="set STABILITY_DATA"):
         load_edits(EditsSpec(source="counterfact"), 0)
+
+
+def test_the_source_file_needs_a_path(tmp_path):
+    with pytest.raises(DataError, match="edits 'file': needs 'path'"):
+        load_edits(EditsSpec(source="file"), 0)
+    path = str(written(tmp_path, [OURS]))
+    same = [load_edits(EditsSpec(source=source, path=path, count=1), 0) for source in ("file", "world")]
+    assert same[0] == same[1]
+
+
+SHINY = """
+from pathlib import Path
+from stability.data.edits import Edit
+from stability.parts import SourceHead, part
+
+@part(SourceHead("shiny", "edits that shine", takes_path=True))
+def shiny(spec, seed):
+    word = Path(spec.path).read_text() if spec.path else "shines"
+    return [Edit(f"{seed}-{number}", "{} says", "Ada", word) for number in range(spec.count + 3)]
+
+def bare(spec, seed):
+    return [Edit("1", "{} says", "Ada", "bare")]
+
+def raising(spec, seed):
+    raise KeyError("no such table")
+
+def twice(spec, seed):
+    return bare(spec, seed) * 2
+
+def wrong(spec, seed):
+    return ["not an edit"]
+"""
+POINTS = "[stability.edits]\n" + "".join(
+    f"{name} = shiny_edits:{name}\n" for name in ("shiny", "bare", "raising", "twice", "wrong")
+)
+
+
+def test_a_source_of_another_package_comes_by_entry_point(tmp_path, install):
+    install("shiny_edits", SHINY, POINTS)
+    edits = load_edits(EditsSpec(source="shiny", count=2), seed=4)
+    assert [(edit.id, edit.target) for edit in edits] == [("4-0", "shines"), ("4-1", "shines")]
+    (tmp_path / "word.txt").write_text("glows")
+    (glows,) = load_edits(EditsSpec(source="shiny", path=str(tmp_path / "word.txt"), count=1), 0)
+    assert glows.target == "glows"
+
+
+def test_a_path_is_a_file_of_edits_for_a_source_that_takes_none(tmp_path, install):
+    install("shiny_edits", SHINY, POINTS)
+    path = str(written(tmp_path, [OURS]))
+    (edit,) = load_edits(EditsSpec(source="bare", path=path, count=1), 0)
+    assert edit.target == "harp"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("bare", r"edits 'bare' holds 1 edits, the run asks for 2"),
+        (
+            "raising",
+            r"edits 'raising': reading them failed at .*shiny_edits\.py:\d+: KeyError: 'no such table'",
+        ),
+        ("twice", r"edits 'twice': two edits have the id '1'"),
+        ("wrong", r"edits 'wrong': number 0 is a str, not an Edit"),
+    ],
+)
+def test_a_source_that_does_not_keep_to_what_is_asked_is_one_line(install, source, message):
+    install("shiny_edits", SHINY, POINTS)
+    with pytest.raises(DataError, match=message) as caught:
+        load_edits(EditsSpec(source=source, count=2), 0)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_entry_has_one_form():
+    forms = {name: part.head for name, part in EDIT_FORMS.built_in().items()}
+    for name, entry in {"ours": OURS, "counterfact": COUNTERFACT, "flat": FLAT, "zsre": ZSRE}.items():
+        fits = [
+            form
+            for form, head in forms.items()
+            if head.fields <= entry.keys() and not head.without & entry.keys()
+        ]
+        assert fits == [name]
 
 
 @pytest.mark.skipif("STABILITY_DATA" not in os.environ, reason="STABILITY_DATA names no folder of real data")
