@@ -1,0 +1,62 @@
+"""Judging an edited checkpoint on disk."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stability.api.report import Report
+from stability.api.suite import Suite
+from stability.errors import UsageError
+from stability.files import RECORD_FILE
+from stability.record import write_record
+
+if TYPE_CHECKING:
+    from stability.run import Listener
+
+
+def gate(
+    base: str | Path,
+    edited: str | Path,
+    suite: Suite | str | Path | None = None,
+    *,
+    level: str = "weights",
+    edits: str | Path | None = None,
+    out: str | Path | None = None,
+    listener: Listener | None = None,
+) -> Report:
+    """Judge an edited checkpoint on disk against the one that it was made from; see `stability.gate.gate`.
+
+    `level` is `weights`, `activations` or `tasks`; `edits` a file of the edits that were made. With `out`,
+    run.json and the reports are written there.
+
+    Raises:
+        UsageError: the suite or the level is wrong.
+        MeasurementError: a file is missing, cut short or a pickle, or a model cannot be loaded.
+    """
+    from stability.gate import Level, default_suite
+    from stability.gate import gate as measure
+
+    if level not in list(Level):
+        raise UsageError(f"no level is called {level!r}; there are {', '.join(Level)}")
+    by = suite if isinstance(suite, Suite) else Suite.load(suite or default_suite())
+    words = ["stability", "gate", str(base), str(edited)]
+    words += ["--suite", str(by.file.path)] if by.file.path not in (None, default_suite()) else []
+    words += ["--level", level, *(["--edits", str(edits)] if edits else []), *by.changes.arguments()]
+    record = measure(
+        str(base),
+        str(edited),
+        by.file,
+        listener,
+        level=Level(level),
+        edits=None if edits is None else Path(edits),
+        command=shlex.join(words),
+    )
+    path = None if out is None else Path(out, RECORD_FILE)
+    if path is not None:
+        write_record(record, path)
+    report = by.judge(record, path)
+    if out is not None:
+        report.write(out)
+    return report

@@ -1,0 +1,231 @@
+"""A suite, ready to run or to judge by."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stability.api.given import Bench, Given, found_editors
+from stability.api.report import Report
+from stability.baselines import baselines_folder, baselines_for, is_compared
+from stability.errors import RecordError
+from stability.files import HORIZON_FILE, RECORD_FILE
+from stability.judge import judge as judge_record
+from stability.judge.verdict import plain
+from stability.record import Record, read_record
+from stability.record.file import write_atomically
+from stability.suite import SuiteFile, load_suite, parse_suite
+from stability.suite.overrides import Overrides, override
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stability.models.tokens import Tokenizer
+    from stability.run import Experiment, Listener
+    from stability.run.horizon.search import Horizon
+
+MOST_NAMED = 3  # editors that a report's folder is named by
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite file, ready to run or to judge by.
+
+    `baselines` is the folder of the earlier records that it compares with; None: `baselines` beside the file.
+    """
+
+    file: SuiteFile
+    changes: Overrides = field(default_factory=Overrides)
+    baselines: Path | None = None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Suite:
+        """Read a suite file.
+
+        Raises:
+            SuiteError: with one `file:line: path: message` for each mistake.
+        """
+        return cls(load_suite(path))
+
+    @classmethod
+    def parse(cls, text: str) -> Suite:
+        """Read a suite from a string."""
+        return cls(parse_suite(text))
+
+    @classmethod
+    def of(cls, record: Record) -> Suite:
+        """The suite that a record was made by, as it was read then.
+
+        Raises:
+            SuiteError: this version does not read it any more.
+        """
+        return cls(parse_suite(record.suite_text, Path(record.suite_path) if record.suite_path else None))
+
+    def override(self, changes: Overrides) -> Suite:
+        """The suite with its model, editors, edits, seeds, checkpoints or settings replaced."""
+        return replace(self, file=override(self.file, changes), changes=changes)
+
+    def judge(self, record: Record, saved: Path | None = None) -> Report:
+        """What this suite says of a record; needs no model.
+
+        `saved` is where the record lies, for the command that makes a baseline of it.
+        """
+        spec = self.file.spec
+        earlier = baselines_for(record, self.baselines_of(record), saved) if is_compared(spec) else None
+        return Report(record, judge_record(spec, record, earlier))
+
+    def baselines_of(self, record: Record) -> Path:
+        """The folder of the baselines that a record is compared with."""
+        return self.baselines or baselines_folder(self.file.path or record.suite_path)
+
+    def run(
+        self,
+        editor: str | Callable[..., Any] | object | None = None,
+        *,
+        model: str | nn.Module | None = None,
+        tokenizer: Tokenizer | None = None,
+        out: str | Path | None = None,
+        listener: Listener | None = None,
+        trust_remote_code: bool = False,
+        bench: Bench | None = None,
+    ) -> Report:
+        """Edit and measure, then judge.
+
+        `editor` is a name, a function, or an object with an `edit` method; without it the suite's own editors
+        run. `model` is a name, a folder, or a loaded model, which then needs its `tokenizer`; it is left as
+        it was found. With `out`, run.json is written there after every checkpoint and the reports at the end.
+        A `bench` that an earlier run of this suite on this model was given saves measuring its base again.
+
+        Raises:
+            UsageError: the suite, an editor's name or a setting is wrong.
+            MeasurementError: nothing could be measured. What fails later is in the record and the verdicts.
+        """
+        from stability.run import run_suite
+
+        given = Given(editor, model, tokenizer, listener, trust_remote_code, bench)
+        suite = self._with(given)
+        editors = given.editors(suite.file)
+        path = None if out is None else Path(out, RECORD_FILE)
+        experiment = suite._experiment(given, path)
+        report = suite.judge(run_suite(experiment, editors), path)
+        if out is not None:
+            report.write(out)
+        return report
+
+    def horizon(
+        self,
+        editor: str | Callable[..., Any] | object | None = None,
+        *,
+        model: str | nn.Module | None = None,
+        tokenizer: Tokenizer | None = None,
+        every: bool = False,
+        out: str | Path | None = None,
+        listener: Listener | None = None,
+        trust_remote_code: bool = False,
+        bench: Bench | None = None,
+    ) -> Horizon:
+        """The largest number of edits at which the suite still holds, for every editor at every seed.
+
+        Arguments as for `run`; `every` measures after every batch instead of bisecting. With `out`,
+        horizon.json is written there. A `bench` that a run of this suite was given holds what that run
+        measured, and that is not measured again.
+
+        Raises:
+            UsageError: the suite, an editor's name or a setting is wrong.
+            MeasurementError: nothing could be measured. What fails later is in the horizon's `error`.
+        """
+        from stability.run.horizon.search import find_horizons
+
+        known = None if bench is None or bench.experiment is None else bench.experiment.record.runs
+        given = Given(editor, model, tokenizer, listener, trust_remote_code, bench)
+        suite = self._with(given)
+        editors = given.editors(suite.file)
+        experiment = suite._experiment(given, None)
+        experiment.record = experiment.record.model_copy(update={"runs": known or ()})
+        found = find_horizons(experiment, list(editors), every=every, use_runs=known is not None)
+        if out is not None:
+            write_atomically(Path(out) / HORIZON_FILE, json.dumps(plain(found.as_dict()), indent=1) + "\n")
+        return found
+
+    def _with(self, given: Given) -> Suite:
+        """The suite with what was given by name."""
+        changes = given.named(self.changes)
+        return self if changes == self.changes else self.override(changes)
+
+    def _experiment(self, given: Given, path: Path | None) -> Experiment:
+        stops = self.file.spec.run.stop_on == "first_failure"
+        return given.experiment(
+            self.file,
+            path=path,
+            command=self.command(),
+            keep_going=self._holds if stops else lambda record: True,
+        )
+
+    def _holds(self, record: Record) -> bool:
+        return all(verdict.status != "fail" for verdict in self.judge(record).judgement.verdicts)
+
+    def command(self) -> str:
+        """The shell command that runs this again; empty for a suite that is in no file."""
+        if self.file.path is None:
+            return ""
+        words = ["stability", "run", str(self.file.path), *self.changes.arguments()]
+        return shlex.join([*words, *(["--baselines", str(self.baselines)] if self.baselines else [])])
+
+    def folder(self, root: str | Path = "reports") -> Path:
+        """Where a run is written when nobody says: ROOT/SUITE-EDITOR-SEED."""
+        spec = self.file.spec
+        editors = [_word(entry.called) for entry in spec.editors]
+        if len(editors) > MOST_NAMED:
+            editors = [f"{len(editors)}-editors"]
+        words = [spec.name, *editors, *map(str, spec.run.seeds)]
+        return Path(root, "-".join(words))
+
+    def reuse(self, path: Path) -> Report | None:
+        """Judge the record at `path`, if a run of this suite now would only measure the same again.
+
+        That is so when it is complete, and harness, model, editors with their settings, and all of the suite
+        but its bounds are the same. The model is loaded to be compared, but not edited.
+        """
+        from stability.models import load_model, model_fingerprint
+
+        try:
+            record = read_record(path)
+        except RecordError:
+            return None
+        spec = self.file.spec
+        found = [editor.info for editor in found_editors(self.file)]
+        wanted = {(editor.name, editor.fingerprint, seed) for editor in found for seed in spec.run.seeds}
+        complete = {
+            (run.editor.name, run.editor.fingerprint, run.seed)
+            for run in record.runs
+            if run.status == "complete"
+        }
+        same = (
+            wanted == complete
+            and record.measured_fingerprint == self.file.measured_fingerprint
+            and record.harness_version == metadata.version("stability-harness")
+            and record.model.fingerprint == model_fingerprint(load_model(spec.model).model)
+        )
+        return self.judge(record, path) if same else None
+
+
+def judge(record: Record | str | Path, suite: Suite | str | Path) -> Report:
+    """Judge a record, or the run.json at a path, by a suite, or the suite file at a path."""
+    by = suite if isinstance(suite, Suite) else Suite.load(suite)
+    if isinstance(record, Record):
+        return by.judge(record)
+    return by.judge(read_record(Path(record)), Path(record))
+
+
+def _word(name: str) -> str:
+    """An editor's name as part of a folder's: `./mine.py:edit` is mine, `reset(rome)` is reset-rome."""
+    outer, bracket, inner = name.removesuffix(")").partition("(")
+    if bracket:
+        return f"{_word(outer)}-{_word(inner)}"
+    file = Path(name.split(":")[0])
+    return file.stem if file.suffix == ".py" else name.replace(":", ".").replace("/", ".")
