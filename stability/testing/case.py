@@ -2,196 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-
-import torch
-from torch import Tensor, nn
 
 from stability.data.edits import Edit
 from stability.editors import LoadedEditor, Store
-from stability.errors import EditorError, MeasurementError, StabilityError, with_type
-from stability.metrics.scoring import score_targets
-from stability.models import LoadedModel, same_bytes, tensors_fingerprint, tokenizer_fingerprint
-from stability.models.modes import random_state
-from stability.models.tokens import Tokenizer
-from stability.run.surroundings import Surroundings, flags_kept, look
-
-Prints = Mapping[str, str]
-"""Of every tensor of a model that differs from the unedited one: its SHA-256, by name."""
+from stability.errors import EditorError
+from stability.models import LoadedModel
+from stability.testing.session import EditorRun, Session, run_edits
 
 ORDINARY = 5  # edits of the first run
 AGAIN = 3  # of them, in the runs that are compared with it
 OTHER = 2  # edits of another run in between
-
-
-class CrashError(EditorError):
-    """An editor raised something that is no error of the harness: it did not foresee it."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """Mean log-probabilities of an edit's target, and of its true one if it has one, on its prompt."""
-
-    target: float
-    true: float | None
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one call of the editor did to the model and to what surrounds it."""
-
-    doing: str
-    edits: tuple[Edit, ...]
-    prints: Prints
-    broken: tuple[str, ...]
-    before: Surroundings
-    after: Surroundings
-    inputs: tuple[str, ...] = ()
-    scores: tuple[tuple[Score, Score] | None, ...] = ()
-    reported: tuple[Mapping[str, float], ...] = ()
-    in_place: bool = True
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run on a fresh copy of the model: its steps, and the error that ended it, if one did."""
-
-    prepared: Step | None
-    steps: tuple[Step, ...]
-    error: StabilityError | None = None
-
-    @property
-    def prints(self) -> list[Prints]:
-        """The changed tensors after each call of `edit`."""
-        return [step.prints for step in self.steps]
-
-
-@dataclass
-class Session:
-    """A run under way, as the harness makes one: prepared first, then edited, seeded before each call.
-
-    Every session has a copy of the model and the tokenizer of its own. If it is `watched`, every
-    step says what surrounds the model, and how the model answers the edits, before and after.
-    """
-
-    case: Case
-    watched: bool = False
-    model: nn.Module = field(init=False)
-    tokenizer: Tokenizer = field(init=False)
-    made: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        self.model = deepcopy(self.case.loaded.model)
-        self.tokenizer = deepcopy(self.case.loaded.tokenizer)
-
-    def prepare(self) -> Step:
-        """Prepare the editor.
-
-        Raises:
-            CrashError: it raised something that is no error of the harness.
-            StabilityError: it refused.
-        """
-        before = self._look(self.model)
-        with flags_kept():
-            with random_state(self.case.seed):
-                self._call(
-                    self.case.editor.prepare, self.model, self.tokenizer, self.case.store, doing="preparing"
-                )
-            after = self._look(self.model)
-        return self._step("preparing", (), before, after)
-
-    def edit(self, *edits: Edit, as_tuple: bool = False) -> Step:
-        """Make these edits in one call, and see what it did; raises as `prepare`."""
-        number = f"{self.made + 1}" if len(edits) == 1 else f"{self.made + 1}-{self.made + len(edits)}"
-        doing = f"edit {number} ({edits[0].id})"
-        given: Sequence[Edit] = deepcopy(edits if as_tuple else list(edits))
-        scores = self._scores(edits)
-        inputs = inputs_of(self.model, self.tokenizer) if self.watched else {}
-        before = self._look(self.model)
-        with flags_kept():
-            with random_state(self.case.seed * 1_000_003 + self.made):  # as the engine seeds
-                returned = self._call(self.case.editor.edit, self.model, self.tokenizer, given, doing=doing)
-                reported = self._call(self.case.editor.report, len(edits), doing=f"reporting on {doing}")
-            if not isinstance(returned, nn.Module):
-                raise CrashError(f"{doing} returned a {type(returned).__name__}, not a model")
-            after = self._look(returned)
-        in_place = returned is self.model
-        altered = [] if list(given) == list(edits) else ["the list of edits"]
-        now = inputs_of(returned, self.tokenizer) if self.watched else {}
-        altered += [name for name, value in inputs.items() if now.get(name, value) != value]
-        self.model = returned
-        self.made += len(edits)
-        gains = zip(scores, self._scores(edits), strict=True)
-        return self._step(
-            doing,
-            edits,
-            before,
-            after,
-            inputs=tuple(altered),
-            scores=tuple((old, new) if old and new else None for old, new in gains),
-            reported=tuple(reported),
-            in_place=in_place,
-        )
-
-    def state(self) -> dict[str, Any]:
-        """The editor's state; raises as `prepare`."""
-        state: dict[str, Any] = self._call(self.case.editor.state, doing="state()")
-        return state
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Let the editor go on from a state; raises as `prepare`."""
-        self._call(self.case.editor.load_state, state, doing="load_state()")
-
-    def _call(self, function: Callable[..., Any], *arguments: Any, doing: str) -> Any:
-        try:
-            return function(*arguments)
-        except StabilityError:
-            raise
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # anything may come out of it
-            frames = traceback.extract_tb(error.__traceback__)
-            own = [frame for frame in frames if "site-packages" not in frame.filename]
-            frame = (own or frames)[-1]
-            where = f"{Path(frame.filename).name}:{frame.lineno}"
-            raise CrashError(f"{doing} raised {with_type(error)} ({where})") from error
-
-    def _step(
-        self, doing: str, edits: tuple[Edit, ...], before: Surroundings, after: Surroundings, **more: Any
-    ) -> Step:
-        pristine, now = tensors(self.case.loaded.model), tensors(self.model)
-        changed = {
-            name: tensor
-            for name, tensor in now.items()
-            if name not in pristine or not same_bytes(pristine[name], tensor)
-        }
-        prints = {name: tensors_fingerprint([(name, tensor)]) for name, tensor in changed.items()}
-        broken = tuple(name for name, tensor in changed.items() if not _finite(tensor))
-        return Step(doing, edits, prints, broken, before, after, **more)
-
-    def _look(self, model: nn.Module) -> Surroundings:
-        return look(model) if self.watched else {}
-
-    def _scores(self, edits: Sequence[Edit]) -> list[Score | None]:
-        """How the model answers these edits; None where it is not or cannot be asked."""
-        return [self._score(edit) if self.watched else None for edit in edits]
-
-    def _score(self, edit: Edit) -> Score | None:
-        asked = [edit.target, *([] if edit.target_true is None else [edit.target_true])]
-        try:
-            found = score_targets(self.model, self.tokenizer, [(edit.filled, target) for target in asked])
-        except MeasurementError:  # NaN, or the model returned is none that can be mapped
-            return None
-        values = found.mean_log_prob.tolist()
-        return Score(values[0], values[1] if len(values) > 1 else None)
 
 
 @dataclass
@@ -233,12 +57,12 @@ class Case:
     def session(self) -> Session:
         """A new run on a copy of the model; the very first run has always been made before."""
         _ = self.first
-        return Session(self)
+        return self._session()
 
-    def run(self, *batches: Sequence[Edit], watched: bool = False, as_tuple: bool = False) -> Run:
+    def run(self, *batches: Sequence[Edit], watched: bool = False, as_tuple: bool = False) -> EditorRun:
         """A new run, batch by batch, until its end or an error; the first run has been made before."""
         _ = self.first
-        return _run(Session(self, watched), batches, as_tuple)
+        return run_edits(self._session(watched), batches, as_tuple)
 
     def on(self, loaded: LoadedModel) -> Case:
         """The same editor on another model; its first run counts as made."""
@@ -247,54 +71,21 @@ class Case:
         return other
 
     @cached_property
-    def first(self) -> Run:
+    def first(self) -> EditorRun:
         """The first run that this editor makes here, edit by edit."""
-        return _run(Session(self, watched=True), [(edit,) for edit in self.ordinary], as_tuple=False)
+        return run_edits(self._session(watched=True), [(edit,) for edit in self.ordinary], as_tuple=False)
 
     @cached_property
-    def between(self) -> Run:
+    def between(self) -> EditorRun:
         """A run of other edits, right after the first."""
         return self.run(*[(edit,) for edit in self.other], watched=True)
 
     @cached_property
-    def again(self) -> tuple[Run, Run]:
+    def again(self) -> tuple[EditorRun, EditorRun]:
         """The first edits of the first run, twice more, after a run of others."""
         _ = self.between
         batches = [(edit,) for edit in self.ordinary[:AGAIN]]
         return self.run(*batches), self.run(*batches)
 
-
-def _run(session: Session, batches: Sequence[Sequence[Edit]], as_tuple: bool) -> Run:
-    prepared: Step | None = None
-    steps: list[Step] = []
-    try:
-        prepared = session.prepare()
-        steps.extend(session.edit(*batch, as_tuple=as_tuple) for batch in batches)
-    except StabilityError as error:
-        return Run(prepared, tuple(steps), error)
-    return Run(prepared, tuple(steps))
-
-
-def tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Every parameter and buffer, by name."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-def inputs_of(model: nn.Module, tokenizer: Tokenizer) -> dict[str, str]:
-    """What an editor is given besides weights, each as a text that changes with it."""
-    found = {
-        "the tokenizer": tokenizer_fingerprint(tokenizer),
-        **{
-            f"the tokenizer's {name}": repr(getattr(tokenizer, name, None))
-            for name in ("padding_side", "truncation_side", "model_max_length", "chat_template")
-        },
-    }
-    for name in ("config", "generation_config"):
-        config = getattr(model, name, None)
-        if config is not None:
-            found[f"the model's {name}"] = json.dumps(config.to_dict(), sort_keys=True, default=str)
-    return found
-
-
-def _finite(tensor: Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+    def _session(self, watched: bool = False) -> Session:
+        return Session(self.editor, self.loaded, self.store, self.seed, watched)

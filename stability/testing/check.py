@@ -15,17 +15,17 @@ Status = Literal["pass", "fail", "skip"]
 Function = Callable[["Case"], str | None]
 
 
-class Failed(AssertionError):  # noqa: N818  (what a check says, no error of the program)
+class CheckFailed(AssertionError):  # noqa: N818  (what a check says, no error of the program)
     """The editor does not do what the check asks; the message says what it did instead, in one line."""
 
 
-class Skipped(unittest.SkipTest):
+class CheckSkipped(unittest.SkipTest):
     """The check cannot be made; the message says why. pytest and unittest count it as a skip."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check. `function` returns a word on what it saw, or nothing, and raises `Failed` or `Skipped`.
+    """One check. `function` returns a word on what it saw, or nothing; or raises one of the two above.
 
     Unless every check in `requires` passes, this one is skipped: what it saw would say nothing.
     """

@@ -15,8 +15,8 @@ from stability import cli
 from stability.editors import wrap_editor
 from stability.errors import EditorError, SettingsError, UsageError
 from stability.testing import ConformanceFailure, check_editor, editor_checks, parametrize_editor_checks
-from stability.testing.check import Failed
-from stability.testing.conformance import all_checks
+from stability.testing.check import CheckFailed
+from stability.testing.examiner import all_checks
 from stability.testing.tiny import tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -170,7 +170,7 @@ def test_the_checks_come_as_pairs_of_name_and_function(broken, store):
     assert set(pairs) == all_checks().keys() - set(SLOW)
     pairs["hooks_removed"]()
     with pytest.raises(
-        Failed, match=r"model_left_in_eval_mode: edit 1 .* left the model: was eval, is training"
+        CheckFailed, match=r"model_left_in_eval_mode: edit 1 .* left the model: was eval, is training"
     ):
         pairs["model_left_in_eval_mode"]()
     with pytest.raises(unittest.SkipTest, match="the editor has no prepare"):

@@ -15,7 +15,8 @@ from stability.data.edits import read_edits
 from stability.errors import UsageError
 from stability.suite import SuiteSpec, parse_suite
 from stability.suite.overrides import SECTIONS, Overrides, override
-from stability.testing.conformance import Conformance, all_checks, chosen_checks, examine
+from stability.testing.conformance import Conformance, examine
+from stability.testing.examiner import all_checks, chosen_checks
 
 EMPTY = "{schema: 1, name: check-editor, checks: {finite: {metric: nonfinite, assert: == 0}}}"
 STYLES = {"pass": "green", "fail": "bold red", "skip": "dim"}

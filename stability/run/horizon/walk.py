@@ -44,11 +44,11 @@ class Walk:
         self._sums: dict[int, Mapping[str, int]] = {}
         self._model: Any = experiment.loaded.model
         self._since = 0  # where the edits that are being made again began
-        self._kept: Kept | None = None
+        self._kept: KeptPoint | None = None
         self._can_keep = True
         self.at = 0
         self.outcomes: list[EditOutcome] = []
-        self.end: End | None = None
+        self.end: EditingEnd | None = None
         self.edits_made = 0
         self.edits_repeated = 0
 
@@ -106,7 +106,9 @@ class Walk:
                 log.warning("%s: %s; its edits are made again from the first", self._editor.info.name, error)
                 self._can_keep = False
                 return
-            kept = Kept(self.at, path, write_tensors(path, {n: t.clone() for n, t in tensors.items()}), state)
+            kept = KeptPoint(
+                self.at, path, write_tensors(path, {n: t.clone() for n, t in tensors.items()}), state
+            )
         except OSError as error:
             raise MeasurementError(
                 f"{self._folder}: cannot keep the model there: {error.strerror}"
@@ -126,7 +128,7 @@ class Walk:
                 self._editor, self._model, self._experiment.loaded.tokenizer, batch, first, self._seed
             )
         except EditorError as error:
-            self.end = End(first, error, broken=False)
+            self.end = EditingEnd(first, error, broken=False)
             self.at = done  # half made: to be anywhere, the model has to go back
             return
         self.at = done
@@ -139,7 +141,7 @@ class Walk:
         self._sums[done] = sums
         outcomes, unanswered = self._experiment.examination.ask(self._model, batch, reported)
         if unanswered is not None:
-            self.end = End(done, unanswered, broken=True)
+            self.end = EditingEnd(done, unanswered, broken=True)
         self.outcomes += outcomes
         self._experiment.listener.edits(self._label, done, len(self._edits))
 
@@ -186,7 +188,7 @@ class Walk:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptPoint:
     """A point to go back to."""
 
     edits: int
@@ -201,7 +203,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class End:
+class EditingEnd:
     """The last number of edits at which there is a model, broken or not, and what prevents more."""
 
     at: int

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from stability.data.edits import Edit
 from stability.errors import StabilityError
-from stability.testing.case import Case, CrashError
-from stability.testing.check import Failed, Skipped, check
+from stability.testing.case import Case
+from stability.testing.check import CheckFailed, CheckSkipped, check
 from stability.testing.checks.effect import listed
 from stability.testing.edits import TINY_EDITS, UNUSUAL_EDITS
+from stability.testing.session import CrashError
 from stability.testing.tiny import TINY, tiny_model
 
 
@@ -29,7 +30,7 @@ def _survive(case: Case, *, optional: bool = False) -> list[str]:
     try:
         session.prepare()
     except CrashError as crash:
-        raise Failed(f"{where}{crash}") from crash
+        raise CheckFailed(f"{where}{crash}") from crash
     except StabilityError:
         if optional:
             return []  # `runs_on_gpt2` says why
@@ -39,14 +40,14 @@ def _survive(case: Case, *, optional: bool = False) -> list[str]:
         try:
             step = session.edit(edit)
         except CrashError as crash:
-            raise Failed(f"{where}{crash}") from crash
+            raise CheckFailed(f"{where}{crash}") from crash
         except StabilityError as error:
             if not _names(edit, str(error)):
-                raise Failed(f"{where}{edit.id} is refused without being named: {error}") from error
+                raise CheckFailed(f"{where}{edit.id} is refused without being named: {error}") from error
             refused.append(edit.id)
         else:
             if step.broken:
-                raise Failed(f"{where}{step.doing} left NaN or infinity in {listed(step.broken)}")
+                raise CheckFailed(f"{where}{step.doing} left NaN or infinity in {listed(step.broken)}")
     return refused
 
 
@@ -73,15 +74,15 @@ def _runs_on(case: Case, architecture: str) -> str:
         cause = run.error.__cause__
         same = getattr(case.loaded.model, "config", None)
         if isinstance(cause, AttributeError) and getattr(same, "model_type", None) != architecture:
-            raise Skipped(f"the editor is not made for a {named}: {run.error}")
-        raise Failed(f"on a small {named}, {run.error}")
+            raise CheckSkipped(f"the editor is not made for a {named}: {run.error}")
+        raise CheckFailed(f"on a small {named}, {run.error}")
     if run.error is not None:
-        raise Skipped(f"refused: {run.error}")
+        raise CheckSkipped(f"refused: {run.error}")
     for step in run.steps:
         if step.broken:
-            raise Failed(f"{step.doing} left NaN or infinity in {listed(step.broken)}")
+            raise CheckFailed(f"{step.doing} left NaN or infinity in {listed(step.broken)}")
     if not any(step.prints for step in case.first.steps):
-        raise Skipped(f"the editor changes no weight, of {case.loaded.name} or of a small {named}")
+        raise CheckSkipped(f"the editor changes no weight, of {case.loaded.name} or of a small {named}")
     if not run.steps[-1].prints:
-        raise Failed(f"{len(TINY_EDITS)} edits change no weight of a small {named}")
+        raise CheckFailed(f"{len(TINY_EDITS)} edits change no weight of a small {named}")
     return f"changed: {listed(run.steps[-1].prints)}"

@@ -8,7 +8,7 @@ import torch
 
 from stability.errors import SettingsError
 from stability.testing.case import Case
-from stability.testing.check import Failed, Skipped, check
+from stability.testing.check import CheckFailed, CheckSkipped, check
 from stability.testing.checks.effect import took
 from stability.testing.checks.repetition import differing, must_agree
 
@@ -21,10 +21,10 @@ def batch_takes_effect(case: Case) -> str:
     both = case.ordinary[:2]
     run = case.run(both, watched=True)
     if run.error is not None:
-        raise Failed(f"called with two edits: {run.error}")
+        raise CheckFailed(f"called with two edits: {run.error}")
     for edit in both:
         if differing(run.prints, case.run((edit,)).prints) is None:
-            raise Failed(f"called with two edits, it makes {edit.id} only")
+            raise CheckFailed(f"called with two edits, it makes {edit.id} only")
     return took(case, run, share=0)
 
 
@@ -39,14 +39,14 @@ def batch_keeps_its_order(case: Case) -> str:
         runs = case.run(edits), case.run(*[(edit,) for edit in edits])
         for run in runs:
             if run.error is not None:
-                raise Failed(f"{a.id} and {b.id}, {name}: {run.error}")
+                raise CheckFailed(f"{a.id} and {b.id}, {name}: {run.error}")
         joint[name], single[name] = (run.prints[-1:] for run in runs)
     if differing(single["given"], single["turned round"]) is None:
-        raise Skipped("two edits give the same weights in either order")
+        raise CheckSkipped("two edits give the same weights in either order")
     for name, opposite in (("given", "turned round"), ("turned round", "given")):
         if differing(joint[name], single[opposite]) is None:
             first, second = orders[name]
-            raise Failed(f"called with {first.id} and {second.id}, it makes {second.id} first")
+            raise CheckFailed(f"called with {first.id} and {second.id}, it makes {second.id} first")
     apart = differing(joint["given"], single["given"]) is None
     return "one call is as two calls" if apart else "edits of one call are made together"
 
@@ -71,12 +71,12 @@ def reports_each_edit(case: Case) -> str:
     """What the editor reports is one finite number for each edit."""
     names = sorted({name for step in case.first.steps for row in step.reported for name in row})
     if not names:
-        raise Skipped("the editor reports no figures")
+        raise CheckSkipped("the editor reports no figures")
     for step in case.first.steps:
         for row in step.reported:
             for name, value in row.items():
                 if not math.isfinite(value):
-                    raise Failed(f"{step.doing}: the figure {name!r} is {value}")
+                    raise CheckFailed(f"{step.doing}: the figure {name!r} is {value}")
     return f"reported: {', '.join(names)}"
 
 
@@ -84,11 +84,11 @@ def reports_each_edit(case: Case) -> str:
 def settings_are_checked(case: Case) -> None:
     """A setting that the editor does not have is refused."""
     if case.remake is None:
-        raise Skipped("the editor was given with its settings filled in")
+        raise CheckSkipped("the editor was given with its settings filled in")
     try:
         made = case.remake({WRONG_SETTING: 1})
     except SettingsError:
         return
     if WRONG_SETTING in made.info.settings:
-        raise Skipped("the editor takes settings of any name")
-    raise Failed(f"the setting {WRONG_SETTING!r}, which it does not have, is passed over in silence")
+        raise CheckSkipped("the editor takes settings of any name")
+    raise CheckFailed(f"the setting {WRONG_SETTING!r}, which it does not have, is passed over in silence")

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 
 from stability.models import map_model
-from stability.testing.case import Case, Run, Step
-from stability.testing.check import Failed, Skipped, check
+from stability.testing.case import Case
+from stability.testing.check import CheckFailed, CheckSkipped, check
+from stability.testing.session import EditorRun, Step
 
 NAMED = 3  # as many names are written out
 
 
-def steps_of(run: Run) -> list[Step]:
+def steps_of(run: EditorRun) -> list[Step]:
     """The step of `prepare`, if it came so far, and those of `edit`."""
     return [*([] if run.prepared is None else [run.prepared]), *run.steps]
 
@@ -28,7 +29,7 @@ def listed(names: Iterable[str]) -> str:
 def edits_without_error(case: Case) -> str:
     """Ordinary edits, one after another, raise nothing."""
     if case.first.error is not None:
-        raise Failed(str(case.first.error))
+        raise CheckFailed(str(case.first.error))
     return f"{len(case.first.steps)} edits made"
 
 
@@ -38,21 +39,21 @@ def edits_take_effect(case: Case) -> str:
     return took(case, case.first, case.share)
 
 
-def took(case: Case, run: Run, share: float) -> str:
+def took(case: Case, run: EditorRun, share: float) -> str:
     """Say how many edits of a run took.
 
     Raises:
-        Failed: a target's probability did not rise, or too few targets win.
-        Skipped: the model cannot be asked.
+        CheckFailed: a target's probability did not rise, or too few targets win.
+        CheckSkipped: the model cannot be asked.
     """
     successes: list[bool] = []
     for step in run.steps:
         for edit, scores in zip(step.edits, step.scores, strict=True):
             if scores is None:
-                raise Skipped(f"after {step.doing} the model gives no log-probabilities")
+                raise CheckSkipped(f"after {step.doing} the model gives no log-probabilities")
             before, after = scores
             if not after.target > before.target:
-                raise Failed(
+                raise CheckFailed(
                     f"{step.doing}: the mean log-probability of {edit.target!r} was {before.target:.3f} "
                     f"and is {after.target:.3f} after it"
                 )
@@ -61,7 +62,7 @@ def took(case: Case, run: Run, share: float) -> str:
     if not successes:
         return "every target became more probable"
     if sum(successes) < share * len(successes):
-        raise Failed(
+        raise CheckFailed(
             f"{sum(successes)} of {len(successes)} targets are more probable than the true ones; "
             f"the share should be at least {share:g}"
         )
@@ -73,7 +74,7 @@ def no_nan(case: Case) -> None:
     """No weight becomes NaN or infinite."""
     for step in steps_of(case.first):
         if step.broken:
-            raise Failed(f"{step.doing} left NaN or infinity in {listed(step.broken)}")
+            raise CheckFailed(f"{step.doing} left NaN or infinity in {listed(step.broken)}")
 
 
 @check("edits_without_error")
@@ -86,20 +87,20 @@ def only_weights_change_that_may(case: Case) -> str:
     changed: dict[str, str] = {}  # the step that first changed it
     for step in case.first.steps:
         if own.keys().isdisjoint(step.after["modules"]):
-            raise Skipped("the returned model calls its weights by other names")
+            raise CheckSkipped("the returned model calls its weights by other names")
         for name in step.prints:
             changed.setdefault(name, step.doing)
     for name, doing in changed.items():
         if name in buffers and not any(fnmatch(name, pattern) for pattern in case.may_change):
-            raise Failed(f"{doing} changed the buffer {name}")
+            raise CheckFailed(f"{doing} changed the buffer {name}")
         if name in own and not any(fnmatch(name, pattern) for pattern in allowed):
             what = "what it says it touches" if declared else "the blocks' matrices"
-            raise Failed(
+            raise CheckFailed(
                 f"{doing} changed {name}, which is not among {what}; "
                 "declare what may change besides by may_change"
             )
     if not changed:
-        raise Skipped("the editor changes no weight")
+        raise CheckSkipped("the editor changes no weight")
     return f"changed: {listed(changed)}"
 
 
@@ -111,7 +112,7 @@ def _touched(case: Case) -> tuple[str, ...]:
 def prepare_changes_no_weight(case: Case) -> None:
     """`prepare` leaves every weight of the unedited model as it is."""
     if not case.editor.has("prepare"):
-        raise Skipped("the editor has no prepare")
+        raise CheckSkipped("the editor has no prepare")
     prepared = case.first.prepared
     if prepared is not None and prepared.prints:
-        raise Failed(f"preparing changed {listed(prepared.prints)}")
+        raise CheckFailed(f"preparing changed {listed(prepared.prints)}")

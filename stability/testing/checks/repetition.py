@@ -10,9 +10,10 @@ from typing import Any
 
 from stability.errors import EditorError, StabilityError
 from stability.run.saved import read_state, write_state
-from stability.testing.case import Case, Prints, Run
-from stability.testing.check import Failed, Skipped, check
+from stability.testing.case import Case
+from stability.testing.check import CheckFailed, CheckSkipped, check
 from stability.testing.checks.effect import listed, took
+from stability.testing.session import EditorRun, Prints
 
 
 def differing(one: Sequence[Prints], other: Sequence[Prints]) -> tuple[int, list[str]] | None:
@@ -24,13 +25,13 @@ def differing(one: Sequence[Prints], other: Sequence[Prints]) -> tuple[int, list
     return None
 
 
-def must_agree(one: Run, other: Run, how: str) -> None:
-    """Raise `Failed` if a run ended in an error or differs from another one."""
+def must_agree(one: EditorRun, other: EditorRun, how: str) -> None:
+    """Raise `CheckFailed` if a run ended in an error or differs from another one."""
     if other.error is not None:
-        raise Failed(f"{how}: {other.error}")
+        raise CheckFailed(f"{how}: {other.error}")
     found = differing(one.prints, other.prints)
     if found is not None:
-        raise Failed(f"{how}, {listed(found[1])} differs after call {found[0]}")
+        raise CheckFailed(f"{how}, {listed(found[1])} differs after call {found[0]}")
 
 
 @check("edits_without_error")
@@ -38,7 +39,7 @@ def same_seed_same_result(case: Case) -> None:
     """Two runs with the same seed give the same weights, bit for bit."""
     once, again = case.again
     if once.error is not None:
-        raise Skipped(f"a second run raises: {once.error}")
+        raise CheckSkipped(f"a second run raises: {once.error}")
     must_agree(once, again, "made again with the same seed")
 
 
@@ -48,18 +49,18 @@ def a_second_run_starts_clean(case: Case) -> None:
     once, again = case.again
     for run in (case.between, once):
         if run.error is not None:
-            raise Failed(f"the first run was made, a later one on a fresh model raises: {run.error}")
+            raise CheckFailed(f"the first run was made, a later one on a fresh model raises: {run.error}")
     if differing(once.prints, again.prints) is not None:
-        raise Skipped("cannot be told: the same seed gives different results")
+        raise CheckSkipped("cannot be told: the same seed gives different results")
     must_agree(case.first, once, "made again on a fresh model after a run of other edits")
     try:
         took(case, case.first, case.share)
-    except (Failed, Skipped):
+    except (CheckFailed, CheckSkipped):
         return
     try:
         took(case, case.between, share=0)
-    except Failed as failure:
-        raise Failed(f"in the first run edits took, in a later one they do not: {failure}") from failure
+    except CheckFailed as failure:
+        raise CheckFailed(f"in the first run edits took, in a later one they do not: {failure}") from failure
 
 
 @check("a_second_run_starts_clean")
@@ -80,11 +81,11 @@ def state_round_trips(case: Case) -> str:
         resumed.load_state(kept)
         found = resumed.edit(following)
     except StabilityError as error:
-        raise Failed(f"taken up from its state: {error}") from error
+        raise CheckFailed(f"taken up from its state: {error}") from error
     difference = differing([expected.prints], [found.prints])
     if difference is not None:
         what = "from its state" if state else "without a state()"
-        raise Failed(
+        raise CheckFailed(
             f"taken up {what}, the third edit gives another {listed(difference[1])}: "
             "the editor remembers something that state() does not return or load_state() does not take"
         )
@@ -98,5 +99,5 @@ def _carried(state: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         try:
             write_state(file, state)
         except EditorError as error:
-            raise Failed(str(error)) from error
+            raise CheckFailed(str(error)) from error
         return read_state(file), file.stat().st_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stability.run.surroundings import Aspect, differences
 from stability.testing.case import Case
-from stability.testing.check import Failed, Skipped, check
+from stability.testing.check import CheckFailed, CheckSkipped, check
 from stability.testing.checks.effect import listed, steps_of
 
 
@@ -13,7 +13,7 @@ def _unchanged(case: Case, aspect: Aspect) -> None:
         found = differences(step.before, step.after, aspect)
         if found:
             more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
-            raise Failed(f"{step.doing} left {found[0]}{more}")
+            raise CheckFailed(f"{step.doing} left {found[0]}{more}")
 
 
 @check("edits_without_error")
@@ -32,11 +32,11 @@ def hooks_removed(case: Case) -> None:
 def modules_left_alone(case: Case) -> None:
     """An editor that works in place leaves the model's modules and the names of its tensors as they were."""
     if case.adds_modules:
-        raise Skipped("the editor is declared to leave modules of its own")
+        raise CheckSkipped("the editor is declared to leave modules of its own")
     for step in case.first.steps:
         found = differences(step.before, step.after, "modules")
         if found and not step.in_place:
-            raise Skipped(f"the editor returns another model, in which {found[0]}")
+            raise CheckSkipped(f"the editor returns another model, in which {found[0]}")
     _unchanged(case, "modules")
 
 
@@ -57,4 +57,4 @@ def does_not_alter_its_input(case: Case) -> None:
     """The list of edits, the tokenizer and the model's configuration are as they were."""
     for step in case.first.steps:
         if step.inputs:
-            raise Failed(f"{step.doing} altered {listed(step.inputs)}")
+            raise CheckFailed(f"{step.doing} altered {listed(step.inputs)}")
