@@ -11,8 +11,9 @@ from typing import Any
 from command_pages import command_line
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from part_pages import editor_settings, source_page
 from plugin_page import pytest_options
-from registry_pages import editor_settings, metric_pages
+from registry_pages import metric_pages
 from schema_pages import json_schema, record_page, suite_page
 
 import stability
@@ -61,6 +62,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "pytest-options.md": pytest_options,
     "python-api.md": python_api,
     "record-schema.md": record_page,
+    "sources.md": source_page,
     "record.schema.json": lambda: json_schema(Record),
     "suite-schema.md": suite_page,
     "suite.schema.json": lambda: json_schema(SuiteSpec),
