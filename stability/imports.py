@@ -31,14 +31,16 @@ INSTALLED = tuple(
 def import_named(name: str, noun: str, usual: str, raised: type[StabilityError]) -> tuple[object, str] | None:
     """What `./file.py:attribute` or `package.module:attribute` names, and whether by `path` or `dotted name`.
 
-    None for a plain name, which only a list can find. `usual` is the attribute of a file that names none;
-    `noun` is what errors call it, such as `editor`.
+    None for a plain name, which only a list can find. `usual` is the attribute of a file that names none,
+    empty if one has to be named; `noun` is what errors call it, such as `editor`.
 
     Raises:
         StabilityError: of the type `raised`: there is no such file, module or attribute, or importing failed.
     """
     location, attribute = _split(name)
-    if location.endswith(".py") or "/" in location or "\\" in location:
+    if _is_path(location):
+        if not (attribute or usual):
+            raise raised(f"{noun} {name}: write which one of the file it is, as in {name}:NAME")
         module = _import_file(name, noun, Path(location).expanduser(), raised)
         return _attribute(module, attribute or usual, f"{noun} {name}", raised), "path"
     if attribute is None:
@@ -46,6 +48,12 @@ def import_named(name: str, noun: str, usual: str, raised: type[StabilityError])
     with _importable(Path.cwd()), in_one_line(f"{noun} {name}: importing it", raised):
         module = importlib.import_module(location)
     return _attribute(module, attribute, f"{noun} {name}", raised), "dotted name"
+
+
+def is_plain(name: str) -> bool:
+    """Whether it is neither a path nor a dotted name, so that only a list can find it."""
+    location, attribute = _split(name)
+    return attribute is None and not _is_path(location)
 
 
 def import_point(point: metadata.EntryPoint, noun: str, raised: type[StabilityError]) -> object:
@@ -131,6 +139,10 @@ def _split(name: str) -> tuple[str, str | None]:
     if colon and all(part.isidentifier() for part in attribute.split(".")):
         return location, attribute
     return name, None
+
+
+def _is_path(location: str) -> bool:
+    return location.endswith(".py") or "/" in location or "\\" in location
 
 
 def _import_file(name: str, noun: str, path: Path, raised: type[StabilityError]) -> ModuleType:

@@ -10,13 +10,11 @@ Parts are found by importing files by name, which is the only way in which lower
 
 from __future__ import annotations
 
-import ast
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
-from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 Over = Literal["matrix", "parameter", "layer", "pair", "task", "edit", "scalar"]
@@ -39,19 +37,23 @@ class Head:
 class MetricHead(Head):
     """A metric's head.
 
-    `over` says what it has a value for. `measured` is by what: `run`, on a model; `gate`, on two checkpoints
-    on disk only; `clock`, with every edit and checkpoint. `passes`: it costs forward passes, generations or
-    decompositions of its own, and is measured only where it is asked for. `about_edits`: it asks how the
-    edits turned out, not how the model is. `streamed`: the gate finds it in the files, without loading a
-    model.
+    over       what it has a value for
+    measured   by a `run`, on a model; by a `gate` only, on two checkpoints on disk; or by the `clock`
+    about      the `model` as it is; the `edits`, asked of the edited model; or `editing`, what making the
+               edits took and what the editor says of them: the last two have no value before the first edit
+    cost       `shared`, if it takes no more than passes that are made anyway; `own passes`, made at every
+               checkpoint of a run; `on request`, if it is measured only where a check asks for it
+    streamed   whether a gate finds it in the files, without loading a model
+    unedited   its value on the unedited model, where the definition says it
     """
 
     over: Over
     unit: str = ""
     measured: Literal["run", "gate", "clock"] = "run"
-    passes: bool = False
-    about_edits: bool = False
+    about: Literal["model", "edits", "editing"] = "model"
+    cost: Literal["shared", "own passes", "on request"] = "shared"
     streamed: bool = False
+    unedited: float | None = None
 
 
 @dataclass(frozen=True)
@@ -228,40 +230,3 @@ def own_head(kind: Kind[H], made: object) -> H | None:
 def origin(point: metadata.EntryPoint) -> str:
     """Where a part of another package comes from, in words."""
     return f"entry point of {point.dist.name}" if point.dist else "entry point"
-
-
-COSTS = {
-    "edit_seconds": "seconds that an edit took, on average",
-    "measure_seconds": "seconds that the checkpoint's measurements took",
-    "peak_memory": "the most memory that the process has held so far, in MiB",
-}
-GATE = {
-    "tensor_differences": "tensors that one of two checkpoints lacks, or has in another shape or dtype",
-    "config_differences": "keys in which the configurations of two checkpoints differ",
-    "tokenizer_differences": "parts in which the tokenizers of two checkpoints differ",
-    "delta_rank": "rank of each matrix's change above the rounding of its dtype; 256 stands for more, too",
-}
-"""What `stability gate` alone measures."""
-
-
-@cache
-def metric_names() -> tuple[str, ...]:
-    """Every name that a check's `metric` may have, sorted: these, and those registered in `metrics`."""
-    names = {*COSTS, *GATE}
-    for file in (Path(__file__).parent / "metrics").rglob("*.py"):
-        names.update(_registered(ast.parse(file.read_text(encoding="utf-8"))))
-    return tuple(sorted(names))
-
-
-def _registered(module: ast.Module) -> Iterator[str]:
-    """The `name` of every class that is decorated with `@register`."""
-    for item in module.body:
-        if not isinstance(item, ast.ClassDef):
-            continue
-        if not any(isinstance(mark, ast.Name) and mark.id == "register" for mark in item.decorator_list):
-            continue
-        for line in item.body:
-            targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
-            called_name = any(isinstance(target, ast.Name) and target.id == "name" for target in targets)
-            if called_name and isinstance(value := getattr(line, "value", None), ast.Constant):
-                yield str(value.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import griffe
 from sources import code, field_comments, prose, table
 
 import stability
-from stability.parts import COSTS, GATE
+from stability.parts import METRICS
 
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
@@ -43,28 +44,31 @@ def editor_settings() -> str:
 
 def metric_pages() -> str:
     """Every metric: what it measures, and what it has a value for."""
-    metrics = {_text(kind, "name"): kind for kind in _classes("metrics") if _is_registered(kind)}
-    rows = [
-        (code(name), _over(_text(kind, "over")), _text(kind, "unit"), prose(_text(kind, "summary")))
-        for name, kind in sorted(metrics.items())
-    ]
-    costs = [(code(name), prose(summary)) for name, summary in sorted(COSTS.items())]
-    gate = [(code(name), prose(summary)) for name, summary in sorted(GATE.items())]
-    parts = [
+    parts = METRICS.built_in()
+    rows = {
+        measured: [
+            (code(name), _over(part.head.over), part.head.unit, prose(part.head.summary))
+            for name, part in parts.items()
+            if part.head.measured == measured
+        ]
+        for measured in ("run", "clock", "gate")
+    }
+    columns = ("metric", "a value for each", "unit", "what it measures")
+    pages = [
         "# Metrics",
         "What a check's `metric` may be; `stability metrics` lists the same. How each is computed, and the "
         "choices behind it, is in [what each figure is](definitions.md).",
-        table(("metric", "a value for each", "unit", "what it measures"), rows),
+        table(columns, rows["run"]),
         "## Time and memory",
         "No property of the edits, so no two runs agree on them; a check may bound them nonetheless.",
-        table(("metric", "what it measures"), costs),
+        table(columns, rows["clock"]),
         "## Of two checkpoints on disk",
         "Measured by [`stability gate`](gate.md) only.",
-        table(("metric", "what it measures"), gate),
+        table(columns, rows["gate"]),
         "## Each in a sentence or two",
-        *(f"**`{name}`**. {prose(kind.docstring.value)}" for name, kind in sorted(metrics.items())),
+        *(f"**`{name}`**. {prose(inspect.getdoc(part.made) or '')}" for name, part in parts.items()),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(pages) + "\n"
 
 
 def _classes(package: str) -> Iterator[griffe.Class]:
@@ -132,10 +136,6 @@ class _Plain(ast.NodeTransformer):
         if ast.unparse(node.value) == "Annotated" and isinstance(node.slice, ast.Tuple):
             return self.visit(node.slice.elts[0])
         return self.generic_visit(node)
-
-
-def _is_registered(kind: griffe.Class) -> bool:
-    return any(str(decorator.value) == "register" for decorator in kind.decorators)
 
 
 def _text(kind: griffe.Class, name: str) -> str:

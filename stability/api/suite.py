@@ -64,7 +64,8 @@ class Suite:
         Raises:
             SuiteError: this version does not read it any more.
         """
-        return cls(parse_suite(record.suite_text, Path(record.suite_path) if record.suite_path else None))
+        path = Path(record.suite_path) if record.suite_path else None
+        return cls(parse_suite(record.suite_text, path, is_recorded=True))
 
     def override(self, changes: Overrides) -> Suite:
         """The suite with its model, editors, edits, seeds, checkpoints or settings replaced."""

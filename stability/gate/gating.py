@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +14,8 @@ from stability.gate.files.layout import Layout
 from stability.gate.files.tokenizers import files_fingerprint
 from stability.gate.levels import Level, not_asked
 from stability.gate.on_disk import DiskComparison, compare_on_disk
-from stability.parts import COSTS, metric_names
+from stability.metrics import heads_of, refuse_unjudgeable
+from stability.parts import MetricHead
 from stability.record import Checkpoint, EditorInfo, ModelInfo, Reading, Record, Run
 from stability.run.costs import measuring_costs
 from stability.run.listener import Listener, Silent
@@ -51,14 +52,16 @@ def gate(
         MeasurementError: a folder or file is missing, cut short, a pickle, or of an unknown architecture.
     """
     started, at = time.perf_counter(), datetime.now(UTC)
+    refuse_unjudgeable(suite)
+    heads = heads_of(suite.spec)
     listener = listener or Silent()
     asked = tuple({edit.filled: edit for edit in read_edits(edits)}.values()) if edits else ()
     disk = compare_on_disk(base, edited, listener)
     examined = _examined(disk, suite, level, asked, listener)
-    reasons = not_asked(level, with_edits=bool(asked))
+    reasons = not_asked(level, heads, with_edits=bool(asked))
     if not asked:
         reasons |= _without(examined.edited.skipped, reasons)
-    checkpoint = _edited_checkpoint(disk, examined, reasons, len(asked) or ONCE, started)
+    checkpoint = _edited_checkpoint(disk, examined, reasons, heads, len(asked) or ONCE, started)
     settings = {
         "base": str(base),
         "edited": str(edited),
@@ -107,11 +110,16 @@ def _examined(
 
 
 def _edited_checkpoint(
-    disk: DiskComparison, examined: Examined, reasons: Container[str], edits: int, started: float
+    disk: DiskComparison,
+    examined: Examined,
+    reasons: Container[str],
+    heads: Mapping[str, MetricHead],
+    edits: int,
+    started: float,
 ) -> Checkpoint:
     """The edited checkpoint by its files and by its model; `reasons` has the metrics that were not asked."""
     streamed = disk.edited_readings
-    wanted = [name for name in metric_names() if name not in streamed and name not in COSTS]
+    wanted = [name for name, head in heads.items() if name not in streamed and head.measured != "clock"]
     broken = f"not scored: {disk.nonfinite} weights are not finite"
     unscored = dict.fromkeys(wanted, broken) if disk.nonfinite else {}
     return Checkpoint(

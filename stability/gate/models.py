@@ -11,8 +11,8 @@ from stability.data.documents import load_documents
 from stability.data.edits import Edit
 from stability.errors import MeasurementError, StabilityError
 from stability.gate.examined import Examined
-from stability.gate.levels import EDIT_METRICS, Level
-from stability.metrics import METRICS, Context, Skipped, edit_outcomes
+from stability.gate.levels import Level
+from stability.metrics import Context, Skipped, edit_outcomes, metrics_of
 from stability.models import (
     Snapshot,
     TokenizedText,
@@ -37,7 +37,8 @@ def examine(
             its checkpoint's errors.
     """
     if level is not Level.tasks:
-        kept = {name: check for name, check in suite.checks.items() if check.metric != "task_score"}
+        of_tasks = {name for name, metric in metrics_of(suite).items() if metric.head.over == "task"}
+        kept = {name: check for name, check in suite.checks.items() if check.metric not in of_tasks}
         suite = suite.model_copy(update={"checks": kept})
     listener.stage("loading the base")
     loaded = load_model(suite.model.model_copy(update={"name": base}))
@@ -79,11 +80,12 @@ def ask_edits(edited: str, suite: SuiteSpec, edits: Sequence[Edit], listener: Li
     loaded = load_model(suite.model.model_copy(update={"name": edited}))
     listener.stage("asking about the edits")
     readings, errors, skipped = {}, {}, {}
+    metrics = {name: kind for name, kind in metrics_of(suite).items() if kind.head.about == "edits"}
     with torch.no_grad():
         try:
             outcomes = tuple(edit_outcomes(loaded.model, loaded.tokenizer, edits))
         except MeasurementError as error:
-            return Examined(Checkpoint(edits=len(edits), errors=dict.fromkeys(EDIT_METRICS, str(error))))
+            return Examined(Checkpoint(edits=len(edits), errors=dict.fromkeys(metrics, str(error))))
         context = Context(
             model=loaded.model,
             tokenizer=loaded.tokenizer,
@@ -94,9 +96,9 @@ def ask_edits(edited: str, suite: SuiteSpec, edits: Sequence[Edit], listener: Li
             edits=tuple(edits),
             outcomes=outcomes,
         )
-        for name in EDIT_METRICS:
+        for name, metric in metrics.items():
             try:
-                readings[name] = METRICS[name]().measure(context)
+                readings[name] = metric().measure(context)
             except Skipped as reason:
                 skipped[name] = str(reason)
             except MeasurementError as error:

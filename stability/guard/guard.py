@@ -21,6 +21,7 @@ from stability.guard.bisection import find_harmful
 from stability.guard.editors import EditorInUse, EditorsInUse
 from stability.guard.journal import Journal, JournalEntry, JournalHeader
 from stability.guard.transactions import Checked, GuardChecks, Transactions
+from stability.metrics import heads_of, refuse_unjudgeable
 from stability.models import (
     LoadedModel,
     context_length,
@@ -33,20 +34,6 @@ from stability.record import Record
 from stability.run import Examination
 from stability.run.horizon.point import PointSuite
 from stability.suite import SuiteFile, load_suite
-
-DEAR = frozenset(
-    {
-        "task_score",
-        "probe_accuracy",
-        "edit_retention",
-        "retention",
-        "retention_accuracy",
-        "fluency",
-        "hyperspherical_energy",
-        "dominant_subspace",
-    }
-)
-"""Metrics that cost more than reading the weights, asking the batch, and one pass over the suite's text."""
 
 
 class HasSuite(Protocol):
@@ -122,6 +109,7 @@ class Guard:
         self.model = model
         self.tokenizer = tokenizer
         self._suite = _file(suite)
+        refuse_unjudgeable(self._suite)
         everything = PointSuite.of(self._suite.spec)
         self._suites: dict[Checked, PointSuite] = {
             "all": everything,
@@ -284,7 +272,8 @@ def _cheap(suite: PointSuite, wanted: Sequence[str] | None) -> list[str]:
     """The names of the cheap checks."""
     checks = suite.spec.checks
     if wanted is None:
-        return [name for name, check in checks.items() if check.metric not in DEAR]
+        heads = heads_of(suite.spec)
+        return [name for name, check in checks.items() if heads[check.metric].cost == "shared"]
     unknown = sorted(set(wanted) - checks.keys())
     if unknown:
         raise UsageError(f"Guard: no check is called {unknown[0]!r}; the suite has {', '.join(checks)}")

@@ -1,13 +1,36 @@
-"""Metrics: one kind of figure a file, registered by name; every module of this package is imported here."""
+"""Metrics: one kind of figure a file, found by its head (`stability.parts.METRICS`)."""
 
-from importlib import import_module
-from pkgutil import walk_packages
+from __future__ import annotations
 
-from stability.metrics.activations.steps.observation import Observation, observe
-from stability.metrics.edits.steps.outcome import edit_outcomes
-from stability.metrics.plugin.metric import METRICS, Context, Metric, Skipped, register
+from typing import TYPE_CHECKING
 
-for _module in walk_packages(__path__, f"{__name__}."):
-    import_module(_module.name)
+from stability.lazy import attributes_from
 
-__all__ = ["METRICS", "Context", "Metric", "Observation", "Skipped", "edit_outcomes", "observe", "register"]
+if TYPE_CHECKING:
+    from stability.metrics.activations.steps.observation import Observation, observe
+    from stability.metrics.edits.steps.outcome import edit_outcomes
+    from stability.metrics.plugin.find import find_metric, heads_of, metrics_of, refuse_unjudgeable
+    from stability.metrics.plugin.metric import Context, Metric, Skipped
+
+__all__ = [
+    "Context",
+    "Metric",
+    "Observation",
+    "Skipped",
+    "edit_outcomes",
+    "find_metric",
+    "heads_of",
+    "metrics_of",
+    "observe",
+    "refuse_unjudgeable",
+]
+
+__getattr__ = attributes_from(
+    __name__,
+    {
+        "stability.metrics.activations.steps.observation": ("Observation", "observe"),
+        "stability.metrics.edits.steps.outcome": ("edit_outcomes",),
+        "stability.metrics.plugin.find": ("find_metric", "heads_of", "metrics_of", "refuse_unjudgeable"),
+        "stability.metrics.plugin.metric": ("Context", "Metric", "Skipped"),
+    },
+)

@@ -10,10 +10,11 @@ from torch import nn
 
 from stability.data.edits import Edit
 from stability.errors import MeasurementError, with_type
-from stability.metrics import METRICS, Context, Skipped, edit_outcomes
+from stability.metrics import Context, Metric, Skipped, edit_outcomes, metrics_of
 from stability.models import Snapshot, TokenizedText, View, map_model, measurable, pad_id, pad_right
 from stability.models.modes import evaluating, random_state
 from stability.models.tokens import Tokenizer
+from stability.parts import METRICS
 from stability.record import Checkpoint, EditOutcome, Reading
 from stability.run.costs import measuring_costs
 from stability.run.listener import Listener, Silent
@@ -49,11 +50,11 @@ class Examination:
         self.text = text
         self.snapshot = Snapshot(model)
         self._listener = listener or Silent()
-        self._metrics = [
-            metric
-            for name, metric in ((name, kind()) for name, kind in METRICS.items())
-            if metric.wanted(suite) and (only is None or name in only)
-        ]
+        asked = {check.metric for check in suite.checks.values()}
+        made = {name: kind() for name, kind in metrics_of(suite).items() if only is None or name in only}
+        self._metrics = {
+            name: metric for name, metric in made.items() if name in asked or metric.wanted(suite)
+        }
         self._unfit: dict[str, str] = {}
         self._base = Context(model, tokenizer, map_model(model), self.snapshot, suite, text)
         self.base = self._measure_base()
@@ -63,12 +64,14 @@ class Examination:
         context = self._base
         with evaluating(context.model), random_state():
             context.base = context.observation
-            for metric in self._metrics:
-                self._listener.stage(f"unedited model: {metric.name}")
+            for name, metric in self._metrics.items():
+                self._listener.stage(f"unedited model: {name}")
                 try:
                     metric.fit(context)
                 except MeasurementError as error:
-                    self._unfit[metric.name] = str(error)
+                    self._unfit[name] = str(error)
+                except _foreign(name) as error:
+                    self._unfit[name] = with_type(error)
         return self._checkpoint(context, started)
 
     def outcomes(
@@ -148,21 +151,22 @@ class Examination:
         errors = dict(self._unfit)
         skipped: dict[str, str] = {}
         with evaluating(context.model), random_state():
-            for metric in sorted(self._metrics, key=lambda metric: metric.name != "nonfinite"):
-                if metric.name in errors or (only is not None and metric.name not in only):
+            for name in sorted(self._metrics, key=lambda name: name != "nonfinite"):
+                metric = self._metrics[name]
+                if name in errors or (only is not None and name not in only):
                     continue
                 broken = _broken(readings)
-                if broken and metric.over not in WEIGHT_METRICS:
-                    errors[metric.name] = broken
+                if broken and metric.head.over not in WEIGHT_METRICS:
+                    errors[name] = broken
                     continue
                 try:
-                    readings[metric.name] = metric.measure(context)
+                    readings[name] = _measured(name, metric, context)
                 except Skipped as reason:
-                    skipped[metric.name] = str(reason)
+                    skipped[name] = str(reason)
                 except MeasurementError as error:
-                    errors[metric.name] = str(error)
-                except FOREIGN as error:
-                    errors[metric.name] = with_type(error)
+                    errors[name] = str(error)
+                except _foreign(name) as error:
+                    errors[name] = with_type(error)
         self._check_untouched(context, kept)
         return Checkpoint(
             edits=len(context.edits),
@@ -183,6 +187,20 @@ class Examination:
         }
         if altered:
             raise MeasurementError(f"measuring altered the model: {', '.join(sorted(altered)[:3])}")
+
+
+def _foreign(metric: str) -> tuple[type[Exception], ...]:
+    """What measuring may raise: a metric of others, whatever its author did not think of."""
+    return FOREIGN if metric in METRICS.built_in() else (Exception,)
+
+
+def _measured(name: str, metric: Metric, context: Context) -> Reading:
+    """A metric's reading; `MeasurementError` if it is not what the metric's head says."""
+    reading = metric.measure(context)
+    over = reading.over if isinstance(reading, Reading) else f"a {type(reading).__name__}"
+    if over != metric.head.over:
+        raise MeasurementError(f"metric {name}: its reading is over {over}, its head says {metric.head.over}")
+    return reading
 
 
 def _same(left: torch.Tensor, right: torch.Tensor) -> bool:

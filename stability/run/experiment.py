@@ -15,6 +15,7 @@ from stability.data.documents import load_documents
 from stability.data.edits import Edit, load_edits
 from stability.editors import LoadedEditor, Store
 from stability.errors import MeasurementError, StabilityError
+from stability.metrics import refuse_unjudgeable
 from stability.models import LoadedModel, context_length, describe_model, tokenize_text
 from stability.record import Checkpoint, EditOutcome, Record, Run, write_record
 from stability.run.costs import scalar, timed
@@ -44,6 +45,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         started = time.perf_counter()
+        refuse_unjudgeable(self.suite, is_run=True)
         spec = self.suite.spec
         model = self.loaded.model
         self.streams = {seed: load_edits(spec.run.edits, seed) for seed in spec.run.seeds}

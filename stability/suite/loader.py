@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from stability.errors import SuiteError, first_line
+from stability.suite.judgeable import Location, Mistake
+from stability.suite.mistakes import readable, suite_mistakes
 from stability.suite.schema import SuiteSpec
-
-Location = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -98,37 +99,47 @@ def load_suite(path: str | Path) -> SuiteFile:
     return parse_suite(text, path)
 
 
-def parse_suite(text: str, path: Path | None = None) -> SuiteFile:
-    """Check the text of a suite; `path` is where it came from, for messages."""
+def parse_suite(text: str, path: Path | None = None, *, is_recorded: bool = False) -> SuiteFile:
+    """Check the text of a suite; `path` is where it came from, for messages.
+
+    One that a record holds was accepted when it was run: it may be older than what is refused now, and name
+    metrics that are not installed here. The judge says of each of its checks whether it can be judged.
+
+    Raises:
+        SuiteError: with one line for each mistake in it.
+    """
     content, lines = read_yaml(text, path)
     if not isinstance(content, dict):
         raise SuiteError(
             [describe(path, lines, (), "a suite is a mapping with 'schema: 1', 'name' and 'checks'")]
         )
+    problems: list[Mistake] = []
+    spec = None
     try:
         spec = SuiteSpec.model_validate(content)
     except ValidationError as error:
-        found = [_problem(path, lines, content, detail) for detail in error.errors()]
-        raise SuiteError([text for _, text in sorted(set(found))]) from error
-    unknown = _unknown_editors(path, lines, spec)
-    if unknown:
-        raise SuiteError(unknown)
+        problems += [_problem(content, detail) for detail in error.errors()]
+    if not is_recorded:
+        problems += list(suite_mistakes(readable(content) if spec is None else spec))
+    refuse(path, lines, problems)
+    assert spec is not None
     return SuiteFile(spec, text, path, lines)
 
 
-def _unknown_editors(path: Path | None, lines: dict[Location, int], spec: SuiteSpec) -> list[str]:
-    """A line for each check that is for, or not for, an editor that the suite does not name."""
-    known = [editor.called for editor in spec.editors]
-    problems = []
-    for name, check in spec.checks.items():
-        for key, editors in (("only", check.only), ("except", check.excluded)):
-            for editor in editors:
-                if editor not in known:
-                    message = (
-                        f"no editor of this suite is called {editor!r}; it has {', '.join(known) or 'none'}"
-                    )
-                    problems.append(describe(path, lines, ("checks", name, key), message))
-    return problems
+def refuse(path: Path | None, lines: dict[Location, int], found: Iterable[Mistake]) -> None:
+    """Raise what was found, sorted by line; nothing if nothing was.
+
+    Raises:
+        SuiteError: with one line for each mistake.
+    """
+    at = sorted(
+        {
+            (nearest_line(lines, location), describe(path, lines, location, message))
+            for location, message in found
+        }
+    )
+    if at:
+        raise SuiteError([text for _, text in at])
 
 
 def read_yaml(text: str, path: Path | None) -> tuple[Any, dict[Location, int]]:
@@ -178,8 +189,8 @@ def describe(path: Path | None, lines: dict[Location, int], location: Location, 
     return f"{path or 'suite'}:{nearest_line(lines, location)}: {dotted + ': ' if dotted else ''}{message}"
 
 
-def _problem(path: Path | None, lines: dict[Location, int], content: Any, detail: Any) -> tuple[int, str]:
-    """One line for one of pydantic's findings, with its line number to sort by."""
+def _problem(content: Any, detail: Any) -> Mistake:
+    """One of pydantic's findings."""
     location = _known_part(tuple(detail["loc"]), content)
     message = str(detail["msg"])
     if detail["type"] == "extra_forbidden":
@@ -195,7 +206,7 @@ def _problem(path: Path | None, lines: dict[Location, int], content: Any, detail
             message = "a mapping of keys and values belongs here"
         if detail["type"] != "value_error":
             message += f", got {detail['input']!r}"
-    return nearest_line(lines, location), describe(path, lines, location, message)
+    return location, message
 
 
 def _known_part(location: Location, content: Any) -> Location:

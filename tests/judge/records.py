@@ -166,7 +166,7 @@ def suite(checks: str, **more: Any) -> SuiteSpec:
     """A suite of these checks, written as in its file; further keys are YAML, too."""
     body = "".join(f"  {line}\n" for line in checks.strip().splitlines())
     extra = "".join(f"{key}: {value}\n" for key, value in more.items())
-    return parse_suite(f"schema: 1\nname: norm-growth\n{extra}checks:\n{body}").spec
+    return parse_suite(f"schema: 1\nname: norm-growth\n{extra}checks:\n{body}", is_recorded=True).spec
 
 
 GATE = """

@@ -342,16 +342,16 @@ def place_size(experiment):
 
 
 def test_a_metric_that_alters_what_an_editor_has_added_is_found_out(experiment, monkeypatch):
-    from stability.metrics import METRICS
+    from stability.metrics import find_metric
 
-    original = METRICS["perplexity"].measure
+    original = find_metric("perplexity").measure
 
     def meddle(self, context):
         with torch.no_grad():
             place(experiment.loaded.model).c_proj.first.mul_(2)
         return original(self, context)
 
-    monkeypatch.setattr(METRICS["perplexity"], "measure", meddle)
+    monkeypatch.setattr(find_metric("perplexity"), "measure", meddle)
     result = experiment.run(wrap_editor(beside), 0)
     assert result.status == "failed"
     assert f"measuring altered the model: transformer.h.{LAYER}.mlp.c_proj.first" in result.error

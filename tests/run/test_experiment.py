@@ -154,15 +154,15 @@ def test_a_seed_decides_which_edits_are_made(experiment):
 
 
 def test_a_metric_that_alters_the_model_is_found_out(experiment, loaded, monkeypatch):
-    from stability.metrics import METRICS
+    from stability.metrics import find_metric
 
     def meddle(self, context):
         with torch.no_grad():
             context.model.transformer.ln_f.bias.add_(1)
         return original(self, context)
 
-    original = METRICS["perplexity"].measure
-    monkeypatch.setattr(METRICS["perplexity"], "measure", meddle)
+    original = find_metric("perplexity").measure
+    monkeypatch.setattr(find_metric("perplexity"), "measure", meddle)
     result = run(experiment, grow)
     assert result.status == "failed"
     assert "measuring altered the model: transformer.ln_f.bias" in result.error

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from stability.errors import DataError, MeasurementError
-from stability.metrics.activations.steps.observation import Observation
-from stability.metrics.activations.steps.probes import PairProbes, fit_probes
-from stability.metrics.plugin.metric import Context, Metric, Skipped, register
+from stability.errors import MeasurementError
+from stability.metrics.plugin.metric import Context, Metric, Skipped
+from stability.parts import MetricHead
 from stability.record import Reading
-from stability.record.schema import Over
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stability.metrics.activations.steps.observation import Observation
+    from stability.metrics.activations.steps.probes import PairProbes
 
 
-@register
 class ProbeAccuracy(Metric):
     """For each pair of layers, how well the unedited model's probe still works (Gupta et al. 2025, fig. 5).
 
@@ -26,13 +24,16 @@ class ProbeAccuracy(Metric):
     with every token once for either layer, so that 0.5 is chance.
     """
 
-    name: ClassVar[str] = "probe_accuracy"
-    summary: ClassVar[str] = "held-out accuracy of each layer pair's probe, fitted on the unedited model"
-    over: ClassVar[Over] = "pair"
+    head = MetricHead(
+        "probe_accuracy",
+        "held-out accuracy of each layer pair's probe, fitted on the unedited model",
+        over="pair",
+        cost="own passes",
+    )
 
     def __init__(self) -> None:
         self._probes: PairProbes | None = None
-        self._held_out = torch.zeros(0, dtype=torch.bool)  # [features]
+        self._held_out: Tensor  # [features]: bool
         self._base: list[float] = []
 
     def fit(self, context: Context) -> None:
@@ -41,6 +42,9 @@ class ProbeAccuracy(Metric):
         Raises:
             DataError: the text has too few documents to be split.
         """
+        from stability.metrics.activations.steps.probes import fit_probes
+        from stability.metrics.activations.steps.split import training_documents
+
         if context.map.n_layers < 2:
             return
         base, spec = context.observation, context.suite.probes
@@ -79,41 +83,12 @@ class ProbeAccuracy(Metric):
                 left_out[pair] = f"base accuracy {before:.3f} is below {minimum:g}"
             else:
                 values[pair] = now
-        return Reading(over=self.over, values=values, unit=self.unit, base=base, left_out=left_out)
+        return self.reading(values, base=base, left_out=left_out)
 
     def _accuracy(self, context: Context, observation: Observation) -> list[float]:
         assert self._probes is not None
         held_out = _on_device(context, observation.features[:, self._held_out])
         return self._probes.accuracy(held_out).tolist()
-
-
-def training_documents(documents: Sequence[Tensor], of_features: Tensor, share: float) -> Tensor:
-    """Which documents to train on, [documents] bool, so that about `share` of the feature tokens are in them.
-
-    `of_features` is the document of each feature token. The order in which documents are dealt out depends on
-    their content alone, not on their place, which may follow a pattern; equal documents go to one side.
-
-    Raises:
-        DataError: one of the sides would be empty.
-    """
-    tokens = torch.bincount(of_features, minlength=len(documents)).tolist()
-    same: dict[str, list[int]] = {}
-    for number, document in enumerate(documents):
-        same.setdefault(hashlib.sha256(document.numpy().tobytes()).hexdigest(), []).append(number)
-    train = torch.zeros(len(documents), dtype=torch.bool)
-    dealt = trained = 0
-    for _, numbers in sorted(same.items()):
-        count = sum(tokens[number] for number in numbers)
-        dealt += count
-        if count and abs(trained + count - share * dealt) <= abs(trained - share * dealt):
-            train[numbers] = True
-            trained += count
-    if not 0 < trained < dealt:
-        raise DataError(
-            f"probe_accuracy: {len(same)} different documents cannot be split into {share:g} for training "
-            "and the rest for testing; give a text of more documents, or change probes.train_share"
-        )
-    return train
 
 
 def _on_device(context: Context, features: Tensor) -> Tensor:

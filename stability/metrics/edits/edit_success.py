@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from stability.errors import MeasurementError
 from stability.metrics.edits.steps.right_after import measured_outcomes
-from stability.metrics.plugin.metric import Context, Metric, register
-from stability.record.schema import Over, Reading
+from stability.metrics.plugin.metric import Context, Metric
+from stability.parts import MetricHead
+from stability.record import Reading
 
 
-@register
 class EditSuccess(Metric):
     """Over the edits made so far, the share with P(target) > P(target_true) right after the edit.
 
     Probabilities are means over the tokens' log-probabilities: CounterFact's efficacy success.
     """
 
-    name: ClassVar[str] = "edit_success"
-    summary: ClassVar[str] = "share of edits whose target became likelier than the true one"
-    over: ClassVar[Over] = "scalar"
+    head = MetricHead(
+        "edit_success",
+        "share of edits whose target became likelier than the true one",
+        over="scalar",
+        about="edits",
+    )
 
     def measure(self, context: Context) -> Reading:
         """A single value between 0 and 1; `MeasurementError` if an edit has no `target_true`."""
@@ -31,4 +32,4 @@ class EditSuccess(Metric):
                 "use edit_accuracy for this source"
             )
         held = sum(bool(one.success) for one in outcomes)
-        return Reading(over=self.over, values={"": held / len(outcomes)})
+        return self.single(held / len(outcomes))

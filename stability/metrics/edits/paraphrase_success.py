@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from stability.metrics.edits.steps.right_after import mean_share
-from stability.metrics.plugin.metric import Context, Metric, register
-from stability.record.schema import Over, Reading
+from stability.metrics.plugin.metric import Context, Metric
+from stability.parts import MetricHead
+from stability.record import Reading
 
 
-@register
 class ParaphraseSuccess(Metric):
     """Mean over the edits made so far of each one's share of paraphrases on which `target` won.
 
     Measured right after each edit, as CounterFact scores it; edits that bring no such prompts do not count.
     """
 
-    name: ClassVar[str] = "paraphrase_success"
-    summary: ClassVar[str] = "share of an edit's paraphrases on which its target became the likelier one"
-    over: ClassVar[Over] = "scalar"
+    head = MetricHead(
+        "paraphrase_success",
+        "share of an edit's paraphrases on which its target became the likelier one",
+        over="scalar",
+        about="edits",
+    )
 
     def measure(self, context: Context) -> Reading:
         """A single value between 0 and 1; `MeasurementError` if an edit has no `target_true`."""
-        return Reading(over=self.over, values={"": mean_share(context, "paraphrase")})
+        return self.single(mean_share(context, "paraphrase"))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from stability.metrics.edits.steps.reported import mean_reported
-from stability.metrics.plugin.metric import Context, Metric, register
+from stability.metrics.plugin.metric import Context, Metric
+from stability.parts import MetricHead
 from stability.record import Reading
-from stability.record.schema import Over
 
 
-@register
 class ValueNorm(Metric):
     """Mean ‖v*‖ of the edits since the previous checkpoint, as the editor reports it.
 
@@ -18,10 +15,13 @@ class ValueNorm(Metric):
     2602.02543) holds its growth to be what makes the weights grow.
     """
 
-    name: ClassVar[str] = "value_norm"
-    summary: ClassVar[str] = "mean length of the values that were written since the previous checkpoint"
-    over: ClassVar[Over] = "scalar"
+    head = MetricHead(
+        "value_norm",
+        "mean length of the values that were written since the previous checkpoint",
+        over="scalar",
+        about="editing",
+    )
 
     def measure(self, context: Context) -> Reading:
         """A single value; skipped where the editor does not report it."""
-        return mean_reported(context, self.name, "value norm")
+        return mean_reported(context, self.head.name, "value norm")

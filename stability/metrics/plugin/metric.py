@@ -1,20 +1,24 @@
-"""What a metric is, what it is given, and where it is found by name."""
+"""What a metric is, and what it is given."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import nn
+from stability.parts import MetricHead
+from stability.record import Reading
 
-from stability.data.edits import Edit
-from stability.metrics.activations.steps.observation import Observation, observe
-from stability.metrics.edits.steps.outcome import edit_outcomes
-from stability.models import ModelMap, Snapshot, TokenizedText, View
-from stability.record.schema import EditOutcome, Over, Reading
-from stability.suite import SuiteSpec
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stability.data.edits import Edit
+    from stability.metrics.activations.steps.observation import Observation
+    from stability.models import ModelMap, Snapshot, TokenizedText, Tokenizer, View
+    from stability.record import EditOutcome, TaskResult
+    from stability.suite import SuiteSpec
 
 
 class Skipped(Exception):  # noqa: N818  (nothing went wrong)
@@ -30,7 +34,7 @@ class Context:
     """
 
     model: nn.Module
-    tokenizer: Any
+    tokenizer: Tokenizer
     map: ModelMap
     snapshot: Snapshot
     suite: SuiteSpec
@@ -44,11 +48,15 @@ class Context:
     @cached_property
     def view(self) -> View:
         """The model's matrices and parameters by the unedited model's names."""
+        from stability.models import View
+
         return View(self.model, self.map, self.snapshot)
 
     @cached_property
     def observation(self) -> Observation:
         """One pass of the model over the text, shared by every metric that reads activations or logits."""
+        from stability.metrics.activations.steps.observation import observe
+
         return observe(self.model, self.map, self.text, self.suite.probes, self.suite.text.skip_tokens)
 
     @cached_property
@@ -57,6 +65,8 @@ class Context:
 
         Of several edits of one prompt and subject only the last should still hold, and is asked.
         """
+        from stability.metrics.edits.steps.outcome import edit_outcomes
+
         last = {edit.filled: number for number, edit in enumerate(self.edits, start=1)}
         bare = [
             replace(self.edits[number - 1], paraphrase_prompts=(), neighborhood_prompts=())
@@ -67,16 +77,21 @@ class Context:
 
 
 class Metric(ABC):
-    """One kind of figure. An instance lives as long as the model under test, so it may keep what it fits."""
+    """One kind of figure. An instance lives as long as the model under test, so it may keep what it fits.
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    over: ClassVar[Over]
-    unit: ClassVar[str] = ""
+    Its head is read without torch, so its file imports nothing heavy at the top.
+    """
+
+    head: ClassVar[MetricHead]
 
     def wanted(self, suite: SuiteSpec) -> bool:
-        """Whether to measure it for this suite. Cheap metrics always are."""
-        return True
+        """Whether to measure it where no check asks for it.
+
+        By default whatever costs no more than a share of each checkpoint, and on the built-in model, where
+        everything is quick, all; but no metric of tasks, since nobody has named one.
+        """
+        is_cheap = self.head.cost != "on request" or suite.model.name == "world"
+        return is_cheap and self.head.over != "task"
 
     def fit(self, context: Context) -> None:  # noqa: B027  (most metrics need nothing)
         """Called once, on the unedited model, before the first measurement."""
@@ -90,13 +105,30 @@ class Metric(ABC):
             MeasurementError: it should have been measured and could not be.
         """
 
+    def single(self, value: float, unit: str | None = None) -> Reading:
+        """A reading of a single value; its unit is the head's if none is given."""
+        return Reading(
+            over="scalar", values={"": float(value)}, unit=self.head.unit if unit is None else unit
+        )
 
-METRICS: dict[str, type[Metric]] = {}
+    def reading(
+        self,
+        values: Mapping[str, float],
+        *,
+        base: Mapping[str, float] | None = None,
+        tasks: Mapping[str, TaskResult] | None = None,
+        left_out: Mapping[str, str] | None = None,
+    ) -> Reading:
+        """A reading of a value for each of what the head says it is over.
 
-
-def register(metric: type[Metric]) -> type[Metric]:
-    """Class decorator: the metric is found by its name in suites."""
-    if metric.name in METRICS:
-        raise ValueError(f"two metrics are called {metric.name}")
-    METRICS[metric.name] = metric
-    return metric
+        `base` are those of the unedited model, where the metric needs them; `tasks` what their documents
+        gave; `left_out` says of each key that has no value why not.
+        """
+        return Reading(
+            over=self.head.over,
+            values=dict(values),
+            unit=self.head.unit,
+            base=dict(base or {}),
+            tasks=dict(tasks or {}),
+            left_out=dict(left_out or {}),
+        )

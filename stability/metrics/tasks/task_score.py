@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from stability.errors import MeasurementError
-from stability.metrics.plugin.metric import Context, Metric, register
-from stability.record.schema import Over, Reading
-from stability.suite import SuiteSpec
+from stability.metrics.plugin.metric import Context, Metric
+from stability.parts import MetricHead
+from stability.record import Reading
 
 if TYPE_CHECKING:
     from stability.metrics.tasks.steps.battery import Battery
 
 
-@register
 class TaskScore(Metric):
     """The score of every task that the suite's checks name, as lm-eval computes it.
 
@@ -22,28 +21,27 @@ class TaskScore(Metric):
     scorer that gives lm-eval's per-document results, but runs a shared context once.
     """
 
-    name: ClassVar[str] = "task_score"
-    summary: ClassVar[str] = "score of a downstream task, through lm-eval"
-    over: ClassVar[Over] = "task"
+    head = MetricHead(
+        "task_score", "score of a downstream task, through lm-eval", over="task", cost="on request"
+    )
 
     def __init__(self) -> None:
         self._battery: Battery | None = None
-
-    def wanted(self, suite: SuiteSpec) -> bool:
-        """Tasks cost more than the rest together, so only those that a check names are run."""
-        return bool(suite.task_names)
 
     def fit(self, context: Context) -> None:
         """Build and tokenise every task's requests.
 
         Raises:
             DataError: a task's documents are missing from their folder, empty or malformed.
-            MeasurementError: a task is unknown or unsupported, or required documents are absent.
+            MeasurementError: a task is unknown or unsupported, required documents are absent, or no check
+                names a task.
         """
         # lm-eval takes seconds to import, which only a suite with tasks should cost.
         from stability.metrics.tasks.steps.battery import build_battery
 
         suite = context.suite
+        if not suite.task_names:
+            raise MeasurementError("task_score: no check names a task")
         self._battery = build_battery(
             suite.tasks, suite.task_names, context.model, context.map.head, context.tokenizer
         )
@@ -53,9 +51,8 @@ class TaskScore(Metric):
         if self._battery is None:
             raise MeasurementError("task_score was not fitted on the unedited model before it was measured")
         outcomes = self._battery.score(context.model, context.map.head)
-        return Reading(
-            over=self.over,
-            values={name: outcome.value for name, outcome in outcomes.items()},
+        return self.reading(
+            {name: outcome.value for name, outcome in outcomes.items()},
             tasks={name: outcome.result for name, outcome in outcomes.items()},
             left_out=dict(self._battery.left_out),
         )

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import torch
-from torch import Tensor
-
-from stability.metrics.plugin.metric import Context, Metric, register
+from stability.metrics.plugin.metric import Context, Metric
 from stability.metrics.weights.steps.matrices import BaseFigures, current, each_matrix, pristine, ratio
-from stability.metrics.weights.steps.spectral import spectral_norm
+from stability.parts import MetricHead
 from stability.record import Reading
-from stability.record.schema import Over
 
 
-@register
 class DeltaSpectralNorm(Metric):
     """σ1(W - W0) / σ1(W0), the largest singular values: 0 for a matrix that no edit has changed."""
 
-    name: ClassVar[str] = "delta_spectral_norm"
-    summary: ClassVar[str] = "largest singular value of each matrix's change, over the unedited matrix's"
-    over: ClassVar[Over] = "matrix"
+    head = MetricHead(
+        "delta_spectral_norm",
+        "largest singular value of each matrix's change, over the unedited matrix's",
+        over="matrix",
+        unedited=0.0,
+    )
 
     def __init__(self) -> None:
+        from stability.metrics.weights.steps.spectral import difference, spectral_norm
+
+        self._norm, self._difference = spectral_norm, difference
         self._base = BaseFigures(spectral_norm)
 
     def measure(self, context: Context) -> Reading:
@@ -30,11 +29,5 @@ class DeltaSpectralNorm(Metric):
         return each_matrix(context, lambda name: self._ratio(context, name), lambda name: 0.0)
 
     def _ratio(self, context: Context, name: str) -> float:
-        delta = _difference(current(context, name), pristine(context, name))
-        return ratio(spectral_norm(delta), self._base.of(context, name))
-
-
-def _difference(matrix: Tensor, base: Tensor) -> Tensor:
-    """In float32 at least, so that halves are not rounded and do not overflow."""
-    wide = torch.promote_types(torch.promote_types(matrix.dtype, base.dtype), torch.float32)
-    return matrix.to(wide) - base.to(matrix.device, wide)
+        delta = self._difference(current(context, name), pristine(context, name))
+        return ratio(self._norm(delta), self._base.of(context, name))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from stability.metrics.plugin.metric import Context, Metric, register
+from stability.metrics.plugin.metric import Context, Metric
+from stability.parts import MetricHead
 from stability.record import Reading
-from stability.record.schema import Over
 
 
-@register
 class FrozenWeights(Metric):
     """The number of elements that differ by their bytes from the unedited model.
 
@@ -17,10 +14,14 @@ class FrozenWeights(Metric):
     wrapped matrix counts by the elements of the map that stands in its place, not by what is inside of it.
     """
 
-    name: ClassVar[str] = "frozen_weights"
-    summary: ClassVar[str] = "changed elements of each parameter"
-    over: ClassVar[Over] = "parameter"
-    unit: ClassVar[str] = "elements"
+    head = MetricHead(
+        "frozen_weights",
+        "changed elements of each parameter",
+        over="parameter",
+        unit="elements",
+        streamed=True,
+        unedited=0.0,
+    )
 
     def measure(self, context: Context) -> Reading:
         """One count a parameter, by name."""
@@ -30,4 +31,4 @@ class FrozenWeights(Metric):
             if name not in altered:
                 values[name] = float(context.view.elements_changed(name))
         left_out = dict.fromkeys(context.view.altered, "another module, or one with other hooks, than before")
-        return Reading(over=self.over, values=values, unit=self.unit, left_out=left_out)
+        return self.reading(values, left_out=left_out)

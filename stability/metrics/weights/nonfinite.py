@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import torch
-from torch import Tensor, nn
-
-from stability.metrics.plugin.metric import Context, Metric, register
+from stability.metrics.plugin.metric import Context, Metric
+from stability.parts import MetricHead
 from stability.record import Reading
-from stability.record.schema import Over
 
 
-@register
 class NonFinite(Metric):
     """The number of parameters' elements that are NaN or infinite; if there is none, of logits on the text.
 
     Measured before everything else: with one of them nothing can be scored.
     """
 
-    name: ClassVar[str] = "nonfinite"
-    summary: ClassVar[str] = "NaN or infinite weights, or if there are none, logits"
-    over: ClassVar[Over] = "scalar"
+    head = MetricHead(
+        "nonfinite",
+        "NaN or infinite weights, or if there are none, logits",
+        over="scalar",
+        streamed=True,
+        unedited=0.0,
+    )
 
     def __init__(self) -> None:
         self._base: dict[str, int] = {}
@@ -30,11 +28,14 @@ class NonFinite(Metric):
         """A single count; its unit says of what."""
         weights = self._in_weights(context)
         if weights:
-            return Reading(over=self.over, values={"": float(weights)}, unit="weights")
-        logits = context.observation.nonfinite_logits
-        return Reading(over=self.over, values={"": float(logits)}, unit="logits")
+            return self.single(weights, unit="weights")
+        return self.single(context.observation.nonfinite_logits, unit="logits")
 
     def _in_weights(self, context: Context) -> int:
+        from torch import nn
+
+        from stability.metrics.weights.steps.finite import count_nonfinite
+
         changed = set(context.changed)
         total = 0
         for name, tensor in context.view.stored.items():
@@ -47,11 +48,3 @@ class NonFinite(Metric):
                     self._base[name] = count_nonfinite(tensor)
                 total += self._base[name]
         return total
-
-
-def count_nonfinite(values: Tensor) -> int:
-    """How many elements are NaN or infinite."""
-    # A sum is finite if everything in it is, unless it overflows; then, and only then, look at each element.
-    if torch.isfinite(values.detach().sum(dtype=torch.float32)):
-        return 0
-    return int((~torch.isfinite(values)).sum())

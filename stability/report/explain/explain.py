@@ -6,8 +6,8 @@ import math
 import textwrap
 from collections.abc import Iterator
 
+from stability.errors import UsageError
 from stability.judge import Judgement, Status, Verdict
-from stability.parts import COSTS
 from stability.record import Record
 from stability.report.explain.documents import documents, settling
 from stability.report.explain.errors import trouble_of
@@ -18,6 +18,7 @@ from stability.report.explain.steps.procedure import remake, versions
 from stability.report.explain.suggestion import Attempt, by_what_was_measured
 from stability.report.explain.texts import TEXTS, Side, Text
 from stability.report.steps import wording
+from stability.suite.metrics import head_of, measured_by
 
 __all__ = ["EXPLAINED", "Explanation", "Remedy", "explain", "explanation_lines"]
 
@@ -50,7 +51,7 @@ def explain(record: Record, judgement: Judgement, verdict: Verdict) -> Explanati
     if verdict.status not in EXPLAINED:
         return None
     situation = Situation(record, judgement, verdict)
-    text = TEXTS.get(verdict.metric) or Text(f"the figure {wording.clean(verdict.metric)}")
+    text = TEXTS.get(verdict.metric) or _from_head(verdict.metric)
     side = {"high": text.high, "low": text.low, "unknown": None}[situation.side]
     if verdict.status == "error":
         trouble = trouble_of(verdict.message)
@@ -62,6 +63,18 @@ def explain(record: Record, judgement: Judgement, verdict: Verdict) -> Explanati
     if situation.is_unsure:
         attempts = [*settling(situation), *attempts]
     return _explanation(situation, f"{figure} {_means(situation, side)}", side, attempts)
+
+
+def _from_head(metric: str) -> Text:
+    """The text of a metric that has none here: its summary, if it is installed where the report is made."""
+    try:
+        head = head_of(metric)
+    except UsageError:
+        head = None
+    if head is None:
+        return Text(f"the figure {wording.clean(metric)}")
+    unit = f", in {wording.clean(head.unit)}" if head.unit else ""
+    return Text(f"{wording.clean(metric)}, {wording.clean(head.summary)}{unit}")
 
 
 def explanation_lines(explanation: Explanation, width: int = WIDTH, most: int = LINES) -> list[str]:
@@ -90,7 +103,7 @@ def _means(situation: Situation, side: Side | None) -> str:
         return "It is not a number: the model is broken, or there was nothing to measure it on."
     if verdict.relative_to == "previous":
         return "This version is further from the earlier one than the suite allows."
-    if situation.method.family == "control" and verdict.metric not in COSTS:
+    if situation.method.family == "control" and measured_by(verdict.metric) != "clock":
         return "The editor is the control, which edits nothing, so that this says nothing of any other."
     if side is None:
         return f"It is {'larger' if situation.side == 'high' else 'smaller'} than the suite allows."
@@ -108,7 +121,7 @@ def _attempts(situation: Situation, side: Side | None) -> Iterator[Attempt]:
     names = side.remedies if side else ()
     if _is_nan(situation.verdict) and (broken := TEXTS["nonfinite"].high):
         names = broken.remedies
-    if situation.method.family == "control" and situation.verdict.metric not in COSTS:
+    if situation.method.family == "control" and measured_by(situation.verdict.metric) != "clock":
         names = ("control",)
     found = [made for name in names if (made := REMEDIES[name](situation))]
     measured = by_what_was_measured(situation, found) if names and names != ("control",) else None

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stability.judge import EditorJudgement, Verdict
-from stability.parts import COSTS
 from stability.report.explain.evidence import Situation
 from stability.report.explain.method import Method
 from stability.report.steps import wording
+from stability.suite.metrics import measured_by
 
 DID_EDIT = 0.5  # edit success below which a method counts as one that does not edit, where no check says so
 SAID = {"pass": "held", "fail": "failed, too", "warn": "warned, too", "inconclusive": "inconclusive"}
@@ -84,7 +84,7 @@ def _price(situation: Situation, editor: EditorJudgement) -> Verdict | None:
         verdict
         for verdict in editor.verdicts
         if verdict.status in ("fail", "warn")
-        and verdict.metric not in COSTS
+        and measured_by(verdict.metric) != "clock"
         and verdict.metric != TOOK
         and verdict.check != situation.verdict.check
         and (our := ours.get(verdict.check)) is not None

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from stability.errors import UsageError
 from stability.judge import Verdict, judge
-from stability.metrics import METRICS
 from stability.record import Record, Run
 from stability.suite import SuiteSpec
+from stability.suite.metrics import measured_by
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PointSuite:
         for name, check in spec.checks.items():
             if check.relative_to == "previous":
                 left_out[name] = "a baseline has its own checkpoints only"
-            elif check.metric not in METRICS:
+            elif measured_by(check.metric) != "run":
                 left_out[name] = f"{check.metric} is not measured of the model"
         if len(left_out) == len(spec.checks):
             why = "; ".join(left_out.values())

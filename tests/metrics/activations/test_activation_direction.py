@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stability.errors import DataError
-from stability.metrics.activations.activation_direction import ActivationDirection, mean_cosine
+from stability.metrics.activations.activation_direction import ActivationDirection
+from stability.metrics.activations.steps.layers import mean_cosine
 from stability.models import TokenizedText
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from stability.errors import DataError
-from stability.metrics.activations.activation_norm import ActivationNorm, ActivationNormMedian
+from stability.metrics.activations.activation_norm import ActivationNorm
+from stability.metrics.activations.activation_norm_median import ActivationNormMedian
 from stability.models import TokenizedText
 
 

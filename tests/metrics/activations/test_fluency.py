@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from stability.errors import DataError
-from stability.metrics.activations.fluency import Fluency, continue_greedily, cut_prompts, ngram_entropy
+from stability.metrics.activations.fluency import Fluency
+from stability.metrics.activations.steps.generation import continue_greedily, cut_prompts, ngram_entropy
 from stability.suite import SuiteSpec
 
 words = st.lists(st.sampled_from(["cello", "Rome", "the", "of", ","]), max_size=40)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from stability.errors import DataError
-from stability.metrics.activations.kl_divergence import KLDivergence, mean_kl
+from stability.metrics.activations.kl_divergence import KLDivergence
+from stability.metrics.activations.steps.divergence import mean_kl
 from stability.models import TokenizedText
 
 

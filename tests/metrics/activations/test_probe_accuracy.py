@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 
 from stability.errors import DataError, MeasurementError
 from stability.metrics import Skipped
-from stability.metrics.activations.probe_accuracy import ProbeAccuracy, training_documents
+from stability.metrics.activations.probe_accuracy import ProbeAccuracy
+from stability.metrics.activations.steps.split import training_documents
 from stability.models import TokenizedText
 
 ALL_PAIRS = {"minimum_base_accuracy": 0.5}

@@ -7,7 +7,7 @@ import pytest
 
 from stability.data.edits import Edit
 from stability.errors import MeasurementError
-from stability.metrics import METRICS, Context, Skipped
+from stability.metrics import Context, Skipped, find_metric
 from stability.record import EditOutcome
 
 AFTER_EACH = ("edit_success", "edit_accuracy", "paraphrase_success", "neighborhood_success")
@@ -44,7 +44,7 @@ def after(build_model: Callable[..., Any], context_of: Callable[..., Context]) -
 
 
 def value(name: str, context: Context) -> float:
-    reading = METRICS[name]().measure(context)
+    reading = find_metric(name)().measure(context)
     assert (reading.over, set(reading.values)) == ("scalar", {""})
     return reading.values[""]
 
@@ -52,7 +52,7 @@ def value(name: str, context: Context) -> float:
 @pytest.mark.parametrize("name", ALL)
 def test_before_any_edit_there_is_nothing_to_measure(name: str, after: Callable[..., Context]):
     with pytest.raises(Skipped, match="no edits made"):
-        METRICS[name]().measure(after([], []))
+        find_metric(name)().measure(after([], []))
 
 
 def test_each_is_the_mean_over_all_edits_so_far(after: Callable[..., Context]):
@@ -76,7 +76,7 @@ def test_edits_without_paraphrases_do_not_count_among_those_that_have_some(after
 def test_edits_that_bring_no_such_prompts_are_a_skip(kind: str, after: Callable[..., Context]):
     context = after([edit(1, **{f"{kind}_prompts": ()})], [outcome(1, **{f"{kind}_success": None})])
     with pytest.raises(Skipped, match=f"no {kind} prompts"):
-        METRICS[f"{kind}_success"]().measure(context)
+        find_metric(f"{kind}_success")().measure(context)
 
 
 @pytest.mark.parametrize("name", ["edit_success", "paraphrase_success", "neighborhood_success"])
@@ -86,5 +86,5 @@ def test_without_a_true_target_success_is_an_error_that_names_the_edit(
     unknown = {"success": None, "paraphrase_success": None, "neighborhood_success": None}
     context = after([edit(1), edit(2, target_true=None)], [outcome(1), outcome(2, **unknown)])
     with pytest.raises(MeasurementError, match="edit e2 has no target_true"):
-        METRICS[name]().measure(context)
+        find_metric(name)().measure(context)
     assert value("edit_accuracy", context) == 1

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stability.data.edits import Edit, load_edits
-from stability.metrics import METRICS, Context, edit_outcomes
+from stability.metrics import Context, edit_outcomes, find_metric
 from stability.models import LoadedModel, Snapshot, TokenizedText
 from stability.suite import EditsSpec
 
@@ -38,7 +38,7 @@ def after(
 
 
 def value(name: str, context: Context) -> Any:
-    return METRICS[name]().measure(context).values[""]
+    return find_metric(name)().measure(context).values[""]
 
 
 def shake(world: LoadedModel) -> None:
@@ -90,7 +90,7 @@ def test_edit_by_edit_it_is_known_which_ones_hold(
 ):
     context = after(held)
     shake(world)
-    reading = METRICS["edit_retention"]().measure(context)
+    reading = find_metric("edit_retention")().measure(context)
     now = edit_outcomes(world.model, world.tokenizer, held)
     assert reading.values == {str(i): float(bool(one.success)) for i, one in enumerate(now, start=1)}
     assert 0 < sum(reading.values.values()) < len(held)
@@ -99,7 +99,7 @@ def test_edit_by_edit_it_is_known_which_ones_hold(
 def test_an_edit_that_was_made_again_is_left_out_of_the_list(
     after: Callable[..., Context], held: tuple[Edit, ...]
 ):
-    reading = METRICS["edit_retention"]().measure(after((*held, replace(held[0], id="again"))))
+    reading = find_metric("edit_retention")().measure(after((*held, replace(held[0], id="again"))))
     assert reading.left_out == {"1": "edited again later"}
     assert list(reading.values) == [str(number) for number in range(2, len(held) + 2)]
 
@@ -114,7 +114,7 @@ def test_the_model_is_asked_once_for_all_three(
         return edit_outcomes(model, tokenizer, edits)
 
     context = after(held)
-    monkeypatch.setattr("stability.metrics.plugin.metric.edit_outcomes", counting)
+    monkeypatch.setattr("stability.metrics.edits.steps.outcome.edit_outcomes", counting)
     for name in ("retention", "retention_accuracy", "edit_retention"):
-        METRICS[name]().measure(context)
+        find_metric(name)().measure(context)
     assert asked == [len(held)]

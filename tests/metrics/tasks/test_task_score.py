@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import logging
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from stability.errors import MeasurementError
-from stability.metrics import METRICS, Context, Metric
+from stability.metrics import Context, Metric, find_metric
 from stability.models import (
     LoadedModel,
     Snapshot,
@@ -49,7 +50,7 @@ def no_local_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fitted(context: Context) -> Metric:
-    metric = METRICS["task_score"]()
+    metric = find_metric("task_score")()
     metric.fit(context)
     return metric
 
@@ -152,10 +153,12 @@ def test_a_model_edited_in_place_and_one_put_in_its_place_are_both_measured_as_t
     assert metric.measure(context) == other
 
 
-def test_only_a_suite_that_names_tasks_wants_them(world: LoadedModel):
-    assert METRICS["task_score"]().wanted(context_of(tiny(), None, "world_pair").suite)
+def test_tasks_are_measured_only_where_a_check_names_them(world: LoadedModel):
     other = {"schema": 1, "name": "none", "checks": {"any": {"metric": "nonfinite", "assert": "== 0"}}}
-    assert not METRICS["task_score"]().wanted(SuiteSpec.model_validate(other))
+    context = replace(context_of(tiny(), None, "world_pair"), suite=SuiteSpec.model_validate(other))
+    assert not find_metric("task_score")().wanted(context.suite)
+    with pytest.raises(MeasurementError, match="no check names a task"):
+        find_metric("task_score")().fit(context)
 
 
 def test_an_unknown_task_is_an_error_that_names_what_is_near(
@@ -239,7 +242,7 @@ def test_a_model_of_nans_is_an_error_and_not_at_chance(world: LoadedModel):
 
 def test_measuring_without_a_fit_is_an_error(world: LoadedModel):
     with pytest.raises(MeasurementError, match="not fitted"):
-        METRICS["task_score"]().measure(context_of(tiny(), world.tokenizer, "world_pair"))
+        find_metric("task_score")().measure(context_of(tiny(), world.tokenizer, "world_pair"))
 
 
 def test_documents_longer_than_the_model_are_cut_as_lm_eval_cuts_them_and_counted(world: LoadedModel):

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stability.metrics.weights.dominant_subspace import DominantSubspace, dominant, overlap
+from stability.metrics.weights.dominant_subspace import DominantSubspace
+from stability.metrics.weights.steps.subspace import dominant, overlap
 
 
 def reference(before, after):

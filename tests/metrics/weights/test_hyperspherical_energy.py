@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stability.metrics.weights import hyperspherical_energy as module
-from stability.metrics.weights.hyperspherical_energy import HypersphericalEnergy, hyperspherical_energy
+from stability.metrics.weights.hyperspherical_energy import HypersphericalEnergy
+from stability.metrics.weights.steps import energy as module
+from stability.metrics.weights.steps.energy import hyperspherical_energy
 
 
 def reference(rows):

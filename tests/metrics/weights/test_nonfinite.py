@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stability.metrics.weights.nonfinite import NonFinite, count_nonfinite
+from stability.metrics.weights.nonfinite import NonFinite
+from stability.metrics.weights.steps.finite import count_nonfinite
 
 
 def test_a_whole_model_reads_0(build_model, context_of):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from stability.errors import ModelError
 from stability.metrics.plugin.metric import Context
-from stability.models import NotLinearError
-from stability.record.schema import Reading
-from stability.suite import SuiteSpec
+from stability.record import Reading
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 
@@ -58,11 +57,6 @@ def neurons(context: Context, name: str, matrix: Tensor) -> Tensor:
     return matrix.T if context.view.is_transposed(name) else matrix
 
 
-def is_asked_for(metric: str, suite: SuiteSpec) -> bool:
-    """Whether a check names the metric, or the model is the built-in one, on which nothing is dear."""
-    return suite.model.name == "world" or any(check.metric == metric for check in suite.checks.values())
-
-
 def each_matrix(
     context: Context, changed: Callable[[str], float], unchanged: Callable[[str], float]
 ) -> Reading:
@@ -70,6 +64,8 @@ def each_matrix(
 
     A matrix in whose place something stands that is no linear map is left out, and why.
     """
+    from stability.models import NotLinearError
+
     names = set(context.changed)
     values, left_out = {}, {}
     for matrix in context.map.matrices:

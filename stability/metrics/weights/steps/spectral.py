@@ -36,6 +36,12 @@ def spectral_norm(matrix: Tensor) -> float:
     return _by_gram(matrix, norm) if value is None else value * norm
 
 
+def difference(matrix: Tensor, base: Tensor) -> Tensor:
+    """`matrix - base`, in float32 at least, so that halves are not rounded and do not overflow."""
+    wide = torch.promote_types(torch.promote_types(matrix.dtype, base.dtype), torch.float32)
+    return matrix.to(wide) - base.to(matrix.device, wide)
+
+
 def _by_gram(matrix: Tensor, norm: float) -> float:
     scaled = matrix.double() / norm
     gram = scaled @ scaled.T if scaled.shape[0] <= scaled.shape[1] else scaled.T @ scaled

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from stability.parts import COSTS, GATE
 from stability.report.explain.evidence import Situation
 from stability.report.explain.suggestion import Attempt, command
 from stability.report.steps import wording
+from stability.suite.metrics import measured_by
 
 TAKING = ("edit_success", "edit_accuracy", "paraphrase_success")
 
@@ -124,4 +124,4 @@ def remake(s: Situation) -> Attempt | None:
 
 def _is_about_edits(s: Situation) -> bool:
     """Whether it is the number of edits that a check depends on, and nothing but this run."""
-    return s.verdict.metric not in {*COSTS, *GATE} and s.verdict.relative_to != "previous"
+    return measured_by(s.verdict.metric) == "run" and s.verdict.relative_to != "previous"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stability.metrics import METRICS, Skipped
+from stability.metrics import Skipped, find_metric
 from stability.record import EditOutcome
 
 RUN = {"edits": {"source": "world", "count": 6}, "checkpoints": [2, 4]}
@@ -27,7 +27,7 @@ def reading(build_model, context_of, name):
     def read(values):
         context = context_of(build_model(), run=RUN)
         context.outcomes = outcomes(name, values)
-        return METRICS[name]().measure(context)
+        return find_metric(name)().measure(context)
 
     return read
 

@@ -1,0 +1,63 @@
+"""Greedy continuations of prompts that are cut from the text, and how varied they are."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stability.errors import DataError
+from stability.metrics.activations.steps.positions import evenly
+from stability.metrics.scoring import check_shape
+from stability.models.modes import evaluating
+
+PROMPTS = 16
+PROMPT_TOKENS = 8
+WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def cut_prompts(documents: Sequence[Tensor]) -> Tensor:
+    """The first tokens of documents spread evenly over the text, all of one length: [prompts, tokens].
+
+    Raises:
+        DataError: there is no token at all.
+    """
+    tokens = min(PROMPT_TOKENS, max((len(document) for document in documents), default=0))
+    if tokens == 0:
+        raise DataError("fluency: the text holds no token to begin from")
+    long_enough = [document for document in documents if len(document) >= tokens]
+    chosen = evenly(len(long_enough), PROMPTS).tolist()
+    return torch.stack([long_enough[number][:tokens] for number in chosen])
+
+
+def continue_greedily(model: nn.Module, prompts: Tensor, tokens: int) -> Tensor:
+    """The most probable next token, again and again, past any end-of-text: [prompts, tokens]."""
+    made: list[Tensor] = []
+    cache: Any = None
+    ids, seen = prompts, torch.ones_like(prompts)
+    with evaluating(model):
+        for _ in range(tokens):
+            output = model(input_ids=ids, attention_mask=seen, past_key_values=cache, use_cache=True)
+            check_shape(model, output.logits, ids.shape)
+            cache = output.past_key_values
+            ids = output.logits[:, -1:].argmax(-1)  # [prompts, 1]
+            seen = torch.cat([seen, torch.ones_like(ids)], 1)
+            made.append(ids)
+    return torch.cat(made, 1)
+
+
+def ngram_entropy(text: str) -> float:
+    """(2/3 · H2 + 4/3 · H3) / 2 in bits, Hn the entropy of the text's word n-grams; 0 if there is none."""
+    words = WORD.findall(text)
+    return (2 / 3 * _entropy(words, 2) + 4 / 3 * _entropy(words, 3)) / 2
+
+
+def _entropy(words: Sequence[str], n: int) -> float:
+    counts = Counter(zip(*(words[start:] for start in range(n)), strict=False))
+    total = counts.total()
+    return math.fsum(count / total * math.log2(total / count) for count in counts.values())

@@ -1,0 +1,38 @@
+"""Values of layers: of the tokens that count, and as a reading."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from stability.errors import DataError
+from stability.metrics.plugin.metric import Context
+from stability.record import Reading
+
+
+def counted_norms(context: Context, values: Tensor) -> Tensor:
+    """The columns of `values`, [layers, tokens], that `text.skip_tokens` leaves.
+
+    Raises:
+        DataError: it leaves none.
+    """
+    skip = context.suite.text.skip_tokens
+    counted = context.observation.places.position >= skip
+    if not counted.any():
+        raise DataError(
+            f"text.skip_tokens: {skip} leaves no token of any document to measure activations on; "
+            "skip fewer or give longer documents"
+        )
+    return values[:, counted]
+
+
+def mean_cosine(one: Tensor, other: Tensor) -> float:
+    """Mean cosine of the rows of two tensors, [n, d] each; exactly 1 if they are equal."""
+    one, other = one.double(), other.double()
+    product, lengths, other_lengths = ((a * b).sum(1) for a, b in ((one, other), (one, one), (other, other)))
+    # The root of the product, not the product of the roots: that of a square is exact.
+    return (product / (lengths * other_lengths).sqrt()).mean().item()
+
+
+def by_layer(values: Tensor) -> Reading:
+    """A reading of one value a layer, from [layers]."""
+    return Reading(over="layer", values={str(layer): value for layer, value in enumerate(values.tolist())})
