@@ -27,7 +27,7 @@ ProblemKind = Literal[
     "interrupted",
     "not_finite",  # NaN or infinite weights, activations or logits
     "model_unusable",  # a model cannot be loaded, mapped, called or put back
-    "not_repeatable",  # what was done twice in the same way gave two results
+    "not_repeatable",  # the same done again gave another result, or measuring changed the model
     # something was not measured
     "no_data",  # edits, text or a task's documents are missing or malformed
     "no_edits",  # it is about edits, and none was made
@@ -37,9 +37,10 @@ ProblemKind = Literal[
     "superseded",  # an edit that a later one of the same prompt has replaced
     "structure_changed",  # a matrix or module that the edited model has no more, or in another shape
     "probe_unreliable",  # a probe that is poor on the unedited model, or did not converge
+    "not_asked",  # the suite that was run did not ask for it
     "needs_level",  # beyond the gate's level; `level` says which one measures it
     "edits_not_verified",  # a gate that was not told what was edited
-    "not_measured",  # any other reason, or none that the record knows
+    "not_measured",  # any other reason
     # a check cannot be judged, or has nothing to judge
     "run_failed",  # the run ended by an error; the record says of what kind
     "not_in_record",  # the suite that was run did not ask for it
@@ -60,7 +61,7 @@ ProblemKind = Literal[
     "record_unreadable",
     "renderer_failed",
     "tracker_refused",
-    "unknown",  # of a record that was written before problems had kinds
+    "unknown",  # of a record that another version wrote
 ]
 
 

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from stability.errors import ModelError, first_line
 from stability.models.files import INDEX, WEIGHTS, no_safetensors
+from stability.models.memory import kind_of
 from stability.models.tokens import Tokenizer
 from stability.suite import ModelSpec
 from stability.world import MODEL as WORLD
@@ -74,7 +75,10 @@ def load_model(spec: ModelSpec, *, trust_remote_code: bool = False) -> LoadedMod
         try:
             model.to(device)
         except (RuntimeError, AssertionError) as error:
-            raise ModelError(f"cannot move model {spec.name} to {device}: {first_line(error)}") from error
+            raise ModelError(
+                f"cannot move model {spec.name} to {device}: {first_line(error)}",
+                kind=kind_of(error, "model_unusable"),
+            ) from error
     model.eval().requires_grad_(False)
     log.info("loaded %s: %s", spec.name, type(model).__name__)
     return LoadedModel(model, tokenizer, spec.name)

@@ -3,15 +3,17 @@
 from stability.record.file import read_record, write_record
 from stability.record.labels import runs_by_editor
 from stability.record.problem import Problem
+from stability.record.record import Record
 from stability.record.schema import (
     SCHEMA_VERSION,
     Checkpoint,
     EditorInfo,
     EditOutcome,
+    GateCall,
     Matrix,
     ModelInfo,
     Reading,
-    Record,
+    Replaced,
     Run,
     TaskResult,
 )
@@ -21,11 +23,13 @@ __all__ = [
     "Checkpoint",
     "EditOutcome",
     "EditorInfo",
+    "GateCall",
     "Matrix",
     "ModelInfo",
     "Problem",
     "Reading",
     "Record",
+    "Replaced",
     "Run",
     "TaskResult",
     "read_record",

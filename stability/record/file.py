@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from stability.errors import RecordError
+from stability.errors import RecordError, with_type
 from stability.files import write_whole
-from stability.record.schema import SCHEMA_VERSION, Record
+from stability.record.record import Record
+from stability.record.schema import SCHEMA_VERSION
+from stability.record.upgrades import OLDEST, upgraded
+
+NO_RECORD = (AttributeError, KeyError, TypeError, ValueError)  # what an upgrade makes of anything else
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -32,10 +37,10 @@ def write_record(record: Record, path: Path) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read a run.json.
+    """Read a run.json, of this version's schema or of an older one.
 
     Raises:
-        RecordError: the file is missing, is not JSON, or was written by another schema.
+        RecordError: the file is missing, is not JSON or no record, or is of a newer schema.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -47,12 +52,33 @@ def read_record(path: Path) -> Record:
         raise RecordError(
             f"{path}:{error.lineno}: not JSON ({error.msg}); was the file cut short?"
         ) from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise RecordError(f"{path}: record schema {version!r}, this version reads {SCHEMA_VERSION}")
+    check_schema(content, path)
     try:
-        return Record.model_validate(content)
+        return Record.model_validate(upgraded(content))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RecordError(f"{path}: {where}: {first['msg']} ({error.error_count()} problems)") from error
+    except NO_RECORD as error:
+        schema = content["schema_version"]
+        raise RecordError(f"{path}: no record of schema {schema}: {with_type(error)}") from error
+
+
+def check_schema(content: Any, path: Path) -> None:
+    """See that this version reads a record's schema.
+
+    Raises:
+        RecordError: it says none, or a newer one, and then which version of the harness wrote it.
+    """
+    schema = content.get("schema_version") if isinstance(content, dict) else None
+    if type(schema) is not int or schema < OLDEST:
+        raise RecordError(
+            f"{path}: record schema {schema!r}, this version reads {OLDEST} to {SCHEMA_VERSION}"
+        )
+    if schema > SCHEMA_VERSION:
+        wrote = content.get("harness_version")
+        needed = f"{wrote} of stability-harness or a later one" if isinstance(wrote, str) else "a later one"
+        raise RecordError(
+            f"{path}: record schema {schema} is newer than this version reads ({OLDEST} to "
+            f"{SCHEMA_VERSION}); install version {needed}"
+        )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from stability.record.schema import Record, Run
+from stability.record.schema import RecordFields, Run
 
 
-def runs_by_editor(record: Record) -> dict[str, list[Run]]:
+def runs_by_editor(record: RecordFields) -> dict[str, list[Run]]:
     """The runs of each editor, by its name; the same editor with other settings is another, with a number."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in record.runs:

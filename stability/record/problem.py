@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from collections.abc import Iterator
+from typing import Any, Unpack, get_args
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from stability.errors import Details, ProblemKind, StabilityError
 
@@ -15,7 +16,7 @@ class Problem(BaseModel):
     The other fields are those of `stability.errors.Details`, each None where it does not apply.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: ProblemKind
     message: str
@@ -30,6 +31,15 @@ class Problem(BaseModel):
     expected: str | None = None
     got: str | None = None
     command: str | None = None
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _known(cls, kind: object) -> object:
+        """A later version may have written a kind that this one does not know."""
+        return kind if kind in get_args(ProblemKind) or not isinstance(kind, str) else "unknown"
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        return ((name, value) for name, value in super().__repr_args__() if value is not None)
 
     def __str__(self) -> str:
         """The message."""

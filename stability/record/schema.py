@@ -1,6 +1,7 @@
 """The record: every figure that a run measured, and enough about the run to judge and repeat it.
 
     Record            one suite on one model
+    ├── replaced      what stood on the command line in place of the suite's own values
     ├── model         fingerprint, blocks and matrices of the unedited model
     ├── base          the readings of checkpoint 0, the unedited model
     └── runs          one for each editor and seed
@@ -10,29 +11,32 @@
 A reading holds one metric's values at one checkpoint, by key. What the keys are, `over` says: a parameter's
 name, a block's index ("7"), a pair of blocks ("3-7"), a task's name, the number of an edit from 1 on, or ""
 for a single value. Nothing in here depends on the suite's thresholds. Times and memory stand in `costs` and
-`timing` and nowhere else, so that two runs of one seed give the same record but for those.
+`timing` and nowhere else, so that two runs of one seed give the same record but for those. Why something was
+not measured stands in problems: a kind from a closed set, and a line for people.
+
+Within a schema fields are only added, each with a default, and a reader takes no notice of those that it does
+not know. What changes a field's meaning is a new schema, and the older ones are still read.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:
-    import pandas
+from stability.record.problem import Problem
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Over = Literal["matrix", "parameter", "layer", "pair", "task", "edit", "scalar"]
 MatrixKind = Literal["mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_qkv", "attn_out"]
 
 
 class RecordModel(BaseModel):
-    """Frozen; unknown keys are errors; NaN and infinities are written as strings, to keep the file JSON."""
+    """Frozen; NaN and infinities are written as strings, to keep the file JSON; unknown keys are left out."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_inf_nan="strings", protected_namespaces=()
+        frozen=True, extra="ignore", ser_json_inf_nan="strings", protected_namespaces=()
     )
 
 
@@ -87,7 +91,7 @@ class Reading(RecordModel):
     unit: str = ""
     tasks: dict[str, TaskResult] = Field(default_factory=dict)  # for over == "task"
     base: dict[str, float] = Field(default_factory=dict)  # probes: held-out accuracy on the base, by pair
-    left_out: dict[str, str] = Field(default_factory=dict)  # key -> why it was not measured
+    left_out: dict[str, Problem] = Field(default_factory=dict)  # key -> why it was not measured
 
 
 class Checkpoint(RecordModel):
@@ -96,8 +100,8 @@ class Checkpoint(RecordModel):
     edits: int
     changed: tuple[str, ...] = ()  # parameters that differ from the base, found by comparing
     readings: dict[str, Reading] = Field(default_factory=dict)
-    errors: dict[str, str] = Field(default_factory=dict)
-    skipped: dict[str, str] = Field(default_factory=dict)
+    errors: dict[str, Problem] = Field(default_factory=dict)
+    skipped: dict[str, Problem] = Field(default_factory=dict)
     costs: dict[str, Reading] = Field(default_factory=dict)  # edit_seconds, measure_seconds, peak_memory
 
 
@@ -132,7 +136,7 @@ class Run(RecordModel):
     editor: EditorInfo
     seed: int
     status: Literal["complete", "truncated", "failed"] = "complete"
-    error: str | None = None  # when failed: one line
+    error: Problem | None = None  # when failed
     failed_at: int | None = None  # when failed: the number of edits made before
     edits: tuple[EditOutcome, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
@@ -149,10 +153,42 @@ class Run(RecordModel):
         return frozenset(name for checkpoint in self.checkpoints for name in checkpoint.changed)
 
 
-class Record(RecordModel):
-    """One suite on one model: the content of run.json."""
+class Replaced(RecordModel):
+    """What the command line, or a caller in Python, put in place of the suite's own values.
 
-    schema_version: Literal[1] = 1
+    The fields are those of `suite.overrides.Overrides`, None or empty where the suite's value stood.
+    """
+
+    model: str | None = None
+    editors: tuple[str, ...] = ()
+    edits: int | None = None
+    seeds: tuple[int, ...] = ()
+    checkpoints: tuple[int, ...] = ()
+    settings: tuple[str, ...] = ()  # KEY=VALUE
+    baselines: str | None = None  # the folder of the earlier records, where it was named
+
+
+class GateCall(RecordModel):
+    """What `stability gate` was asked to compare."""
+
+    base: str
+    edited: str
+    level: str = "weights"
+    edits: str | None = None  # the file of the edits that were made
+    suite: str | None = None  # the suite, where it was named
+
+    def arguments(self) -> list[str]:
+        """The command-line arguments that say the same."""
+        words = [self.base, self.edited]
+        words += ["--suite", self.suite] if self.suite is not None else []
+        words += ["--level", self.level]
+        return [*words, *(["--edits", self.edits] if self.edits is not None else [])]
+
+
+class RecordFields(RecordModel):
+    """The content of run.json."""
+
+    schema_version: Literal[2] = 2
     harness_version: str
     suite_name: str
     suite_text: str  # the suite file as it was read
@@ -161,29 +197,16 @@ class Record(RecordModel):
         str  # of everything in the suite but its checks: what was measured, not how it is judged
     )
     measured: dict[str, Any] = Field(default_factory=dict)  # the same in full, to say what differs
-    command: str  # what runs it again
+    command: str  # what runs it again, for people
+    replaced: Replaced = Replaced()
+    gate: GateCall | None = None  # where two checkpoints on disk were compared
     model: ModelInfo
     edits_source: str
     text_fingerprint: str
     text_tokens: int
     base: Checkpoint
     runs: tuple[Run, ...] = ()
-    not_asked: dict[str, str] = Field(default_factory=dict)  # metrics that were not to be measured, and why
+    not_asked: dict[str, Problem] = Field(default_factory=dict)  # metrics not to be measured, and why
     versions: dict[str, str] = Field(default_factory=dict)
     timing: dict[str, float] = Field(default_factory=dict)
     started: str = ""  # ISO 8601, UTC; a time, so not compared between runs
-
-    def frame(
-        self, table: Literal["readings", "edits", "documents", "runs"] = "readings"
-    ) -> pandas.DataFrame:
-        """One of the record's tables, as long and tidy as `stability.record.tables` says.
-
-        Raises:
-            ValueError: there is no such table.
-            RecordError: a number in it does not fit into 64 bits.
-        """
-        from stability.record.frame import data_frame
-        from stability.record.tables import TableName
-        from stability.record.tables import table as made
-
-        return data_frame(made(self, TableName(table)))

@@ -29,7 +29,8 @@ class EditSuccess(Metric):
         if without is not None:
             raise MeasurementError(
                 f"edit {without} has no target_true to compare with, so edit_success is not defined; "
-                "use edit_accuracy for this source"
+                "use edit_accuracy for this source",
+                kind="no_target_true",
             )
         held = sum(bool(one.success) for one in outcomes)
         return self.single(held / len(outcomes))

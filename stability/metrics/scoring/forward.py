@@ -53,7 +53,9 @@ def score(plan: Plan, model: nn.Module, head: nn.Module) -> Scores:
         broken = int((~torch.isfinite(log_probs)).sum())
         raise MeasurementError(
             f"{broken} of {plan.n} log-probabilities are NaN or infinite: the model's weights or activations "
-            "are not finite, so nothing can be scored"
+            "are not finite, so nothing can be scored",
+            kind="not_finite",
+            count=broken,
         )
     return Scores(log_probs.to(dtype).double(), misses == 0)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
-from stability.record.schema import Record
+from stability.record.schema import RecordFields
 from stability.record.tables.documents import documents
 from stability.record.tables.edits import edits
 from stability.record.tables.readings import readings
@@ -34,7 +34,7 @@ class TableName(StrEnum):
     runs = "runs"
 
 
-MAKERS: dict[TableName, Callable[[Record], Table]] = {
+MAKERS: dict[TableName, Callable[[RecordFields], Table]] = {
     TableName.readings: readings,
     TableName.edits: edits,
     TableName.documents: documents,
@@ -42,6 +42,6 @@ MAKERS: dict[TableName, Callable[[Record], Table]] = {
 }
 
 
-def table(record: Record, name: TableName) -> Table:
+def table(record: RecordFields, name: TableName) -> Table:
     """One of a record's tables."""
     return MAKERS[name](record)

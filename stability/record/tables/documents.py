@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stability.record.schema import Record, TaskResult
+from stability.record.schema import RecordFields, TaskResult
 from stability.record.tables.table import RUN, Kind, Row, Table, walks
 
 DOCUMENTS: dict[str, Kind] = {
@@ -21,7 +21,7 @@ DOCUMENTS: dict[str, Kind] = {
 }
 
 
-def documents(record: Record) -> Table:
+def documents(record: RecordFields) -> Table:
     """What was expected of each document, and what the model answered: a class or choice, or a number."""
     columns: dict[str, list[Any]] = {name: [] for name in DOCUMENTS}
     for of_run, points in walks(record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stability.record.schema import EditOutcome, Record
+from stability.record.schema import EditOutcome, RecordFields
 from stability.record.tables.table import RUN, Kind, Row, Table, labelled, names_in, numbers, of_rows
 
 EDITS: dict[str, Kind] = {
@@ -20,7 +20,7 @@ EDITS: dict[str, Kind] = {
 }
 
 
-def edits(record: Record) -> Table:
+def edits(record: RecordFields) -> Table:
     """`edit` counts from 1; what editors report of their own edits stands in `reported.NAME`."""
     runs = list(labelled(record))
     reported = names_in(edit.reported for _, run in runs for edit in run.edits)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from stability.record.schema import Checkpoint, Matrix, Reading, Record, TaskResult
+from stability.record.problem import Problem
+from stability.record.schema import Checkpoint, Matrix, Reading, RecordFields, TaskResult
 from stability.record.tables.table import RUN, Kind, Row, Table, of_rows, walks
 
 LONGEST_INDEX = 9  # digits of a block's number; longer ones are names
@@ -31,7 +32,7 @@ READINGS: dict[str, Kind] = {
 }
 
 
-def readings(record: Record) -> Table:
+def readings(record: RecordFields) -> Table:
     """`base` is what the unedited model had by the same key, `ratio` the value over it, where there is one.
 
     `layer` is there for matrices and layers, with `other_layer` for pairs; `score`, `documents`, `chance` and
@@ -57,7 +58,7 @@ def _of_checkpoint(
             yield (point.edits, metric, *row)
     blank = (None,) * (len(READINGS) - len(RUN) - 3)
     for metric, reason in chain(point.errors.items(), point.skipped.items()):
-        yield (point.edits, metric, *blank, reason)
+        yield (point.edits, metric, *blank, reason.message)
 
 
 def _of_reading(reading: Reading, base: Reading | None, matrices: Mapping[str, Matrix]) -> Iterator[Row]:
@@ -75,7 +76,7 @@ def _of_reading(reading: Reading, base: Reading | None, matrices: Mapping[str, M
             reference,
             _ratio(value, reference),
             *_about_task(reading.tasks.get(key)),
-            reading.left_out.get(key),
+            _words(reading.left_out.get(key)),
         )
 
 
@@ -99,6 +100,10 @@ def _ratio(value: float | None, reference: float | None) -> float | None:
     if value is None or not reference or not math.isfinite(reference):
         return None
     return value / reference
+
+
+def _words(problem: Problem | None) -> str | None:
+    return None if problem is None else problem.message
 
 
 def _about_task(result: TaskResult | None) -> tuple[str | None, int | None, float | None, int | None]:

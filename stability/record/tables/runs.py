@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from stability.record.schema import Record
+from stability.record.schema import RecordFields
 from stability.record.tables.table import RUN, Kind, Table, labelled, names_in, numbers, of_rows
 
 RUNS: dict[str, Kind] = {
@@ -25,7 +25,7 @@ RUNS: dict[str, Kind] = {
 }
 
 
-def runs(record: Record) -> Table:
+def runs(record: RecordFields) -> Table:
     """`seconds.STAGE` is of a run, `shared_seconds.STAGE` of what all have in common; `settings` is JSON."""
     found = list(labelled(record))
     stages, shared = names_in(run.timing for _, run in found), list(record.timing)
@@ -35,7 +35,7 @@ def runs(record: Record) -> Table:
             run.status,
             len(run.edits),
             run.failed_at,
-            run.error,
+            None if run.error is None else run.error.message,
             run.editor.name,
             run.editor.source,
             run.editor.version,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stability.record.labels import runs_by_editor
-from stability.record.schema import Checkpoint, Record, Run
+from stability.record.schema import Checkpoint, RecordFields, Run
 
 Kind = Literal["text", "count", "integer", "number", "truth"]  # a count is an integer that is never missing
 Row = tuple[Any, ...]
@@ -39,14 +39,14 @@ def of_rows(kinds: Mapping[str, Kind], rows: Sequence[Row]) -> Table:
     return Table(kinds, dict(zip(kinds, columns, strict=True)))
 
 
-def labelled(record: Record) -> Iterator[tuple[Row, Run]]:
+def labelled(record: RecordFields) -> Iterator[tuple[Row, Run]]:
     """Every run, with what it is called by in each table."""
     for label, runs in runs_by_editor(record).items():
         for run in runs:
             yield (record.suite_name, record.model.name, label, run.seed), run
 
 
-def walks(record: Record) -> Iterator[tuple[Row, Sequence[Checkpoint]]]:
+def walks(record: RecordFields) -> Iterator[tuple[Row, Sequence[Checkpoint]]]:
     """The checkpoints of every run, the unedited model first; that alone if there is no run."""
     if not record.runs:
         yield (record.suite_name, record.model.name, None, None), (record.base,)

@@ -11,7 +11,7 @@ from typing import Any
 
 from stability.editors import LoadedEditor
 from stability.errors import StabilityError
-from stability.record import Checkpoint, EditorInfo, Run
+from stability.record import Checkpoint, EditorInfo, Problem, Run
 from stability.run.experiment import Experiment
 from stability.run.horizon.point import Answer, PointSuite
 from stability.run.horizon.walk import Walk
@@ -222,15 +222,10 @@ class _Search:
             self._measurements += 1
             end = self._walk.end
             ended = end is not None and end.at == edits and end.broken
-            answer = self._judge(
-                self._walk.measure(self._point.metrics),
-                self._blank.model_copy(
-                    update={
-                        "edits": tuple(self._walk.outcomes[:edits]),
-                        **({"status": "failed", "error": str(end and end.error)} if ended else {}),
-                    }
-                ),
-            )
+            run = self._blank.model_copy(update={"edits": tuple(self._walk.outcomes[:edits])})
+            if end is not None and ended:
+                run = run.model_copy(update={"status": "failed", "error": Problem.of(end.error)})
+            answer = self._judge(self._walk.measure(self._point.metrics), run)
             if not answer.harm:
                 self._walk.keep()
         else:

@@ -154,7 +154,8 @@ class Walk:
         if self._since == 0:
             raise MeasurementError(
                 f"{self._editor.info.name}: the same edits with the same random numbers gave other weights "
-                f"after edit {done}; it cannot be taken back, so measure after every edit instead (--every)"
+                f"after edit {done}; it cannot be taken back, so measure after every edit instead (--every)",
+                kind="not_repeatable",
             )
         log.warning(
             "%s does not go on from its state as it did before; its edits are made again from the first",

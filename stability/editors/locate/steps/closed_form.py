@@ -34,7 +34,9 @@ def closed_form_change(residuals: Tensor, keys: Tensor, solved: Tensor, slack: f
     """
     gram = keys.to(solved) @ solved.T  # [n, n]
     if not gram.isfinite().all():
-        raise EditorError("the keys of the edits are not finite: earlier edits have broken the model")
+        raise EditorError(
+            "the keys of the edits are not finite: earlier edits have broken the model", kind="not_finite"
+        )
     gram = (gram + gram.T) / 2 + slack * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     factor, failed = torch.linalg.cholesky_ex(gram)
     smallest = len(gram) * torch.finfo(gram.dtype).eps * gram.diagonal().max()

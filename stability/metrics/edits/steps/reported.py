@@ -13,7 +13,7 @@ def mean_reported(context: Context, figure: str, called: str) -> Reading:
         Skipped: no edit has been made, or the editor does not report it of each of these.
     """
     if not context.outcomes:
-        raise Skipped("no edits made")
+        raise Skipped("no edits made", kind="no_edits")
     done = len(context.outcomes)
     before = max((count for count in context.suite.run.schedule() if count < done), default=0)
     values = [outcome.reported.get(figure) for outcome in context.outcomes[before:]]

@@ -17,10 +17,10 @@ def measured_outcomes(context: Context) -> tuple[EditOutcome, ...]:
         Skipped: no edits were made.
     """
     if not context.outcomes:
-        raise Skipped("no edits made")
+        raise Skipped("no edits made", kind="no_edits")
     unasked = next((one.id for one in context.outcomes if one.accurate is None), None)
     if unasked is not None:
-        raise MeasurementError(f"edit {unasked} left a model that could not be scored")
+        raise MeasurementError(f"edit {unasked} left a model that could not be scored", kind="model_unusable")
     return context.outcomes
 
 
@@ -34,11 +34,12 @@ def mean_share(context: Context, kind: Literal["paraphrase", "neighborhood"]) ->
     outcomes = measured_outcomes(context)
     asked = [edit for edit in context.edits if getattr(edit, f"{kind}_prompts")]
     if not asked:
-        raise Skipped(f"the edits bring no {kind} prompts")
+        raise Skipped(f"the edits bring no {kind} prompts", kind="no_such_prompts")
     without = next((edit.id for edit in asked if edit.target_true is None), None)
     if without is not None:
         raise MeasurementError(
-            f"edit {without} has no target_true to compare with, so {kind}_success is not defined"
+            f"edit {without} has no target_true to compare with, so {kind}_success is not defined",
+            kind="no_target_true",
         )
     shares = [getattr(one, f"{kind}_success") for one in outcomes]
     known = [float(share) for share in shares if share is not None]

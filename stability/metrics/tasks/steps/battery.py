@@ -24,6 +24,7 @@ from stability.metrics.tasks.steps.outcome import (
 from stability.metrics.tasks.steps.quiet import quiet
 from stability.models.modes import random_state
 from stability.models.tokens import Tokenizer
+from stability.record import Problem
 from stability.suite import TasksSpec
 
 METRIC_MARK = "@"
@@ -41,7 +42,7 @@ class Battery:
     exams: Mapping[str, Exam] = field(repr=False)
     groups: Mapping[str, Group] = field(repr=False)
     tags: Mapping[str, tuple[str, ...]]
-    left_out: Mapping[str, str]
+    left_out: Mapping[str, Problem]
     sheet: AnswerSheet = field(repr=False)
 
     def score(self, model: nn.Module, head: nn.Module) -> dict[str, Outcome]:
@@ -113,7 +114,7 @@ def build_battery(
     exams: dict[str, Exam] = {}
     groups: dict[str, Group] = {}
     tags: dict[str, tuple[str, ...]] = {}
-    left_out: dict[str, str] = {}
+    left_out: dict[str, Problem] = {}
     bases = tuple(dict.fromkeys(split_name(name)[0] for name in names))
     with Catalogue(spec, bases) as catalogue:
         for base in bases:
@@ -124,7 +125,7 @@ def build_battery(
                 try:
                     found = catalogue.find(wanted)
                 except DataAbsentError as absence:
-                    left_out[wanted] = str(absence)
+                    left_out[wanted] = Problem(kind="no_data", message=str(absence), task=wanted)
                     continue
                 groups.update(found.groups)
                 for name, task in found.tasks.items():
@@ -134,12 +135,13 @@ def build_battery(
     for tag, members in tags.items():
         absent = [one for one in members if one in left_out]
         if absent:
-            left_out[tag] = (
-                f"not all of its tasks have documents ({', '.join(absent)}): {left_out[absent[0]]}"
-            )
+            message = f"not all of its tasks have documents ({', '.join(absent)}): {left_out[absent[0]]}"
+            left_out[tag] = Problem(kind="no_data", message=message, task=tag)
     left_out |= {name: left_out[base] for name in names if (base := split_name(name)[0]) in left_out}
     if left_out and spec.require_data:
         name, reason = next(iter(left_out.items()))
-        raise MeasurementError(f"task {name}: {reason}; the suite says require_data")
+        raise MeasurementError(
+            f"task {name}: {reason}; the suite says require_data", kind="no_data", task=name
+        )
     sheet = plan_answers(exams, model, head, tokenizer, spec.batch_size)
     return Battery(names, exams, groups, tags, left_out, sheet)

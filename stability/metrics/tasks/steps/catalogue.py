@@ -88,7 +88,9 @@ class Catalogue:
             if name not in self._manager.task_index:
                 close = get_close_matches(name, self._manager.all_tasks, n=3)
                 hint = f"; did you mean {' or '.join(close)}?" if close else ""
-                raise MeasurementError(f"lm-eval knows no task, group or tag {name!r}{hint}")
+                raise MeasurementError(
+                    f"lm-eval knows no task, group or tag {name!r}{hint}", kind="does_not_fit", task=name
+                )
         self._leaves_wanted = tuple(dict.fromkeys(leaf for name in names for leaf in self._leaves(name)))
 
     def __enter__(self) -> Catalogue:

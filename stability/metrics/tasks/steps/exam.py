@@ -74,7 +74,11 @@ def build_exam(name: str, task: Task, limit: int | None) -> Exam:
     """
     for flag, what in (("MULTIMODAL", "needs images or sound"), ("UNSAFE_CODE", "runs generated code")):
         if getattr(task, flag, False):
-            raise MeasurementError(f"task {name} {what}, which the harness does not do; leave it out")
+            raise MeasurementError(
+                f"task {name} {what}, which the harness does not do; leave it out",
+                kind="does_not_fit",
+                task=name,
+            )
     try:
         with no_bar():
             task.build_all_requests(limit=limit, rank=0, world_size=1)
@@ -86,7 +90,11 @@ def build_exam(name: str, task: Task, limit: int | None) -> Exam:
         raise DataError(f"task {name}: cannot make requests of its documents: {with_type(error)}") from error
     kinds = {instance.request_type for instance in task.instances}
     if not kinds <= set(REQUESTS):
-        raise MeasurementError(f"task {name}: requests of type {', '.join(kinds)} are not supported")
+        raise MeasurementError(
+            f"task {name}: requests of type {', '.join(kinds)} are not supported",
+            kind="does_not_fit",
+            task=name,
+        )
     return Exam(name, task, questions)
 
 

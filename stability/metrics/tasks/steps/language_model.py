@@ -103,7 +103,9 @@ class TaskModel(HFLM):  # type: ignore[misc]  # lm-eval is not typed
         ids = self.tok_encode(instances[0].args[0])[-self.max_length :]
         logits = self.view(torch.tensor([ids], device=self.view.device)).logits
         if not torch.isfinite(logits).all():
-            raise MeasurementError("the model's logits are NaN or infinite, so nothing can be generated")
+            raise MeasurementError(
+                "the model's logits are NaN or infinite, so nothing can be generated", kind="not_finite"
+            )
         texts: list[str] = self.generate_until(list(instances), disable_tqdm=True)
         return texts
 

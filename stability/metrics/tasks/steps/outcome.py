@@ -39,7 +39,9 @@ class Marks:
         key = next((key for key in self.scores if key[0] == wanted), None)
         if key is None:
             raise MeasurementError(
-                f"task {self.exam.name} has no metric {wanted!r}; it has {', '.join(names)}"
+                f"task {self.exam.name} has no metric {wanted!r}; it has {', '.join(names)}",
+                kind="does_not_fit",
+                task=self.exam.name,
             )
         return key
 
@@ -107,11 +109,19 @@ def group_outcome(
         if metric is None:
             return mean_outcome(leaves)
         names = ", ".join(one.metric for one in aggregated) or "none of its own"
-        raise MeasurementError(f"group {group.name} has no metric {metric!r}; it has {names}")
+        raise MeasurementError(
+            f"group {group.name} has no metric {metric!r}; it has {names}",
+            kind="does_not_fit",
+            task=group.name,
+        )
     scores = group.aggregate({name: marks[name].as_lm_eval for name in leaves})
     value = next((scores[key] for key in scores if key.startswith(f"{chosen.metric},")), None)
     if value is None:
-        raise MeasurementError(f"group {group.name}: none of its tasks has the metric {chosen.metric!r}")
+        raise MeasurementError(
+            f"group {group.name}: none of its tasks has the metric {chosen.metric!r}",
+            kind="does_not_fit",
+            task=group.name,
+        )
     return Outcome(float(value), _over(leaves, chosen.metric, by_size=bool(chosen.weight_by_size)))
 
 

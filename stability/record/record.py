@@ -1,0 +1,28 @@
+"""The record itself: the content of run.json, and its figures as data frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from stability.record.frame import data_frame
+from stability.record.schema import RecordFields
+from stability.record.tables import TableName
+from stability.record.tables import table as table_of
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Record(RecordFields):
+    """One suite on one model: the content of run.json."""
+
+    def frame(
+        self, table: Literal["readings", "edits", "documents", "runs"] = "readings"
+    ) -> pandas.DataFrame:
+        """One of the record's tables, as long and tidy as `stability.record.tables` says.
+
+        Raises:
+            ValueError: there is no such table.
+            RecordError: a number in it does not fit into 64 bits.
+        """
+        return data_frame(table_of(self, TableName(table)))
