@@ -46,7 +46,7 @@ def test_nan_in_the_weights_fails_and_nothing_is_scored_on_it(shell, folder):
     checkpoint = read_record(folder / "out" / "run.json").runs[0].checkpoints[-1]
     assert checkpoint.readings["nonfinite"].values[""] == 1
     assert "perplexity" not in checkpoint.readings
-    assert "not scored" in checkpoint.errors["perplexity"]
+    assert "not scored" in checkpoint.errors["perplexity"].message
 
 
 def test_the_editor_that_does_nothing_fails_only_because_its_edits_did_not_take(shell, folder):
@@ -90,7 +90,7 @@ def test_an_interrupt_keeps_what_was_measured(shell, folder):
     assert "what was measured is in out/run.json" in done.stderr
     run = read_record(folder / "out" / "run.json").runs[0]
     assert [checkpoint.edits for checkpoint in run.checkpoints] == [1]
-    assert run.error == "interrupted"
+    assert (run.error.kind, run.error.message) == ("interrupted", "interrupted")
 
 
 def test_a_suite_with_three_mistakes_exits_2_with_three_lines(shell, folder):

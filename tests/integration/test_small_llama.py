@@ -70,7 +70,7 @@ def report(request: pytest.FixtureRequest) -> Report:
 def test_every_method_makes_its_edits_and_leaves_a_finite_model(report: Report) -> None:
     runs = report.record.runs
     assert len(runs) == len(EDITORS)
-    assert {run.editor.name: run.error for run in runs if run.error} == {}
+    assert {run.editor.name: run.error.message for run in runs if run.error} == {}
     assert all(len(run.edits) == 2 and run.checkpoints[-1].changed for run in runs)
     assert report.passed
 

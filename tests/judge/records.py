@@ -13,6 +13,7 @@ from stability.record import (
     EditOutcome,
     Matrix,
     ModelInfo,
+    Problem,
     Reading,
     Record,
     Run,
@@ -69,9 +70,13 @@ def by_layer(values: Sequence[float]) -> Reading:
 def by_pair(value: float = 0.99, layers: int = LAYERS, **changed: Any) -> Reading:
     pairs = {f"{i}-{j}": value for i in range(layers) for j in range(i + 1, layers)}
     special: dict[str, float] = changed.get("special", {})
-    left_out: dict[str, str] = changed.get("left_out", {})
+    left_out = {key: poor(reason) for key, reason in changed.get("left_out", {}).items()}
     values = {key: special.get(key, number) for key, number in pairs.items() if key not in left_out}
     return Reading(over="pair", values=values, base=dict.fromkeys(values, 0.99), left_out=left_out)
+
+
+def poor(reason: str) -> Problem:
+    return Problem(kind="probe_unreliable", message=reason)
 
 
 def scalar(value: float) -> Reading:
@@ -130,8 +135,11 @@ def run(
     seed: int = 0,
     editor: str = "rome",
     edits: int | None = None,
+    error: str | Problem | None = None,
     **more: Any,
 ) -> Run:
+    if isinstance(error, str):
+        error = Problem(kind="editor_raised", message=error)
     made = edits if edits is not None else max((point.edits for point in checkpoints), default=0)
     return Run(
         editor=EditorInfo(name=editor, source="built-in", settings={"layers": [1]}),
@@ -139,6 +147,7 @@ def run(
         checkpoints=tuple(checkpoints),
         edits=tuple(edit(index) for index in range(made)),
         timing={"edit": 10.0, "measure": 5.0},
+        error=error,
         **more,
     )
 
@@ -242,7 +251,7 @@ def whole_run(
                 over="pair",
                 values=pairs,
                 base=dict.fromkeys(pairs, 0.99),
-                left_out={weak: "held-out accuracy 0.93 on the unedited model"},
+                left_out={weak: poor("held-out accuracy 0.93 on the unedited model")},
             ),
             "task_score": tasks(damaged(tested, edits * growth * 0.06, rng)),
             "kl_divergence": scalar(0.003 * edits),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stability.judge import Baseline, EditorJudgement, Judgement, Verdict, judge
-from stability.record import Checkpoint, Reading, Record, TaskResult
+from stability.record import Checkpoint, Problem, Reading, Record, TaskResult
 from stability.suite import parse_suite
 
 NORM = 'norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0"}'
@@ -401,7 +401,7 @@ class TestNoise:
 
     def test_data_that_was_absent_is_a_skip_and_an_error_if_required(self, records: ModuleType) -> None:
         record = self.record(records, 10)
-        absent = {"pair": "no data for pair: set STABILITY_DATA"}
+        absent = {"pair": Problem(kind="no_data", message="no data for pair: set STABILITY_DATA")}
 
         def without(checkpoint: Checkpoint) -> Checkpoint:
             reading = checkpoint.readings["task_score"]
@@ -415,7 +415,7 @@ class TestNoise:
         )
         lacking = records.record(without(record.base), [run])
         verdict = judge(records.suite(DROP), lacking).verdicts[1]
-        assert (verdict.status, verdict.message) == ("skip", absent["pair"])
+        assert (verdict.status, verdict.message) == ("skip", absent["pair"].message)
         strict = judge(records.suite(DROP, tasks="{require_data: true}"), lacking).verdicts[1]
         assert strict.status == "error"
 

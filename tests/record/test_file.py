@@ -67,9 +67,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
         (None, "cannot read the record"),
         ("", "not JSON"),
         ('{"schema_version": 1, "har', "was the file cut short?"),
-        ("[]", "record schema None, this version reads 1"),
-        ('{"schema_version": 99}', "record schema 99, this version reads 1"),
-        ('{"schema_version": 1}', "harness_version: Field required"),
+        ("[]", "record schema None, this version reads 1 to 2"),
+        ('{"schema_version": true}', "record schema True, this version reads 1 to 2"),
+        ('{"schema_version": 0}', "record schema 0, this version reads 1 to 2"),
+        ('{"schema_version": 1}', "no record of schema 1: KeyError: 'command'"),
+        ('{"schema_version": 1, "command": 3}', "no record of schema 1: AttributeError"),
+        ('{"schema_version": 2}', "harness_version: Field required"),
     ],
 )
 def test_a_file_that_is_no_record_is_one_line(tmp_path, content, message):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stability.errors import RecordError
+from stability.errors import ProblemKind, RecordError
 from stability.judge import judge, runs_by_editor
 from stability.record import (
     Checkpoint,
@@ -21,6 +21,7 @@ from stability.record import (
     EditOutcome,
     Matrix,
     ModelInfo,
+    Problem,
     Reading,
     Record,
     Run,
@@ -61,12 +62,13 @@ task_results = st.builds(
     TaskResult, metric=names, n=whole, chance=st.none() | figures, doc_ids=some(whole), gold=some(whole),
     predicted=some(whole), values=some(figures), truncated=whole,
 )  # fmt: skip
+problems = st.builds(Problem, kind=st.sampled_from(get_args(ProblemKind)), message=names)
 readings = st.builds(
     Reading, over=st.sampled_from(get_args(Over)), values=few(figures, keys), unit=names,
-    tasks=few(task_results, keys), base=few(figures, keys), left_out=few(names, keys),
+    tasks=few(task_results, keys), base=few(figures, keys), left_out=few(problems, keys),
 )  # fmt: skip
 checkpoints = st.builds(
-    Checkpoint, edits=st.integers(0, 2**40), readings=few(readings), errors=few(names), skipped=few(names),
+    Checkpoint, edits=st.integers(0, 2**40), readings=few(readings), errors=few(problems), skipped=few(problems),
     costs=few(readings),
 )  # fmt: skip
 outcomes = st.builds(
@@ -76,7 +78,7 @@ outcomes = st.builds(
 )  # fmt: skip
 editors = st.builds(EditorInfo, name=names, source=names, settings=few(st.none() | whole | names))
 runs = st.builds(
-    Run, editor=editors, seed=whole, failed_at=st.none() | whole, error=st.none() | names,
+    Run, editor=editors, seed=whole, failed_at=st.none() | whole, error=st.none() | problems,
     edits=some(outcomes), checkpoints=some(checkpoints), timing=few(figures),
 )  # fmt: skip
 model = ModelInfo(
@@ -138,12 +140,12 @@ def test_every_reading_of_the_file_is_a_row_and_no_row_is_of_anything_else(recor
                             (
                                 point["edits"], metric, reading["over"], key, number(reading["values"].get(key)),
                                 reading["unit"], task.get("metric"), task.get("n"), number(task.get("chance")),
-                                task.get("truncated"), reading["left_out"].get(key),
+                                task.get("truncated"), reading["left_out"].get(key, {}).get("message"),
                             )
                         )  # fmt: skip
             for group in ("errors", "skipped"):
                 for metric, reason in point[group].items():
-                    expected.append((point["edits"], metric, *[None] * 8, reason))
+                    expected.append((point["edits"], metric, *[None] * 8, reason["message"]))
     found = columns(
         record, "readings", "edits", "metric", "over", "key", "value", "unit", "score", "documents", "chance",
         "truncated", "reason",
@@ -229,7 +231,7 @@ def test_every_run_of_the_file_is_a_row_with_its_times(record):
     content = json.loads(record.model_dump_json())
     stages = sorted({stage for run in content["runs"] for stage in run["timing"]})
     expected = [
-        (run["seed"], run["status"], len(run["edits"]), run["failed_at"], run["error"], run["editor"]["name"],
+        (run["seed"], run["status"], len(run["edits"]), run["failed_at"], (run["error"] or {}).get("message"), run["editor"]["name"],
          *(number(run["timing"].get(stage)) for stage in stages), *map(number, content["timing"].values()))
         for run in content["runs"]
     ]  # fmt: skip

@@ -34,6 +34,11 @@ def test_a_problem_is_written_without_the_fields_that_do_not_apply_and_read_back
     assert Problem.model_validate_json(text) == problem
 
 
-def test_no_other_kind_is_taken() -> None:
+def test_a_kind_and_a_field_that_a_later_version_wrote_are_read_and_told_as_unknown() -> None:
+    later = {"kind": "eaten_by_a_banana", "message": "maintenance window", "fruit": "banana"}
+    assert Problem.model_validate(later) == Problem(kind="unknown", message="maintenance window")
+
+
+def test_a_kind_is_a_word() -> None:
     with pytest.raises(ValidationError, match="kind"):
-        Problem.model_validate({"kind": "banana", "message": "maintenance window"})
+        Problem.model_validate({"kind": 3, "message": "maintenance window"})

@@ -43,11 +43,11 @@ def strange(records: ModuleType, point: Checkpoint) -> Checkpoint:
     result = tasks.tasks["choice"].model_copy(update={"metric": HOSTILE})
     readings = {
         **point.readings,
-        "probe_accuracy": probes.model_copy(update={"left_out": {"0-7": HOSTILE}}),
+        "probe_accuracy": probes.model_copy(update={"left_out": {"0-7": records.poor(HOSTILE)}}),
         "task_score": records.tasks({**tasks.tasks, HOSTILE: result}),
     }
     readings.pop("kl_divergence")
-    return point.model_copy(update={"readings": readings, "errors": {"kl_divergence": HOSTILE}})
+    return point.model_copy(update={"readings": readings, "errors": {"kl_divergence": records.poor(HOSTILE)}})
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,7 @@ def hostile(records: ModuleType, gate: MakeGate) -> tuple[Record, Judgement]:
         "editor": run.editor.model_copy(
             update={"name": HOSTILE, "settings": {HOSTILE: HOSTILE}, "source": HOSTILE}
         ),
-        "error": HOSTILE,
+        "error": records.poor(HOSTILE),
         "status": "failed",
         "failed_at": 20,
         "timing": {HOSTILE: 3.0},

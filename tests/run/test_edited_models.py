@@ -330,7 +330,8 @@ def test_what_is_no_linear_map_is_left_out_with_the_reason_and_the_rest_is_measu
     for name in ("weight_norm", "delta_norm", "delta_spectral_norm"):
         reading = found.readings[name]
         assert MATRIX not in reading.values
-        assert "h.1.mlp.c_proj is not a linear map any more" in reading.left_out[MATRIX]
+        assert "h.1.mlp.c_proj is not a linear map any more" in reading.left_out[MATRIX].message
+        assert reading.left_out[MATRIX].kind == "structure_changed"
         assert len(reading.values) == len(expected[1].readings[name].values) - 1
     size = found.readings["frozen_weights"].values[MATRIX]
     assert (found.changed, size) == ((MATRIX,), place_size(experiment))
@@ -354,7 +355,7 @@ def test_a_metric_that_alters_what_an_editor_has_added_is_found_out(experiment, 
     monkeypatch.setattr(find_metric("perplexity"), "measure", meddle)
     result = experiment.run(wrap_editor(beside), 0)
     assert result.status == "failed"
-    assert f"measuring altered the model: transformer.h.{LAYER}.mlp.c_proj.first" in result.error
+    assert f"measuring altered the model: transformer.h.{LAYER}.mlp.c_proj.first" in result.error.message
 
 
 def test_an_adapter_that_does_nothing_changes_nothing(experiment):
@@ -381,7 +382,7 @@ def test_tokens_that_a_wrapper_sets_before_the_text_are_a_clear_error(experiment
 
     result = experiment.run(wrap_editor(prompted), 0)
     assert result.status == "failed"
-    assert "PeftModelForCausalLM computes on" in result.error
+    assert "PeftModelForCausalLM computes on" in result.error.message
 
 
 def test_a_wrapper_that_does_not_take_a_mask_is_a_clear_error(experiment):
@@ -391,8 +392,8 @@ def test_a_wrapper_that_does_not_take_a_mask_is_a_clear_error(experiment):
 
     result = experiment.run(wrap_editor(held_by(Narrow)), 0)
     assert result.status == "failed"
-    assert "Narrow takes input_ids but not attention_mask" in result.error
-    assert "\n" not in result.error
+    assert "Narrow takes input_ids but not attention_mask" in result.error.message
+    assert "\n" not in result.error.message
 
 
 def test_a_wrapper_generates_by_itself_or_the_task_says_that_it_cannot(loaded):

@@ -111,7 +111,7 @@ def test_an_editor_that_returns_a_new_model_is_measured_by_it(experiment, loaded
 def test_an_editor_that_returns_something_else_is_told_so(experiment):
     result = run(experiment, lambda model, tokenizer, edits: edits)
     assert result.status == "failed"
-    assert "returned a tuple; an editor returns the edited model" in result.error
+    assert "returned a tuple; an editor returns the edited model" in result.error.message
 
 
 def test_an_editor_that_raises_ends_its_run_with_where_and_why(experiment):
@@ -124,8 +124,8 @@ def test_an_editor_that_raises_ends_its_run_with_where_and_why(experiment):
 
     result = run(experiment, editor)
     assert (result.status, result.failed_at) == ("failed", 2)
-    assert "edit 3" in result.error
-    assert "ZeroDivisionError: no more (test_experiment.py:" in result.error
+    assert "edit 3" in result.error.message
+    assert "ZeroDivisionError: no more (test_experiment.py:" in result.error.message
     assert [checkpoint.edits for checkpoint in result.checkpoints] == [2]
 
 
@@ -165,7 +165,7 @@ def test_a_metric_that_alters_the_model_is_found_out(experiment, loaded, monkeyp
     monkeypatch.setattr(find_metric("perplexity"), "measure", meddle)
     result = run(experiment, grow)
     assert result.status == "failed"
-    assert "measuring altered the model: transformer.ln_f.bias" in result.error
+    assert "measuring altered the model: transformer.ln_f.bias" in result.error.message
     assert "transformer.ln_f.bias" not in Snapshot(loaded.model).changed(loaded.model)
 
 
@@ -210,10 +210,10 @@ def test_what_an_editor_reports_of_each_edit_is_kept_with_the_edit(experiment):
 def test_a_report_that_is_not_one_number_for_each_edit_ends_the_run(experiment):
     result = run(experiment, Reporting({"value_norm": [2.5, 1.0]}))
     assert result.status == "failed"
-    assert "report() gives 2 values of 'value_norm' for 1 edits" in result.error
+    assert "report() gives 2 values of 'value_norm' for 1 edits" in result.error.message
 
 
 def test_a_report_of_something_else_than_numbers_ends_the_run(experiment):
     result = run(experiment, Reporting({"value_norm": ["long"]}))
     assert (result.status, result.failed_at) == ("failed", 0)
-    assert "reporting: ValueError" in result.error
+    assert "reporting: ValueError" in result.error.message

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from stability.record import Run
 from stability.report.explain.documents import seeing_more
 from stability.report.explain.evidence import Situation
+from stability.report.explain.rerun import gate_again
 from stability.report.explain.steps.procedure import examine
 from stability.report.explain.steps.tuning import (
     float32,
@@ -127,11 +127,7 @@ def asked_again(s: Situation) -> Attempt | None:
 def deeper_gate(s: Situation) -> Attempt | None:
     """The gate at the level that the message names."""
     found = LEVEL.search(s.verdict.message)
-    words = shlex.split(s.record.command) if s.is_on_disk else []
-    if found is None or "--level" not in words:
-        return Attempt("run the gate at that level")
-    words[words.index("--level") + 1] = found[1]
-    return Attempt("run the gate at that level", shlex.join(words))
+    return Attempt("run the gate at that level", gate_again(s.record, found[1]) if found else "")
 
 
 def name_edits(s: Situation) -> Attempt | None:

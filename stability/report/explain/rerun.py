@@ -13,7 +13,7 @@ import yaml
 
 from stability.errors import UsageError
 from stability.parts import EDITORS
-from stability.record import Record
+from stability.record import Record, Replaced
 from stability.report.explain.method import is_wrapper
 from stability.suite import EditorSpec, SuiteFile, SuiteSpec, parse_suite
 from stability.suite.overrides import SECTIONS, Overrides, override
@@ -35,7 +35,9 @@ class Again:
     @classmethod
     def of(cls, record: Record) -> Again | None:
         """Read it off the record; None where no command line runs it, as after a run in Python or a gate."""
-        return _read(record.suite_text, record.suite_path, record.command) if record.suite_path else None
+        if record.suite_path is None or record.gate is not None:
+            return None
+        return _read(record.suite_text, record.suite_path, record.replaced)
 
     def spec(self, **changes: Any) -> SuiteSpec | None:
         """The suite as it ran, or would run with these replacements; None if the program refuses them."""
@@ -98,48 +100,31 @@ class Again:
 
 
 @lru_cache(maxsize=RECORDS_KEPT)  # every verdict of a record asks for the same
-def _read(text: str, path: str, command: str) -> Again | None:
+def _read(text: str, path: str, replaced: Replaced) -> Again | None:
     try:
-        words = shlex.split(command)
-        if words[:3] != ["stability", "run", path]:
-            return None
-        changes, baselines = _read_options(words[3:])
-        again = Again(path, parse_suite(text, Path(path)), changes, baselines)
-    except (ValueError, UsageError):
+        again = Again(path, parse_suite(text, Path(path)), overrides(replaced), replaced.baselines or "")
+    except UsageError:
         return None
     return again if again.spec() else None
+
+
+def overrides(replaced: Replaced) -> Overrides:
+    """What was put in place of a suite's values, as the suite takes it."""
+    return Overrides(**replaced.model_dump(exclude={"baselines"}))
+
+
+def gate_again(record: Record, level: str) -> str:
+    """The command that gates the same checkpoints at another level; empty where the record is of no gate."""
+    if record.gate is None:
+        return ""
+    call = record.gate.model_copy(update={"level": level})
+    return shlex.join(["stability", "gate", *call.arguments(), *overrides(record.replaced).arguments()])
 
 
 def written(value: Any) -> str:
     """A value as YAML in one line."""
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"))
     return text.removesuffix("\n").removesuffix("\n...")
-
-
-def _read_options(words: list[str]) -> tuple[Overrides, str]:
-    """What `Overrides.arguments` wrote.
-
-    Raises:
-        ValueError: something else stands there.
-    """
-    if len(words) % 2:
-        raise ValueError("an option has no value")
-    found: dict[str, list[str]] = {}
-    for option, value in zip(words[::2], words[1::2], strict=True):
-        found.setdefault(option, []).append(value)
-    model, edits = found.pop("--model", [None])[-1], found.pop("--edits", [""])[-1]
-    changes = Overrides(
-        model=model,
-        editors=tuple(found.pop("--editor", ())),
-        edits=int(edits) if edits else None,
-        seeds=tuple(int(seed) for seed in found.pop("--seed", ())),
-        checkpoints=tuple(int(count) for count in found.pop("--checkpoint", ())),
-        settings=tuple(found.pop("--set", ())),
-    )
-    baselines = found.pop("--baselines", [""])[-1]
-    if found:
-        raise ValueError(f"unknown options: {', '.join(found)}")
-    return changes, baselines
 
 
 def _key(setting: str) -> str:

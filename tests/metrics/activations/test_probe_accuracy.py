@@ -79,7 +79,8 @@ def test_a_pair_that_is_hard_on_the_base_is_left_out_with_its_accuracy_there(bui
     assert set(reading.values) == set(base) - low
     assert reading.base == base
     for pair in low:
-        assert f"base accuracy {base[pair]:.3f} is below" in reading.left_out[pair]
+        assert f"base accuracy {base[pair]:.3f} is below" in reading.left_out[pair].message
+        assert reading.left_out[pair].kind == "probe_unreliable"
 
 
 def test_the_built_in_models_layers_are_told_apart(world, world_text, context_of):

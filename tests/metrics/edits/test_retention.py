@@ -10,6 +10,7 @@ import torch
 from stability.data.edits import Edit, load_edits
 from stability.metrics import Context, edit_outcomes, find_metric
 from stability.models import LoadedModel, Snapshot, TokenizedText
+from stability.record import Problem
 from stability.suite import EditsSpec
 
 
@@ -100,7 +101,7 @@ def test_an_edit_that_was_made_again_is_left_out_of_the_list(
     after: Callable[..., Context], held: tuple[Edit, ...]
 ):
     reading = find_metric("edit_retention")().measure(after((*held, replace(held[0], id="again"))))
-    assert reading.left_out == {"1": "edited again later"}
+    assert reading.left_out == {"1": Problem(kind="superseded", message="edited again later")}
     assert list(reading.values) == [str(number) for number in range(2, len(held) + 2)]
 
 

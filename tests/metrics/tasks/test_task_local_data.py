@@ -198,8 +198,8 @@ def test_a_task_that_the_folder_lacks_takes_none_of_the_others_with_it(
         shutil.rmtree(data / "glue" / task)
     ours = battery(world, data, "glue")
     assert set(ours.left_out) == {"glue", "mnli", "mnli_mismatch", "qqp"}
-    assert f"{data} has none" in ours.left_out["qqp"]
-    assert ours.left_out["glue"].startswith(
+    assert f"{data} has none" in ours.left_out["qqp"].message
+    assert ours.left_out["glue"].message.startswith(
         "not all of its tasks have documents (mnli, mnli_mismatch, qqp): "
     )
     outcomes = ours.score(world.model, map_model(world.model).head)

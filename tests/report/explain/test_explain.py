@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from stability.editors import find_editor
 from stability.judge import Bracket, Judgement, NoiseFigures, Verdict, judge
 from stability.parts import EDITORS, METRICS
-from stability.record import EditorInfo, Problem, Record, Run
+from stability.record import EditorInfo, GateCall, Problem, Record, Replaced, Run
 from stability.report.explain.explain import AGAINST, EXPLAINED, Explanation, explain, explanation_lines
 from stability.report.explain.method import method_of
 from stability.report.explain.remedies import REMEDIES
@@ -491,7 +491,15 @@ def test_an_editor_that_no_command_can_name_gets_words_only(records: ModuleType)
         assert "mine" not in remedy.command
 
 
-@pytest.mark.parametrize("change", [{"command": ""}, {"suite_path": None}, {"suite_text": "no: suite"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gate": GateCall(base="base", edited="edited")},
+        {"suite_path": None},
+        {"suite_text": "no: suite"},
+        {"replaced": Replaced(settings=("nobody.layers=[1]",))},
+    ],
+)
 def test_a_record_that_no_command_runs_has_words_and_no_commands(
     records: ModuleType, change: dict[str, Any]
 ) -> None:
@@ -503,7 +511,7 @@ def test_a_record_that_no_command_runs_has_words_and_no_commands(
 def test_a_checkpoint_on_disk_is_made_again_since_nobody_saw_it_edited(records: ModuleType) -> None:
     editor = info("memit").model_copy(update={"name": "edited", "source": "checkpoint", "settings": {}})
     run = ran(records, editor).model_copy(update={"edits": ()})
-    pair = judged(records, [run], command="stability gate base edited", suite_path=None)
+    pair = judged(records, [run], gate=GateCall(base="base", edited="edited"), suite_path=None)
     found = explained(pair, "norm", "edited")
     assert found.remedies[0].words == "make the checkpoint again, from the base, with fewer edits"
     assert "frobenius(the editor)" in words(found)
@@ -615,7 +623,7 @@ def test_every_command_is_one_that_the_program_takes(records: ModuleType, entry:
     called = parse_suite(text).spec.editors[0].called
     run = ran(records, info(name, given, called=called))
     pair = judged(
-        records, [run], entry, command=(f"stability run {PATH} --edits 100 --seed 0 --set run.edits.batch=2")
+        records, [run], entry, replaced=Replaced(edits=100, seeds=(0,), settings=("run.edits.batch=2",))
     )
     commands = {remedy.command for found in everything(pair) for remedy in found.remedies if remedy.command}
     assert commands or name == "none"
@@ -628,8 +636,9 @@ def test_commands_keep_what_the_command_line_said_and_drop_what_another_editor_d
     records: ModuleType,
 ) -> None:
     run = ran(records, info("ft", {"lr": 0.01}))
-    line = f"stability run {PATH} --editor ft --edits 60 --set ft.lr=0.01 --set text.tokens=500"
-    pair = judged(records, [run], "memit", command=f"{line} --baselines 'old ones'")
+    settings = ("ft.lr=0.01", "text.tokens=500")
+    replaced = Replaced(editors=("ft",), edits=60, settings=settings, baselines="old ones")
+    pair = judged(records, [run], "memit", replaced=replaced, command="x")
     found = explained(pair, "norm", "ft")
     options = "--edits 60 --set text.tokens=500"
     assert (
@@ -744,8 +753,13 @@ def test_a_gate_that_did_not_look_so_deep_is_run_deeper(records: ModuleType) -> 
         records,
         [ran(records, editor)],
         suite=text,
-        command="stability gate base 'the edited' --level weights",
-        not_asked={"kl_divergence": "needs --level activations"},
+        command="x",
+        gate=GateCall(base="base", edited="the edited"),
+        not_asked={
+            "kl_divergence": Problem(
+                kind="needs_level", message="needs --level activations", level="activations"
+            )
+        },
     )
     found = explained(pair, "kl", "edited")
     assert found.remedies[0].command == "stability gate base 'the edited' --level activations"

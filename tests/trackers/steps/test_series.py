@@ -51,7 +51,9 @@ def test_late_layers_are_told_by_the_smallest_ratio(judged):
 def test_pairs_that_no_edit_can_reach_are_left_out_of_the_mean(records, judged):
     base, run = records.whole_run(edited=(6,), at=(20,))
     low = {"0-1": 0.0, "2-5": 0.0, "3-6": 0.8, "6-7": 0.6, "0-7": 0.1}
-    reading = records.by_pair().model_copy(update={"values": low, "left_out": {"0-7": "too low on the base"}})
+    reading = records.by_pair().model_copy(
+        update={"values": low, "left_out": {"0-7": records.poor("too low on the base")}}
+    )
     point = run.checkpoints[0]
     point = point.model_copy(update={"readings": {**point.readings, "probe_accuracy": reading}})
     (tracked,) = tracked_runs(*judged(run.model_copy(update={"checkpoints": (point,)}), base=base))
