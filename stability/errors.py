@@ -37,7 +37,6 @@ ProblemKind = Literal[
     "superseded",  # an edit that a later one of the same prompt has replaced
     "structure_changed",  # a matrix or module that the edited model has no more, or in another shape
     "probe_unreliable",  # a probe that is poor on the unedited model, or did not converge
-    "not_asked",  # the suite that was run did not ask for it
     "needs_level",  # beyond the gate's level; `level` says which one measures it
     "edits_not_verified",  # a gate that was not told what was edited
     "not_measured",  # any other reason

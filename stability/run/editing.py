@@ -13,6 +13,7 @@ from stability.data.edits import Edit
 from stability.editors import LoadedEditor, Store
 from stability.errors import EditorError, StabilityError, with_type
 from stability.models import language_model
+from stability.models.memory import kind_of
 from stability.models.modes import random_state
 from stability.models.tokens import Tokenizer
 
@@ -59,4 +60,5 @@ def call(function: Callable[..., Any], *arguments: Any, doing: str) -> Any:
     except Exception as error:  # an editor is a stranger's code: anything may come out of it
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}"
-        raise EditorError(f"{doing}: {with_type(error)} ({where})") from error
+        kind = kind_of(error, "editor_raised")
+        raise EditorError(f"{doing}: {with_type(error)} ({where})", kind=kind, file=where) from error

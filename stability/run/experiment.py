@@ -17,7 +17,7 @@ from stability.editors import LoadedEditor, Store
 from stability.errors import MeasurementError, StabilityError
 from stability.metrics import refuse_unjudgeable
 from stability.models import LoadedModel, context_length, describe_model, tokenize_text
-from stability.record import Checkpoint, EditOutcome, Record, Run, write_record
+from stability.record import Checkpoint, EditOutcome, Problem, Record, Replaced, Run, write_record
 from stability.run.costs import scalar, timed
 from stability.run.editing import make_batch, prepare
 from stability.run.examination import Examination, Reported
@@ -39,6 +39,7 @@ class Experiment:
     loaded: LoadedModel
     path: Path | None = None
     command: str = ""
+    replaced: Replaced = field(default_factory=Replaced)
     listener: Listener = field(default_factory=Silent)
     keep_going: Callable[[Record], bool] = lambda record: True
     store: Store = field(default_factory=Store)
@@ -66,6 +67,7 @@ class Experiment:
             measured_fingerprint=self.suite.measured_fingerprint,
             measured=self.suite.measured,
             command=self.command,
+            replaced=self.replaced,
             model=describe_model(self.loaded),
             edits_source=spec.run.edits.path or spec.run.edits.source,
             text_fingerprint=self.text.fingerprint,
@@ -76,11 +78,11 @@ class Experiment:
         )
         self._spent(started, "unedited model")
 
-    def again(self, path: Path | None, command: str) -> Experiment:
+    def again(self, path: Path | None, command: str, replaced: Replaced) -> Experiment:
         """The same, base measurements included, with a record of its own that holds no run yet."""
         fresh = copy(self)
         fresh.path = path
-        fresh.record = self.record.model_copy(update={"runs": (), "command": command})
+        fresh.record = self.record.model_copy(update={"runs": (), "command": command, "replaced": replaced})
         return fresh
 
     def run(self, editor: LoadedEditor, seed: int) -> Run:
@@ -132,9 +134,9 @@ class SequentialRun:
             self._prepare()
             self._edit_and_measure()
         except StabilityError as error:
-            self._fail(str(error))
+            self._fail(Problem.of(error))
         except KeyboardInterrupt:
-            self._fail("interrupted")
+            self._fail(Problem(kind="interrupted", message="interrupted"))
             raise
         finally:
             self._experiment.put_back()
@@ -192,7 +194,7 @@ class SequentialRun:
         self._checkpoints.append(checkpoint.model_copy(update={"costs": costs}))
         self._record()
 
-    def _fail(self, error: str) -> None:
+    def _fail(self, error: Problem) -> None:
         self._record(status="failed", error=error, failed_at=self._done)
 
     def _record(self, **changes: Any) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from stability.errors import ProblemKind
 from stability.gate.files.layout import Layout
 from stability.gate.weights.change import Change
 from stability.gate.weights.compare import WeightDifferences
-from stability.record import Reading
+from stability.record import Problem, Reading
 from stability.record.schema import Over
 from stability.run.costs import scalar
 
 NAMED = 3  # places that a reading's key says
-UNREAD = "unchanged, and no matrix of its kind was edited"
+UNREAD = Problem(kind="nothing_to_measure", message="unchanged, and no matrix of its kind was edited")
+GONE = Problem(kind="structure_changed", message="not in the edited checkpoint in this shape")
 DIFFERENCES = ("tensor_differences", "config_differences", "tokenizer_differences")
 
 
@@ -81,7 +83,7 @@ def _norms(base: Layout, weights: WeightDifferences, figure: Callable[[Change], 
     values = {**weights.norms, **{name: figure(change) for name, change in weights.changes.items()}}
     left_out = {matrix.name: UNREAD for matrix in base.matrices if matrix.name not in values}
     gone = {*weights.missing, *weights.reshaped}
-    left_out |= {name: "not in the edited checkpoint in this shape" for name in left_out if name in gone}
+    left_out |= {name: GONE for name in left_out if name in gone}
     return _reading("matrix", values, left_out)
 
 
@@ -89,12 +91,13 @@ def _figures(base: Layout, weights: WeightDifferences, figure: Callable[[Change]
     """A figure of what differs; 0 for every block matrix that does not."""
     gone = {*weights.missing, *weights.reshaped}
     values = {matrix.name: 0.0 for matrix in base.matrices if matrix.name not in gone}
-    left_out = dict.fromkeys(gone, "not in the edited checkpoint in this shape")
+    left_out = dict.fromkeys(gone, GONE)
     for name, change in weights.changes.items():
         value = figure(change)
         if value is None:
             values.pop(name, None)
-            left_out[name] = "no matrix, or not finite"
+            kind: ProblemKind = "not_finite" if change.nonfinite else "nothing_to_measure"
+            left_out[name] = Problem(kind=kind, message="no matrix, or not finite")
         else:
             values[name] = value
     return _reading("matrix", values, left_out)
@@ -108,7 +111,9 @@ def _counts(values: Mapping[str, float]) -> Reading:
     return _reading("parameter", values, {}, "elements")
 
 
-def _reading(over: Over, values: Mapping[str, float], left_out: Mapping[str, str], unit: str = "") -> Reading:
+def _reading(
+    over: Over, values: Mapping[str, float], left_out: Mapping[str, Problem], unit: str = ""
+) -> Reading:
     return Reading(over=over, values=dict(values), left_out=dict(left_out), unit=unit)
 
 

@@ -184,6 +184,7 @@ class ForeignEditor(BuiltIn):
         import torch
 
         from stability.editors.adapters.steps.tuples import returning_tuples
+        from stability.models.memory import kind_of
 
         try:
             with (
@@ -199,7 +200,8 @@ class ForeignEditor(BuiltIn):
             raise
         except (Exception, SystemExit) as error:  # a stranger's code: anything may come out of it
             raise EditorError(
-                f"{self.name}: {self.called}, {doing}: {with_type(error)} ({self.system.place(error)})"
+                f"{self.name}: {self.called}, {doing}: {with_type(error)} ({self.system.place(error)})",
+                kind=kind_of(error, "editor_raised"),
             ) from error
 
     def _ask_for_gradients(self, model: nn.Module) -> None:
