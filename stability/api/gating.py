@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +40,6 @@ def gate(
     if level not in list(Level):
         raise UsageError(f"no level is called {level!r}; there are {', '.join(Level)}")
     by = suite if isinstance(suite, Suite) else Suite.load(suite or default_suite())
-    words = ["stability", "gate", str(base), str(edited)]
-    words += ["--suite", str(by.file.path)] if by.file.path not in (None, default_suite()) else []
-    words += ["--level", level, *(["--edits", str(edits)] if edits else []), *by.changes.arguments()]
     record = measure(
         str(base),
         str(edited),
@@ -51,7 +47,7 @@ def gate(
         listener,
         level=Level(level),
         edits=None if edits is None else Path(edits),
-        command=shlex.join(words),
+        changes=by.changes,
     )
     path = None if out is None else Path(out, RECORD_FILE)
     if path is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stability.errors import ModelError, UsageError
-from stability.record import Record
+from stability.record import Record, Replaced
 from stability.suite import SuiteFile
 from stability.suite.overrides import Overrides
 
@@ -61,7 +61,13 @@ class Given:
         return found_editors(suite, None if isinstance(self.model, str) else self.model)
 
     def experiment(
-        self, suite: SuiteFile, *, path: Path | None, command: str, keep_going: Callable[[Record], bool]
+        self,
+        suite: SuiteFile,
+        *,
+        path: Path | None,
+        command: str,
+        replaced: Replaced,
+        keep_going: Callable[[Record], bool],
     ) -> Experiment:
         """The suite on the model, whose unedited state is measured unless the bench holds it.
 
@@ -72,13 +78,14 @@ class Given:
         from stability.run import Experiment, Silent
 
         if self.bench is not None and self.bench.experiment is not None:
-            experiment = self.bench.experiment.again(path, command)
+            experiment = self.bench.experiment.again(path, command, replaced)
         else:
             experiment = Experiment(
                 suite,
                 self._loaded(suite),
                 path=path,
                 command=command,
+                replaced=replaced,
                 listener=self.listener or Silent(),
                 keep_going=keep_going,
             )

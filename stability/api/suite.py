@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from stability.errors import RecordError
 from stability.files import HORIZON_FILE, RECORD_FILE
 from stability.judge import judge as judge_record
 from stability.judge.verdict import plain
-from stability.record import Record, read_record
+from stability.record import Record, Replaced, read_record
 from stability.record.file import write_atomically
 from stability.suite import SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
@@ -164,6 +164,7 @@ class Suite:
             self.file,
             path=path,
             command=self.command(),
+            replaced=self.replaced(),
             keep_going=self._holds if stops else lambda record: True,
         )
 
@@ -176,6 +177,11 @@ class Suite:
             return ""
         words = ["stability", "run", str(self.file.path), *self.changes.arguments()]
         return shlex.join([*words, *(["--baselines", str(self.baselines)] if self.baselines else [])])
+
+    def replaced(self) -> Replaced:
+        """What stands in place of the suite's own values, as a record keeps it."""
+        named = None if self.baselines is None else str(self.baselines)
+        return Replaced(**asdict(self.changes), baselines=named)
 
     def folder(self, root: str | Path = "reports") -> Path:
         """Where a run is written when nobody says: ROOT/SUITE-EDITOR-SEED."""
