@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,10 +18,21 @@ from stability.gate.levels import Level, not_asked
 from stability.gate.on_disk import DiskComparison, compare_on_disk
 from stability.metrics import heads_of, refuse_unjudgeable
 from stability.parts import MetricHead
-from stability.record import Checkpoint, EditorInfo, ModelInfo, Reading, Record, Run
+from stability.record import (
+    Checkpoint,
+    EditorInfo,
+    GateCall,
+    ModelInfo,
+    Problem,
+    Reading,
+    Record,
+    Replaced,
+    Run,
+)
 from stability.run.costs import measuring_costs
 from stability.run.listener import Listener, Silent
 from stability.suite import SuiteFile
+from stability.suite.overrides import Overrides
 
 PACKAGES = ("numpy", "torch", "transformers")
 SUITE = "gate.stability.yaml"
@@ -40,13 +53,13 @@ def gate(
     *,
     level: Level = Level.weights,
     edits: Path | None = None,
-    command: str = "",
+    changes: Overrides | None = None,
 ) -> Record:
     """Measure what an edited checkpoint is against the one that it was made from.
 
     The weights are compared on disk, in bounded memory. A level above `weights` loads the models, one after
     the other; `edits`, a file of the edits that were made, loads the edited one in any case. Of several edits
-    of one prompt and subject the last is asked for.
+    of one prompt and subject the last is asked for. `changes` are what was replaced in the suite.
 
     Raises:
         MeasurementError: a folder or file is missing, cut short, a pickle, or of an unknown architecture.
@@ -54,7 +67,14 @@ def gate(
     started, at = time.perf_counter(), datetime.now(UTC)
     refuse_unjudgeable(suite)
     heads = heads_of(suite.spec)
-    listener = listener or Silent()
+    listener, changes = listener or Silent(), changes or Overrides()
+    call = GateCall(
+        base=base,
+        edited=edited,
+        level=level,
+        edits=None if edits is None else str(edits),
+        suite=None if suite.path in (None, default_suite()) else str(suite.path),
+    )
     asked = tuple({edit.filled: edit for edit in read_edits(edits)}.values()) if edits else ()
     disk = compare_on_disk(base, edited, listener)
     examined = _examined(disk, suite, level, asked, listener)
@@ -63,10 +83,7 @@ def gate(
         reasons |= _without(examined.edited.skipped, reasons)
     checkpoint = _edited_checkpoint(disk, examined, reasons, heads, len(asked) or ONCE, started)
     settings = {
-        "base": str(base),
-        "edited": str(edited),
-        "level": str(level),
-        "edits": None if edits is None else str(edits),
+        **call.model_dump(include={"base", "edited", "level", "edits"}),
         "differences": disk.differences(),
     }
     run = Run(
@@ -82,7 +99,9 @@ def gate(
         suite_text=suite.text,
         suite_path=None if suite.path is None else str(suite.path),
         measured_fingerprint=suite.measured_fingerprint,
-        command=command,
+        command=shlex.join(["stability", "gate", *call.arguments(), *changes.arguments()]),
+        replaced=Replaced(**asdict(changes)),
+        gate=call,
         model=_described(disk.base, examined.model),
         edits_source="" if edits is None else str(edits),
         text_fingerprint=examined.text_fingerprint,
@@ -120,7 +139,8 @@ def _edited_checkpoint(
     """The edited checkpoint by its files and by its model; `reasons` has the metrics that were not asked."""
     streamed = disk.edited_readings
     wanted = [name for name, head in heads.items() if name not in streamed and head.measured != "clock"]
-    broken = f"not scored: {disk.nonfinite} weights are not finite"
+    message = f"not scored: {disk.nonfinite} weights are not finite"
+    broken = Problem(kind="not_finite", message=message, count=disk.nonfinite)
     unscored = dict.fromkeys(wanted, broken) if disk.nonfinite else {}
     return Checkpoint(
         edits=edits,
@@ -138,9 +158,9 @@ def _merged(streamed: dict[str, Reading], examined: Checkpoint) -> dict[str, Rea
     return dict(sorted({**examined.readings, **streamed, **logits}.items()))
 
 
-def _without(table: dict[str, str], known: Container[str]) -> dict[str, str]:
+def _without(table: dict[str, Problem], known: Container[str]) -> dict[str, Problem]:
     """The entries of a table that are not known otherwise."""
-    return {name: text for name, text in table.items() if name not in known}
+    return {name: problem for name, problem in table.items() if name not in known}
 
 
 def _described(layout: Layout, loaded: ModelInfo | None) -> ModelInfo:

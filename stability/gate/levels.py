@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from stability.parts import MetricHead
+from stability.record import Problem
 
 
 class Level(StrEnum):
@@ -16,21 +17,25 @@ class Level(StrEnum):
     tasks = "tasks"
 
 
-def not_asked(level: Level, metrics: Mapping[str, MetricHead], *, with_edits: bool) -> dict[str, str]:
+def not_asked(level: Level, metrics: Mapping[str, MetricHead], *, with_edits: bool) -> dict[str, Problem]:
     """The metrics that are beyond a level, each with what would measure it."""
     from stability.judge.problems import NOT_VERIFIED  # the command line reads the levels, and judges nothing
 
-    reasons = {}
+    reasons: dict[str, Problem] = {}
     for name, head in sorted(metrics.items()):
         if head.about == "edits":
             if not with_edits:
-                reasons[name] = NOT_VERIFIED
+                reasons[name] = Problem(kind="edits_not_verified", message=NOT_VERIFIED)
         elif head.measured == "clock":
             if head.about == "editing":
-                reasons[name] = "no edit was made here"
+                reasons[name] = Problem(kind="nothing_to_measure", message="no edit was made here")
         elif head.over == "task":
             if level is not Level.tasks:
-                reasons[name] = "needs --level tasks"
+                reasons[name] = _needs(Level.tasks)
         elif level is Level.weights and not head.streamed:
-            reasons[name] = "needs --level activations"
+            reasons[name] = _needs(Level.activations)
     return reasons
+
+
+def _needs(level: Level) -> Problem:
+    return Problem(kind="needs_level", message=f"needs --level {level}", level=level)

@@ -22,7 +22,7 @@ from stability.models import (
     map_model,
     tokenize_text,
 )
-from stability.record import Checkpoint, EditOutcome
+from stability.record import Checkpoint, EditOutcome, Problem
 from stability.run import Examination, Listener
 from stability.suite import SuiteSpec
 
@@ -60,7 +60,7 @@ def examine(
         checkpoint = examination.checkpoint(model, tuple(edits), tuple(outcomes), seed=0)
     except StabilityError as error:
         wanted = {*examination.base.readings, *examination.base.skipped, *examination.base.errors}
-        checkpoint = Checkpoint(edits=len(edits), errors=dict.fromkeys(sorted(wanted), str(error)))
+        checkpoint = Checkpoint(edits=len(edits), errors=dict.fromkeys(sorted(wanted), Problem.of(error)))
     return Examined(checkpoint, tuple(outcomes), examination.base, info, text.fingerprint, text.tokens)
 
 
@@ -85,7 +85,8 @@ def ask_edits(edited: str, suite: SuiteSpec, edits: Sequence[Edit], listener: Li
         try:
             outcomes = tuple(edit_outcomes(loaded.model, loaded.tokenizer, edits))
         except MeasurementError as error:
-            return Examined(Checkpoint(edits=len(edits), errors=dict.fromkeys(metrics, str(error))))
+            failed = dict.fromkeys(metrics, Problem.of(error))
+            return Examined(Checkpoint(edits=len(edits), errors=failed))
         context = Context(
             model=loaded.model,
             tokenizer=loaded.tokenizer,
@@ -100,8 +101,8 @@ def ask_edits(edited: str, suite: SuiteSpec, edits: Sequence[Edit], listener: Li
             try:
                 readings[name] = metric().measure(context)
             except Skipped as reason:
-                skipped[name] = str(reason)
+                skipped[name] = Problem.of(reason)
             except MeasurementError as error:
-                errors[name] = str(error)
+                errors[name] = Problem.of(error)
     checkpoint = Checkpoint(edits=len(edits), readings=readings, errors=errors, skipped=skipped)
     return Examined(checkpoint, outcomes)

@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from stability.data.edits import Edit
-from stability.errors import MeasurementError, with_type
+from stability.errors import MeasurementError, ProblemKind, with_type
 from stability.metrics import Context, Metric, Skipped, edit_outcomes, metrics_of
 from stability.models import Snapshot, TokenizedText, View, map_model, measurable, pad_id, pad_right
+from stability.models.memory import kind_of
 from stability.models.modes import evaluating, random_state
 from stability.models.tokens import Tokenizer
 from stability.parts import METRICS
-from stability.record import Checkpoint, EditOutcome, Reading
+from stability.record import Checkpoint, EditOutcome, Problem, Reading
 from stability.run.costs import measuring_costs
 from stability.run.listener import Listener, Silent
 from stability.suite import SuiteSpec
@@ -27,7 +28,15 @@ WEIGHT_METRICS = ("matrix", "parameter")
 PROMPTS = 8  # that wrapped matrices are tried on
 # What running a model may raise: torch's own (out of memory, a shape that an editor changed), and what the
 # code of a wrapper does.
-FOREIGN = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+FOREIGN = (
+    RuntimeError,
+    MemoryError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
 
 
 class Examination:
@@ -55,7 +64,7 @@ class Examination:
         self._metrics = {
             name: metric for name, metric in made.items() if name in asked or metric.wanted(suite)
         }
-        self._unfit: dict[str, str] = {}
+        self._unfit: dict[str, Problem] = {}
         self._base = Context(model, tokenizer, map_model(model), self.snapshot, suite, text)
         self.base = self._measure_base()
 
@@ -69,9 +78,9 @@ class Examination:
                 try:
                     metric.fit(context)
                 except MeasurementError as error:
-                    self._unfit[name] = str(error)
+                    self._unfit[name] = Problem.of(error)
                 except _foreign(name) as error:
-                    self._unfit[name] = with_type(error)
+                    self._unfit[name] = _raised(name, error)
         return self._checkpoint(context, started)
 
     def outcomes(
@@ -89,7 +98,7 @@ class Examination:
             try:
                 return _with_reports(edit_outcomes(model, self.tokenizer, edits), reported)
             except FOREIGN as error:
-                raise MeasurementError(f"the edited model cannot be run: {with_type(error)}") from error
+                raise _cannot_be_run(error) from error
 
     def ask(
         self, model: object, edits: Sequence[Edit], reported: Reported
@@ -136,7 +145,7 @@ class Examination:
             try:
                 context.changed = context.view.changed
             except FOREIGN as error:
-                raise MeasurementError(f"the edited model cannot be run: {with_type(error)}") from error
+                raise _cannot_be_run(error) from error
         return self._checkpoint(context, started, only)
 
     def _prompts(self, edits: tuple[Edit, ...]) -> torch.Tensor | None:
@@ -149,7 +158,7 @@ class Examination:
         kept = {name: stored[name].detach().clone() for name in context.view.differing}
         readings: dict[str, Reading] = {}
         errors = dict(self._unfit)
-        skipped: dict[str, str] = {}
+        skipped: dict[str, Problem] = {}
         with evaluating(context.model), random_state():
             for name in sorted(self._metrics, key=lambda name: name != "nonfinite"):
                 metric = self._metrics[name]
@@ -162,11 +171,11 @@ class Examination:
                 try:
                     readings[name] = _measured(name, metric, context)
                 except Skipped as reason:
-                    skipped[name] = str(reason)
+                    skipped[name] = Problem.of(reason)
                 except MeasurementError as error:
-                    errors[name] = str(error)
+                    errors[name] = Problem.of(error)
                 except _foreign(name) as error:
-                    errors[name] = with_type(error)
+                    errors[name] = _raised(name, error)
         self._check_untouched(context, kept)
         return Checkpoint(
             edits=len(context.edits),
@@ -186,7 +195,20 @@ class Examination:
             if name in now.stored and not _same(now.stored[name].detach(), value)
         }
         if altered:
-            raise MeasurementError(f"measuring altered the model: {', '.join(sorted(altered)[:3])}")
+            raise MeasurementError(
+                f"measuring altered the model: {', '.join(sorted(altered)[:3])}", kind="not_repeatable"
+            )
+
+
+def _cannot_be_run(error: Exception) -> MeasurementError:
+    kind = kind_of(error, "model_unusable")
+    return MeasurementError(f"the edited model cannot be run: {with_type(error)}", kind=kind)
+
+
+def _raised(metric: str, error: Exception) -> Problem:
+    """What came out of measuring: of a metric of ours, the model's doing; of another, who knows."""
+    otherwise: ProblemKind = "model_unusable" if metric in METRICS.built_in() else "not_measured"
+    return Problem(kind=kind_of(error, otherwise), message=with_type(error))
 
 
 def _foreign(metric: str) -> tuple[type[Exception], ...]:
@@ -210,11 +232,14 @@ def _same(left: torch.Tensor, right: torch.Tensor) -> bool:
     )
 
 
-def _broken(readings: dict[str, Reading]) -> str | None:
+def _broken(readings: dict[str, Reading]) -> Problem | None:
     """Why nothing but the weights can be measured, once a weight or a logit is not finite."""
     reading = readings.get("nonfinite")
-    count = sum(reading.values.values()) if reading else 0
-    return f"not scored: {count:.0f} weights or logits are not finite" if count else None
+    count = int(sum(reading.values.values())) if reading else 0
+    if not count:
+        return None
+    message = f"not scored: {count} weights or logits are not finite"
+    return Problem(kind="not_finite", message=message, count=count)
 
 
 def _no_answer(edit: Edit) -> EditOutcome:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stability.errors import MeasurementError
 from stability.metrics.plugin.metric import Context, Metric, Skipped
 from stability.parts import MetricHead
-from stability.record import Reading
+from stability.record import Problem, Reading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,9 +78,9 @@ class ProbeAccuracy(Metric):
             pair = f"{first}-{second}"
             base[pair] = before
             if not converged:
-                left_out[pair] = "the regression did not converge"
+                left_out[pair] = _unreliable("the regression did not converge")
             elif before < minimum:
-                left_out[pair] = f"base accuracy {before:.3f} is below {minimum:g}"
+                left_out[pair] = _unreliable(f"base accuracy {before:.3f} is below {minimum:g}")
             else:
                 values[pair] = now
         return self.reading(values, base=base, left_out=left_out)
@@ -95,3 +95,7 @@ def _on_device(context: Context, features: Tensor) -> Tensor:
     """On the model's GPU if it has one: fitting is little else than products of matrices."""
     device = context.map.device
     return features.to(device) if device.type == "cuda" else features
+
+
+def _unreliable(message: str) -> Problem:
+    return Problem(kind="probe_unreliable", message=message)

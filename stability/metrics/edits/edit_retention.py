@@ -5,7 +5,7 @@ from __future__ import annotations
 from stability.metrics.edits.steps.now import answers_now, holds
 from stability.metrics.plugin.metric import Context, Metric
 from stability.parts import MetricHead
-from stability.record import Reading
+from stability.record import Problem, Reading
 
 
 class EditRetention(Metric):
@@ -26,7 +26,8 @@ class EditRetention(Metric):
         """1 or 0 for each edit, by its number from 1 on."""
         answers = answers_now(context)
         numbers = range(1, len(context.edits) + 1)
+        superseded = Problem(kind="superseded", message="edited again later")
         return self.reading(
             {str(number): float(holds(answer)) for number, answer in answers.items()},
-            left_out={str(number): "edited again later" for number in numbers if number not in answers},
+            left_out={str(number): superseded for number in numbers if number not in answers},
         )

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from stability.errors import StabilityError
 from stability.parts import MetricHead
-from stability.record import Reading
+from stability.record import Problem, Reading
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from stability.suite import SuiteSpec
 
 
-class Skipped(Exception):  # noqa: N818  (nothing went wrong)
+class Skipped(StabilityError):  # noqa: N818  (nothing went wrong)
     """A metric has nothing to measure here; the message says why."""
+
+    kind = "nothing_to_measure"
 
 
 @dataclass
@@ -117,7 +120,7 @@ class Metric(ABC):
         *,
         base: Mapping[str, float] | None = None,
         tasks: Mapping[str, TaskResult] | None = None,
-        left_out: Mapping[str, str] | None = None,
+        left_out: Mapping[str, str | Problem] | None = None,
     ) -> Reading:
         """A reading of a value for each of what the head says it is over.
 
@@ -130,5 +133,9 @@ class Metric(ABC):
             unit=self.head.unit,
             base=dict(base or {}),
             tasks=dict(tasks or {}),
-            left_out=dict(left_out or {}),
+            left_out={key: _problem(reason) for key, reason in (left_out or {}).items()},
         )
+
+
+def _problem(reason: str | Problem) -> Problem:
+    return reason if isinstance(reason, Problem) else Problem(kind="not_measured", message=reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stability.metrics.plugin.metric import Context, Metric
 from stability.parts import MetricHead
-from stability.record import Reading
+from stability.record import Problem, Reading
 
 
 class FrozenWeights(Metric):
@@ -30,5 +30,8 @@ class FrozenWeights(Metric):
         for name in context.changed:
             if name not in altered:
                 values[name] = float(context.view.elements_changed(name))
-        left_out = dict.fromkeys(context.view.altered, "another module, or one with other hooks, than before")
+        other = Problem(
+            kind="structure_changed", message="another module, or one with other hooks, than before"
+        )
+        left_out = dict.fromkeys(context.view.altered, other)
         return self.reading(values, left_out=left_out)

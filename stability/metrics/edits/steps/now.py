@@ -18,5 +18,5 @@ def answers_now(context: Context) -> dict[int, EditOutcome]:
         Skipped: no edit has been made.
     """
     if not context.edits:
-        raise Skipped("no edits made")
+        raise Skipped("no edits made", kind="no_edits")
     return context.answers_now

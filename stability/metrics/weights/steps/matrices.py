@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from stability.errors import ModelError
 from stability.metrics.plugin.metric import Context
-from stability.record import Reading
+from stability.record import Problem, Reading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +72,7 @@ def each_matrix(
         try:
             values[matrix.name] = (changed if matrix.name in names else unchanged)(matrix.name)
         except NotLinearError as error:
-            left_out[matrix.name] = str(error)
+            left_out[matrix.name] = Problem(kind="structure_changed", message=str(error))
     return Reading(over="matrix", values=values, left_out=left_out)
 
 
