@@ -551,7 +551,7 @@ def taken(line: str, text: str) -> list[Any]:
         options["edits"],
         tuple(options["seed"] or ()),
         tuple(options["checkpoint"] or ()),
-        tuple(options["set_"] or ()),
+        tuple(options["set"] or ()),
     )
     spec = override(parse_suite(text), changes).spec
     return [loaded(one.name, json.dumps(one.settings), spec.model.name, one.called) for one in spec.editors]
