@@ -23,48 +23,46 @@ SUFFIX = ".stability.yaml"
 SLOW_EDITS = 100  # a run of more edits in all is marked stability_slow
 RECORD_PROPERTY = "stability_record"
 BASELINE_PROPERTY = "stability_baseline"
-BROKEN = ("fail", "error")
-STRICTLY_BROKEN = (*BROKEN, "warn", "inconclusive")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the `--stability-…` options; those up to `--stability-set` replace something in the suite."""
+    from stability import options
+
     group = parser.getgroup("stability", "stability of edited language models")
     group.addoption(
         "--stability-editor",
         action="append",
         default=[],
         metavar="EDITOR",
-        help="run this editor, not the suite's: a name, package.module:attr or ./file.py:edit; repeatable",
+        help=options.EDITOR,
     )
-    group.addoption(
-        "--stability-model", metavar="MODEL", help="run on this model: world, a hub name or a folder"
-    )
-    group.addoption("--stability-edits", type=int, metavar="N", help="make N edits")
+    group.addoption("--stability-model", metavar="MODEL", help=options.MODEL)
+    group.addoption("--stability-edits", type=int, metavar="N", help=options.EDITS)
     group.addoption(
         "--stability-seed",
         action="append",
         type=int,
         default=[],
         metavar="SEED",
-        help="run at this seed; repeatable",
+        help=options.SEED,
     )
     group.addoption(
         "--stability-set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="replace a setting, such as rome.layers=[17]; repeatable",
+        help=options.SETTING,
     )
-    group.addoption("--stability-from", metavar="RUN.JSON", help="judge this record; no model is loaded")
+    group.addoption("--stability-from", metavar="RUN.JSON", help="Judge this record; no model is loaded.")
     group.addoption(
-        "--stability-out", metavar="DIR", default="reports", help="write runs below DIR (default: reports)"
+        "--stability-out", metavar="DIR", default="reports", help="Write runs below DIR (default: reports)."
     )
-    group.addoption("--stability-strict", action="store_true", help="let a warning fail, too")
+    group.addoption("--stability-strict", action="store_true", help=options.STRICT)
     group.addoption(
         "--stability-update-baseline",
         action="store_true",
-        help="keep each complete run as the baseline that 'relative_to: previous' compares with",
+        help="Keep each complete run as the baseline that 'relative_to: previous' compares with.",
     )
 
 
@@ -161,13 +159,15 @@ class EditorCollector(pytest.Collector):
             self._update_baseline()
 
     def _measure(self) -> None:
+        from stability.files import RECORD_FILE
+
         suite = self._suite()
         if path := self.config.getoption("stability_from"):
             self.record_path = Path(path)
             self.report = suite.judge(_read(path), self.record_path)
             return
         folder = suite.folder(self._out())
-        self.record_path = folder / "run.json"
+        self.record_path = folder / RECORD_FILE
         if self.config.getoption("lf", False) and (report := suite.reuse(self.record_path)):
             self.report = report
             report.write(folder)
@@ -177,18 +177,9 @@ class EditorCollector(pytest.Collector):
 
     def _update_baseline(self) -> None:
         """Keep the run as the editor's baseline, if the suite compares with one, and judge by that."""
-        from stability.baselines import is_compared, keep, refusal
-
         suite = self._suite()
-        mine = [run for run in self.report.record.runs if run.editor.name == self.name]
-        record = self.report.record.model_copy(update={"runs": tuple(mine)})
-        if not is_compared(suite.file.spec, self.name):
-            self.baseline = f"no baseline of {self.name}: no check of it is 'relative_to: previous'"
-        elif reason := refusal(record):
-            self.baseline = f"no baseline of {self.name}: {reason}"
-        else:
-            kept = keep(record, suite.baselines_of(record), replace=True)
-            self.baseline = ", ".join(f"{'replaced' if one.replaced else 'saved'} {one.path}" for one in kept)
+        self.baseline, is_kept = suite.update_baseline(self.report.record, self.name)
+        if is_kept:
             self.report = suite.judge(self.report.record, self.record_path)
             if not self.config.getoption("stability_from"):
                 self.report.write(self.record_path.parent)
@@ -233,7 +224,8 @@ class CheckItem(pytest.Item):
         self.user_properties.extend(_properties(verdict))
         if verdict.status == "skip":
             pytest.skip(verdict.message)
-        if verdict.status in (STRICTLY_BROKEN if self.config.getoption("stability_strict") else BROKEN):
+        alone = report.only(self.parent.name, [self.name]).judgement
+        if alone.exit_status(strict=self.config.getoption("stability_strict")):
             raise CheckFailedError(report.explain(verdict))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stability.api.given import Bench, Given, found_editors
 from stability.api.report import Report
-from stability.baselines import baselines_folder, baselines_for, is_compared
+from stability.baselines import baselines_folder, baselines_for, is_compared, keep, refusal
 from stability.errors import RecordError
 from stability.files import HORIZON_FILE, RECORD_FILE
 from stability.judge import judge as judge_record
@@ -83,6 +83,21 @@ class Suite:
     def baselines_of(self, record: Record) -> Path:
         """The folder of the baselines that a record is compared with."""
         return self.baselines or baselines_folder(self.file.path or record.suite_path)
+
+    def update_baseline(self, record: Record, editor: str) -> tuple[str, bool]:
+        """Keep an editor's runs as its baseline: what came of it in words, and whether they were kept.
+
+        They are not if no check compares the editor with a baseline, or if a run of it is not complete.
+        """
+        mine = record.model_copy(
+            update={"runs": tuple(run for run in record.runs if run.editor.name == editor)}
+        )
+        if not is_compared(self.file.spec, editor):
+            return f"no baseline of {editor}: no check of it is 'relative_to: previous'", False
+        if reason := refusal(mine):
+            return f"no baseline of {editor}: {reason}", False
+        kept = keep(mine, self.baselines_of(mine), replace=True)
+        return ", ".join(f"{'replaced' if one.replaced else 'saved'} {one.path}" for one in kept), True
 
     def run(
         self,
