@@ -19,6 +19,7 @@ WHERE_KEYS: Mapping[Over, tuple[str, ...]] = {
     "pair": ("pairs",),
     "task": ("task",),
 }
+_CHANGES = {"ratio": "ratio", "relative": "relative change"}
 FROZEN = "frozen_weights"
 WITHOUT_EDITED = ("unedited", "before_edited", "after_edited")  # layers that hold no edited matrix
 
@@ -127,7 +128,7 @@ def _against_the_unedited_model(check: CheckSpec, head: MetricHead) -> Iterator[
         of = "the unedited model" if check.relative_to == "base" else "what no edit has changed"
         yield (
             ("relative_to",),
-            f"the {metric} of {of} is 0, so no {check.change} can be taken; "
+            f"the {metric} of {of} is 0, so no {_CHANGES[check.change]} can be taken; "
             "leave 'relative_to' out, since the metric itself compares with the unedited model",
         )
         return
