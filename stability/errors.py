@@ -18,6 +18,8 @@ and what it is about, are data beside it: see `ProblemKind` and `Details`, and `
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
 ProblemKind = Literal[
@@ -103,12 +105,38 @@ class UsageError(StabilityError):
     kind = "usage"
 
 
-class SuiteError(UsageError):
-    """A suite file is wrong; `problems` holds one `file:line: path: message` for each mistake."""
+@dataclass(frozen=True)
+class SuiteProblem:
+    """One mistake in a suite, as text `file:line: path: message`.
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    `path` is the place inside of the file, `checks.norm.assert`; empty, and `line` None, for the whole file.
+    """
+
+    message: str
+    file: str = "suite"
+    line: int | None = None
+    path: str = ""
+
+    def __str__(self) -> str:
+        """`file:line: path: message`."""
+        return f"{self.file}{'' if self.line is None else f':{self.line}'}: {self.said}"
+
+    @property
+    def said(self) -> str:
+        """`path: message`, for where the line is shown otherwise."""
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class SuiteError(UsageError):
+    """A suite file is wrong; the message has a line for each of its problems."""
+
+    def __init__(self, problems: Iterable[SuiteProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[type[SuiteError], tuple[tuple[SuiteProblem, ...]]]:
+        """It is made again of its problems, as when it goes to another process."""
+        return type(self), (self.problems,)
 
 
 class SettingsError(UsageError):

@@ -51,11 +51,6 @@ def reworded(inner: Problem, message: str, **details: Unpack[Details]) -> Proble
     return inner.model_copy(update={"message": message, **details})
 
 
-def of_record(reason: str | Problem) -> Problem:
-    """A reason that a record gives."""
-    return reason if isinstance(reason, Problem) else problem("unknown", reason)
-
-
 # -- what is not there --
 
 

@@ -61,7 +61,7 @@ def select(assertion: Assertion, run: RecordedRun, edits: int) -> Selection:
 def _select(assertion: Assertion, run: RecordedRun, edits: int) -> Selection:
     check, model = assertion.check, run.model
     if (reason := run.record.not_asked.get(check.metric)) is not None:
-        raise NothingSelected(problems.of_record(reason))
+        raise NothingSelected(reason)
     checkpoint = _checkpoint(run, edits)
     check_nonempty(check.where, model)
     reading = reading_of(check.metric, checkpoint)
@@ -76,7 +76,7 @@ def _select(assertion: Assertion, run: RecordedRun, edits: int) -> Selection:
         keys = keys & {assertion.task}
         if not keys:
             raise CannotJudge(problems.no_task(check.metric, assertion.task))
-    left_out = {key: problems.of_record(reason) for key, reason in reading.left_out.items() if key in keys}
+    left_out = {key: reason for key, reason in reading.left_out.items() if key in keys}
     left_out |= {key: reason for key, reason in assertion.at_chance.items() if key in keys}
     values = {key: value for key, value in reading.values.items() if key in keys and key not in left_out}
     places = {key: place(reading.over, key, model) for key in values if key != (assertion.task or "")}
@@ -125,7 +125,7 @@ def reading_of(metric: str, checkpoint: Checkpoint) -> Reading:
         return found
     reason = checkpoint.errors.get(metric) or checkpoint.skipped.get(metric)
     raise CannotJudge(
-        problems.not_measured(problems.of_record(reason), checkpoint.edits)
+        problems.not_measured(reason, checkpoint.edits)
         if reason
         else problems.not_in_record(metric, checkpoint.edits)
     )

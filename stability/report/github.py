@@ -6,10 +6,10 @@ and ten warnings of a step at most, so the worst come first.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from stability.errors import SuiteProblem
 from stability.judge import Judgement, Status, Verdict
 from stability.parts import RendererHead, part
 from stability.record import Record
@@ -17,7 +17,6 @@ from stability.report.steps import wording
 from stability.suite import SuiteFile
 
 LEVELS: dict[Status, str] = {"fail": "error", "error": "error", "warn": "warning", "inconclusive": "warning"}
-PROBLEM = re.compile(r"(?P<file>.+?):(?P<line>\d+): (?P<message>.+)")
 
 
 @part(RendererHead("github", "an annotation at the suite's line for each check that did not hold"))
@@ -43,16 +42,16 @@ def render_github(
     return "".join(f"{line}\n" for line in lines)
 
 
-def render_problems(problems: Sequence[str]) -> str:
-    """A line for each mistake in a suite: those that are `file:line: message` at their place."""
-    lines = []
-    for problem in problems:
-        match = PROBLEM.fullmatch(problem)
-        place = {"file": match["file"], "line": match["line"]} if match else {}
-        lines.append(
-            annotation("error", match["message"] if match else problem, title="stability", place=place)
-        )
-    return "".join(f"{line}\n" for line in lines)
+def render_problems(problems: Sequence[SuiteProblem]) -> str:
+    """A line for each mistake in a suite, at its place where it has one."""
+    return "".join(f"{_mistake(problem)}\n" for problem in problems)
+
+
+def _mistake(problem: SuiteProblem) -> str:
+    if problem.line is None:
+        return annotation("error", str(problem), title="stability")
+    place = {"file": problem.file, "line": str(problem.line)}
+    return annotation("error", problem.said, title="stability", place=place)
 
 
 def annotation(level: str, message: str, *, title: str, place: Mapping[str, str] | None = None) -> str:

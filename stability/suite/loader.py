@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from stability.errors import SuiteError, first_line
+from stability.errors import SuiteError, SuiteProblem, first_line
 from stability.suite.judgeable import Location, Mistake
 from stability.suite.mistakes import readable, suite_mistakes
 from stability.suite.schema import SuiteSpec
@@ -32,10 +32,6 @@ class SuiteFile:
     def line(self, *location: str | int) -> int:
         """The line of a key, or of the nearest one above it that is in the file."""
         return nearest_line(self.lines, location)
-
-    def problem(self, location: Location, message: str) -> str:
-        """`file:line: path: message`."""
-        return describe(self.path, self.lines, location, message)
 
     @property
     def measured(self) -> dict[str, Any]:
@@ -91,11 +87,10 @@ def load_suite(path: str | Path) -> SuiteFile:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SuiteError(
-            [f"{path}: no such file; a suite is a YAML file such as suites/smoke.stability.yaml"]
-        ) from None
+        message = "no such file; a suite is a YAML file such as suites/smoke.stability.yaml"
+        raise SuiteError([SuiteProblem(message, str(path))]) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SuiteError([f"{path}: cannot read it as UTF-8 text: {error}"]) from error
+        raise SuiteError([SuiteProblem(f"cannot read it as UTF-8 text: {error}", str(path))]) from error
     return parse_suite(text, path)
 
 
@@ -110,9 +105,8 @@ def parse_suite(text: str, path: Path | None = None, *, is_recorded: bool = Fals
     """
     content, lines = read_yaml(text, path)
     if not isinstance(content, dict):
-        raise SuiteError(
-            [describe(path, lines, (), "a suite is a mapping with 'schema: 1', 'name' and 'checks'")]
-        )
+        message = "a suite is a mapping with 'schema: 1', 'name' and 'checks'"
+        raise SuiteError([located(path, lines, (), message)])
     problems: list[Mistake] = []
     spec = None
     try:
@@ -132,14 +126,9 @@ def refuse(path: Path | None, lines: dict[Location, int], found: Iterable[Mistak
     Raises:
         SuiteError: with one line for each mistake.
     """
-    at = sorted(
-        {
-            (nearest_line(lines, location), describe(path, lines, location, message))
-            for location, message in found
-        }
-    )
-    if at:
-        raise SuiteError([text for _, text in at])
+    problems = {located(path, lines, location, message) for location, message in found}
+    if problems:
+        raise SuiteError(sorted(problems, key=lambda problem: (problem.line, str(problem))))
 
 
 def read_yaml(text: str, path: Path | None) -> tuple[Any, dict[Location, int]]:
@@ -150,11 +139,11 @@ def read_yaml(text: str, path: Path | None) -> tuple[Any, dict[Location, int]]:
         content = loader.construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
+        line = mark.line + 1 if mark else None
         problem = getattr(error, "problem", None) or first_line(error)
-        raise SuiteError([f"{path or 'suite'}{line}: not valid YAML: {problem}"]) from error
+        raise SuiteError([SuiteProblem(f"not valid YAML: {problem}", _called(path), line)]) from error
     except RecursionError:
-        raise SuiteError([f"{path or 'suite'}: not valid YAML: nested too deep"]) from None
+        raise SuiteError([SuiteProblem("not valid YAML: nested too deep", _called(path))]) from None
     lines: dict[Location, int] = {}
     if node is not None:
         _collect_lines(node, (), lines)
@@ -183,10 +172,15 @@ def nearest_line(lines: dict[Location, int], location: Location) -> int:
     return 1
 
 
-def describe(path: Path | None, lines: dict[Location, int], location: Location, message: str) -> str:
-    """`file:line: path: message`."""
+def located(path: Path | None, lines: dict[Location, int], location: Location, message: str) -> SuiteProblem:
+    """A mistake at a place of the file."""
     dotted = ".".join(str(part) for part in location)
-    return f"{path or 'suite'}:{nearest_line(lines, location)}: {dotted + ': ' if dotted else ''}{message}"
+    return SuiteProblem(message, _called(path), nearest_line(lines, location), dotted)
+
+
+def _called(path: Path | None) -> str:
+    """What a suite is called in messages: by its file, if it is in one."""
+    return "suite" if path is None else str(path)
 
 
 def _problem(content: Any, detail: Any) -> Mistake:

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from stability.errors import SuiteProblem
 from stability.judge import Judgement
 from stability.record import Record
 from stability.report.github import annotation, render_github, render_problems
@@ -118,8 +119,14 @@ def test_without_a_suite_the_place_is_the_file_of_the_suite_that_was_run(
 
 
 def test_a_mistake_in_a_suite_is_annotated_at_its_line() -> None:
-    lines = render_problems(["suites/a.yaml:3: checks.x: unknown key", "no such file"]).splitlines()
+    problems = [
+        SuiteProblem("unknown key", "suites/a.yaml", 3, "checks.x"),
+        SuiteProblem("12:30: is no time", "suites/b.yaml", 7),
+        SuiteProblem("no such file", "suites/c.yaml"),
+    ]
+    lines = render_problems(problems).splitlines()
     assert [taken_apart(line) for line in lines] == [
         ("error", {"file": "suites/a.yaml", "line": "3", "title": "stability"}, "checks.x: unknown key"),
-        ("error", {"title": "stability"}, "no such file"),
+        ("error", {"file": "suites/b.yaml", "line": "7", "title": "stability"}, "12:30: is no time"),
+        ("error", {"title": "stability"}, "suites/c.yaml: no such file"),
     ]

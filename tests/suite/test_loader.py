@@ -1,4 +1,5 @@
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stability.errors import SuiteError
+from stability.errors import SuiteError, SuiteProblem
 from stability.suite import SuiteSpec, load_suite, parse_suite
 
 CHECKS = "checks: {norm: {metric: weight_norm, assert: '<= 2'}}"
@@ -16,7 +17,8 @@ CHECKS = "checks: {norm: {metric: weight_norm, assert: '<= 2'}}"
 def problems(text: str) -> list[str]:
     with pytest.raises(SuiteError) as caught:
         parse_suite(text, Path("bad.stability.yaml"))
-    return caught.value.problems
+    assert str(caught.value).splitlines() == [str(problem) for problem in caught.value.problems]
+    return [str(problem) for problem in caught.value.problems]
 
 
 def test_every_mistake_is_reported_at_once_with_its_line():
@@ -208,3 +210,13 @@ def test_no_values_end_in_anything_but_a_suite_or_a_suite_error(content):
         parse_suite(yaml.safe_dump(content))
     except SuiteError as error:
         assert error.problems
+
+
+def test_a_mistake_is_data_beside_its_line_of_text():
+    with pytest.raises(SuiteError) as caught:
+        parse_suite("schema: 1\nname: x\nchecks:\n  n: {metric: weight_norm}\n", Path("a.yaml"))
+    [mistake] = caught.value.problems
+    assert mistake == SuiteProblem("this key is required", "a.yaml", 4, "checks.n.assert")
+    assert str(mistake) == str(caught.value) == "a.yaml:4: checks.n.assert: this key is required"
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.problems, str(again)) == ((mistake,), str(caught.value))

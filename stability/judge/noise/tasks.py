@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from stability.judge.noise.drops import Drop, ProportionDrop, ResampledDrop
 from stability.judge.noise.paired import Paired, PairedAnswers, pair
-from stability.judge.problems import CannotJudge, not_comparable, of_record, problem, reworded
+from stability.judge.problems import CannotJudge, not_comparable, problem, reworded
 from stability.record import Problem, Reading, Record, TaskResult
 from stability.suite import CheckSpec
 
@@ -79,7 +79,7 @@ def score_in(reading: Reading, task: str, when: str) -> float:
     if task in reading.values:
         return reading.values[task]
     reason = reading.left_out.get(task)
-    inner = of_record(reason) if reason else problem("not_in_record", "the record has no score")
+    inner = reason if reason else problem("not_in_record", "the record has no score")
     raise CannotJudge(reworded(inner, f"{task}: not measured {when}: {inner.message}", task=task))
 
 

@@ -81,7 +81,9 @@ def _is_broken(point: Content) -> bool:
 
 
 def _checkpoint(point: Content, edits: list[Content], settings: Content) -> Content:
-    readings = {name: _reading(reading, settings) for name, reading in point.get("readings", {}).items()}
+    readings = {
+        name: _reading(name, reading, settings) for name, reading in point.get("readings", {}).items()
+    }
     without_old_answer = any(edit.get("target_true") is None for edit in edits)
 
     def failed(metric: str) -> Content:
@@ -103,7 +105,7 @@ def _checkpoint(point: Content, edits: list[Content], settings: Content) -> Cont
     }
 
 
-def _reading(reading: Content, settings: Content) -> Content:
+def _reading(metric: str, reading: Content, settings: Content) -> Content:
     """A matrix that is left out is another than it was, or, in a gate, one that there was no need to read."""
     differences = settings.get("differences", {})
     gone = {*differences.get("missing", ()), *differences.get("reshaped", ())}
@@ -112,7 +114,9 @@ def _reading(reading: Content, settings: Content) -> Content:
         if reading["over"] not in OF_WEIGHTS:
             return {"kind": LEFT_OUT.get(reading["over"], "unknown")}
         is_gated = "level" in settings and "base" in settings
-        return {"kind": "structure_changed" if not is_gated or key in gone else "nothing_to_measure"}
+        if key in gone or not is_gated:
+            return {"kind": "structure_changed"}
+        return {"kind": "nothing_to_measure" if metric == "weight_norm" else "unknown"}
 
     return {**reading, "left_out": _problems(reading.get("left_out", {}), left_out)}
 
