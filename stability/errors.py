@@ -90,7 +90,7 @@ class StabilityError(Exception):
 
     exit_status = 3
     kind: ProblemKind = "not_measured"
-    details: Details
+    details: Details = Details()
 
     def __init__(self, message: str = "", *, kind: ProblemKind | None = None, **details: Unpack[Details]):
         super().__init__(message)

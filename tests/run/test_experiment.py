@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from stability.editors import wrap_editor
+from stability.errors import DataError, StabilityError
 from stability.models import Snapshot, load_model
-from stability.record import read_record
+from stability.record import Problem, read_record
 from stability.run import Experiment
 from stability.suite import ModelSpec, parse_suite
 
@@ -217,3 +218,76 @@ def test_a_report_of_something_else_than_numbers_ends_the_run(experiment):
     result = run(experiment, Reporting({"value_norm": ["long"]}))
     assert (result.status, result.failed_at) == ("failed", 0)
     assert "reporting: ValueError" in result.error.message
+
+
+class RefusalError(StabilityError):
+    """An error of another package, made without telling the harness's own what it says."""
+
+    def __init__(self, layer):
+        Exception.__init__(self, f"layer {layer} is mine")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (KeyError("maintenance window: finance is not finite"), "editor_raised"),
+        (ValueError("banana"), "editor_raised"),
+        (RuntimeError("out of memory, said the elephant"), "editor_raised"),
+        (torch.OutOfMemoryError("no room"), "out_of_memory"),
+        (MemoryError(), "out_of_memory"),
+        (ZeroDivisionError("interrupted"), "editor_raised"),
+        (DataError("the subject has no token"), "no_data"),
+        (RefusalError(3), "not_measured"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_ended_a_run_is_told_by_the_type_of_what_was_raised(experiment, raised, kind):
+    def editor(model, tokenizer, edits):
+        raise raised
+
+    error = run(experiment, editor).error
+    assert error.kind == kind
+    if kind != "no_data" and not isinstance(raised, StabilityError):
+        assert error.file.startswith("test_experiment.py:")
+        assert error.message.endswith(f"({error.file})")
+
+
+def test_a_model_that_gives_nan_is_told_as_such_wherever_it_is_asked(experiment):
+    def editor(model, tokenizer, edits):
+        with torch.no_grad():
+            weight(model)[0, 0] = float("nan")
+
+    result = run(experiment, editor)
+    assert result.error.kind == "not_finite"
+    [checkpoint] = result.checkpoints
+    assert {problem.kind for problem in checkpoint.errors.values()} == {"not_finite"}
+    assert checkpoint.errors["perplexity"].count == 1
+
+
+def test_a_model_that_has_no_room_to_be_asked_is_out_of_memory(experiment):
+    def editor(model, tokenizer, edits):
+        def full(module, args):
+            raise torch.OutOfMemoryError("no room")
+
+        model.transformer.h[1].register_forward_pre_hook(full)
+
+    result = run(experiment, editor)
+    assert result.error.kind == "out_of_memory"
+    assert result.error.message == "the edited model cannot be run: OutOfMemoryError: no room"
+
+
+def test_an_interruption_is_recorded_as_one(experiment):
+    def editor(model, tokenizer, edits):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment, editor)
+    assert experiment.record.runs[-1].error == Problem(kind="interrupted", message="interrupted")
+
+
+def test_what_there_is_nothing_to_measure_of_is_told_apart(experiment):
+    skipped = experiment.record.base.skipped
+    assert {skipped[name].kind for name in ("edit_success", "retention", "value_norm")} == {"no_edits"}
+    [_, last] = run(experiment, grow).checkpoints
+    assert last.skipped["value_norm"].kind == "nothing_to_measure"
+    assert {one.kind for one in last.readings["probe_accuracy"].left_out.values()} <= {"probe_unreliable"}
