@@ -26,13 +26,13 @@ class Method:
     family: Family
     settings: Mapping[str, Any] = field(default_factory=dict)
     inside: Method | None = None
+    is_built_in: bool = True
 
     @property
     def head(self) -> EditorHead:
-        """What its head says; that of an editor of one's own says nothing."""
-        part = EDITORS.built_in().get(self.name)
-        is_own = self.family == "own" and self.inside is None
-        return EditorHead(self.name, "") if part is None or is_own else part.head
+        """What its head says; one that does not come with the harness says nothing."""
+        part = EDITORS.built_in().get(self.name) if self.is_built_in else None
+        return EditorHead(self.name, "") if part is None else part.head
 
     @property
     def core(self) -> Method:
@@ -48,9 +48,9 @@ class Method:
 def method_of(info: EditorInfo, entries: Iterable[EditorSpec] = ()) -> Method:
     """The method that an editor of a record is; `entries` are its suite's, by which labels are read."""
     if info.source == "checkpoint":
-        return Method(info.name, "on disk")
+        return Method(info.name, "on disk", is_built_in=False)
     named = next((entry.name for entry in entries if entry.called == info.name), info.name)
-    return _method(named, info.settings, is_own=info.source != BUILT_IN)
+    return _method(named, info.settings, info.source == BUILT_IN)
 
 
 def is_wrapper(name: str) -> bool:
@@ -59,17 +59,18 @@ def is_wrapper(name: str) -> bool:
     return part is not None and part.head.family == "wrapper"
 
 
-def _method(name: str, settings: Mapping[str, Any], *, is_own: bool = False) -> Method:
+def _method(name: str, settings: Mapping[str, Any], is_built_in: bool) -> Method:
     inner = settings.get("editor")
     if isinstance(inner, Mapping) and "name" in inner:
         rest = {key: value for key, value in settings.items() if key != "editor"}
-        inside = _method(str(inner["name"]), inner.get("settings") or {})
+        within = str(inner["name"])
+        outermost = within.partition("(")[0]
+        inside = _method(within, inner.get("settings") or {}, outermost in EDITORS.built_in())
         outer = name.partition("(")[0]
-        return Method(outer if is_own else _wrapper(outer, rest), inside.core.family, rest, inside)
-    if is_own:
-        return Method(name, "own", settings)
-    part = EDITORS.built_in().get(name)
-    return Method(name, "own" if part is None else part.head.family, settings)
+        outer = _wrapper(outer, rest) if is_built_in else outer
+        return Method(outer, inside.core.family, rest, inside, is_built_in)
+    part = EDITORS.built_in().get(name) if is_built_in else None
+    return Method(name, "own" if part is None else part.head.family, settings, None, is_built_in)
 
 
 def _wrapper(name: str, settings: Mapping[str, Any]) -> str:

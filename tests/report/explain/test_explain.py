@@ -167,10 +167,10 @@ def test_a_wrapper_is_known_by_its_settings_where_a_suite_calls_it_by_a_label() 
 def test_a_wrapper_of_another_package_goes_round_what_the_record_says() -> None:
     inner = {"name": "memit", "as": None, "settings": info("memit").settings}
     editor = EditorInfo(
-        name="damp(memit)", source="entry point of damping", settings={"editor": inner, "max_ratio": 1.2}
+        name="sphere(memit)", source="entry point of other", settings={"editor": inner, "max_ratio": 1.2}
     )
     method = method_of(editor)
-    assert (method.wrappers, method.core.name, method.family) == (("damp",), "memit", "closed form")
+    assert (method.wrappers, method.core.name, method.family) == (("sphere",), "memit", "closed form")
     assert method.head.holds_back is None
 
 
