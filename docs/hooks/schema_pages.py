@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from sources import code, field_comments, prose, table
 
+from stability import record
 from stability.record import Record
-from stability.record import schema as record_schema
 from stability.suite import SuiteSpec
 from stability.suite import schema as suite_schema
 
@@ -33,7 +33,8 @@ def record_page() -> str:
     return _page(
         "Schema of run.json",
         "What a run leaves in `run.json`, by part. `stability schema --record` writes the "
-        "[JSON Schema](record.schema.json); `stability.read_record` reads the file.",
+        "[JSON Schema](record.schema.json); `stability.read_record` reads the file, and the files of every "
+        "older schema: see [records outlive versions](measuring-and-judging.md#records-outlive-versions).",
         Record,
     )
 
@@ -53,7 +54,7 @@ def _page(title: str, introduction: str, root: type[BaseModel]) -> str:
 
 
 def _model(name: str) -> type[BaseModel]:
-    for module in (suite_schema, record_schema):
+    for module in (suite_schema, record):
         found = getattr(module, name, None)
         if inspect.isclass(found):
             return found
@@ -63,7 +64,10 @@ def _model(name: str) -> type[BaseModel]:
 def _section(model: type[BaseModel], schema: dict[str, Any]) -> Iterator[str]:
     yield f"## {model.__name__}"
     yield prose(inspect.cleandoc(schema.get("description", "")))
-    comments = field_comments(Path(inspect.getfile(model)), model.__name__)
+    comments: dict[str, str] = {}
+    for kind in model.__mro__:
+        if issubclass(kind, BaseModel) and kind is not BaseModel:
+            comments |= field_comments(Path(inspect.getfile(kind)), kind.__name__)
     names = {field.alias or name: name for name, field in model.model_fields.items()}
     required = schema.get("required", ())
     rows = [

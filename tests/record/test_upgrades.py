@@ -7,11 +7,15 @@ raises, one that leaves a NaN), of a gate, and a baseline, each as the version o
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stability.baselines import read_baseline
 from stability.errors import RecordError
@@ -27,12 +31,18 @@ from stability.record import (
     write_record,
 )
 from stability.record.upgrades import OLDEST
+from stability.record.upgrades.schema_1 import to_schema_2
 from stability.suite import parse_suite
+from stability.suite.overrides import Overrides
 
 SCHEMAS = Path(__file__).parent / "schemas"
 EVERY = range(OLDEST, SCHEMA_VERSION + 1)
 NAMES = ("run", "gate", "baseline")
 ROOT = Path(__file__).parents[2]
+
+
+def few(values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(values, max_size=3).map(tuple)
 
 
 def sample(schema: int, name: str) -> Record:
@@ -175,6 +185,35 @@ def test_what_the_command_line_of_schema_1_replaced_is_data() -> None:
     assert gated.gate == GateCall(base="world", edited="edited", suite="suites/shipped.stability.yaml")
     assert gated.gate == sample(2, "gate").gate
     assert gated.replaced == Replaced()
+
+
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9)
+counts = st.integers(1, 10**6)
+some_changes = st.builds(
+    Overrides, model=st.none() | names, editors=few(names), edits=st.none() | counts,
+    seeds=few(counts), checkpoints=few(counts), settings=few(names),
+)  # fmt: skip
+
+
+@given(some_changes, st.none() | names)
+def test_whatever_the_line_of_schema_1_replaced_is_found_in_it(
+    changes: Overrides, baselines: str | None
+) -> None:
+    content = json.loads((SCHEMAS / "1" / "run.json").read_text())
+    words = ["stability", "run", "a suite.yaml", *changes.arguments()]
+    words += [] if baselines is None else ["--baselines", baselines]
+    upgraded = Record.model_validate(to_schema_2({**content, "command": shlex.join(words)}))
+    assert upgraded.replaced == Replaced(**asdict(changes), baselines=baselines)
+
+
+@pytest.mark.parametrize("schema", EVERY)
+def test_what_was_replaced_says_the_same_as_the_command(schema: int) -> None:
+    record, gated = sample(schema, "run"), sample(schema, "gate")
+    changes = Overrides(**record.replaced.model_dump(exclude={"baselines"}))
+    words = ["stability", "run", str(record.suite_path), *changes.arguments(), "--baselines", "old ones"]
+    assert record.command == shlex.join(words)
+    assert gated.gate is not None
+    assert gated.command == shlex.join(["stability", "gate", *gated.gate.arguments()])
 
 
 @pytest.mark.parametrize("command", ["", "make run", "stability run", "stability run x 'never closed"])
