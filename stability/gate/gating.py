@@ -122,9 +122,9 @@ def _examined(
         return Examined()
     from stability.gate.models import ask_edits, examine
 
-    before, now = (str(layout.folder.path.resolve()) for layout in (disk.base, disk.edited))
+    before, now = (str(layout.folder.source.resolve()) for layout in (disk.base, disk.edited))
     if level is Level.weights:
-        return ask_edits(now, suite.spec, edits, listener)
+        return ask_edits(before, now, suite.spec, edits, listener)
     return examine(before, now, suite.spec, level, edits, listener)
 
 
@@ -167,12 +167,12 @@ def _described(layout: Layout, loaded: ModelInfo | None) -> ModelInfo:
     """The unedited model; its fingerprint is left out where its bytes were compared but not hashed."""
     name = layout.folder.name
     if loaded is not None:
-        return loaded.model_copy(update={"name": name})
+        return loaded.model_copy(update={"name": name, "layers": layout.layers, "matrices": layout.matrices})
     return ModelInfo(
         name=name,
         architecture=layout.architecture,
         fingerprint="",
-        tokenizer_fingerprint=files_fingerprint(layout.folder.path),
+        tokenizer_fingerprint=files_fingerprint(layout.folder.tokenizer),
         dtype="+".join(sorted({tensor.dtype for tensor in layout.tensors.values()})),
         device="disk",
         layers=layout.layers,

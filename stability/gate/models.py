@@ -54,7 +54,7 @@ def examine(
     listener.stage("loading the edited model")
     outcomes: list[EditOutcome] = []
     try:
-        model = load_model(suite.model.model_copy(update={"name": edited})).model
+        model = load_model(suite.model.model_copy(update={"name": edited}), adapter_base=base).model
         listener.stage("measuring the edited model")
         outcomes = examination.outcomes(model, edits)
         checkpoint = examination.checkpoint(model, tuple(edits), tuple(outcomes), seed=0)
@@ -70,14 +70,16 @@ def release(model: nn.Module) -> None:
         tensor.data = tensor.data.new_empty(0)
 
 
-def ask_edits(edited: str, suite: SuiteSpec, edits: Sequence[Edit], listener: Listener) -> Examined:
+def ask_edits(
+    base: str, edited: str, suite: SuiteSpec, edits: Sequence[Edit], listener: Listener
+) -> Examined:
     """Ask the edited model alone about its edits.
 
     Raises:
         ModelError: it cannot be loaded.
     """
     listener.stage("loading the edited model")
-    loaded = load_model(suite.model.model_copy(update={"name": edited}))
+    loaded = load_model(suite.model.model_copy(update={"name": edited}), adapter_base=base)
     listener.stage("asking about the edits")
     readings, errors, skipped = {}, {}, {}
     metrics = {name: kind for name, kind in metrics_of(suite).items() if kind.head.about == "edits"}

@@ -11,6 +11,7 @@ from stability.gate.files.configs import config_differences
 from stability.gate.files.folder import open_folder
 from stability.gate.files.layout import Layout, lay_out
 from stability.gate.files.tokenizers import tokenizer_differences
+from stability.gate.weights.adapter import merged
 from stability.gate.weights.compare import WeightDifferences, compare
 from stability.gate.weights.readings import base_readings, edited_readings
 from stability.record import Reading
@@ -68,9 +69,10 @@ def compare_on_disk(base: str, edited: str, listener: Listener) -> DiskCompariso
     """
     started = time.perf_counter()
     listener.stage("reading headers")
-    before, now = lay_out(open_folder(base)), lay_out(open_folder(edited))
+    before = merged(lay_out(open_folder(base)))
+    now = merged(lay_out(open_folder(edited, before.folder)))
     config = config_differences(before.folder, now.folder)
-    tokenizer = tokenizer_differences(before.folder.path, now.folder.path)
+    tokenizer = tokenizer_differences(before.folder.tokenizer, now.folder.tokenizer)
     listener.stage("comparing weights")
     weights = compare(before, now)
     return DiskComparison(before, now, weights, config, tuple(tokenizer), time.perf_counter() - started)

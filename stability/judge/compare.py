@@ -121,13 +121,13 @@ def unedited_medians(reading: Reading, model: EditedModel) -> dict[str, float]:
             "does_not_fit",
             f"'relative_to: unedited' compares matrices, and this metric has a value for each {reading.over}",
         )
-    by_kind: dict[str, list[float]] = {}
+    by_group: dict[str, list[float]] = {}
     for name, value in reading.values.items():
         matrix = model.matrices.get(name)
         if matrix is not None and matrix.layer not in model.edited_layers:
-            by_kind.setdefault(matrix.kind, []).append(value)
-    if not by_kind:
+            by_group.setdefault(matrix.group, []).append(value)
+    if not by_group:
         message = "every layer holds an edited matrix: none is left to compare with"
         raise nothing("nothing_selected", message)
-    medians = {kind: median(values) for kind, values in by_kind.items()}
-    return {matrix.name: medians[matrix.kind] for matrix in model.info.matrices if matrix.kind in medians}
+    medians = {group: median(values) for group, values in by_group.items()}
+    return {matrix.name: medians[matrix.group] for matrix in model.info.matrices if matrix.group in medians}

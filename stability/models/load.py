@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,13 +17,21 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from stability.errors import ModelError, first_line
-from stability.models.files import INDEX, WEIGHTS, no_safetensors
+from stability.models.files import (
+    adapter_base,
+    adapter_file,
+    has_tokenizer,
+    is_adapter,
+    model_folder,
+    weight_files,
+)
 from stability.models.memory import kind_of
 from stability.models.tokens import Tokenizer
 from stability.suite import ModelSpec
-from stability.world import MODEL as WORLD
 
 log = logging.getLogger(__name__)
+
+NOWHERE = ".no-adapter"  # a folder in which transformers finds none
 
 
 @dataclass(frozen=True)
@@ -34,25 +43,35 @@ class LoadedModel:
     name: str
 
 
-def load_model(spec: ModelSpec, *, trust_remote_code: bool = False) -> LoadedModel:
+def load_model(
+    spec: ModelSpec, *, trust_remote_code: bool = False, adapter_base: str | None = None
+) -> LoadedModel:
     """Load what the suite names: in eval mode, no parameter requiring a gradient.
 
     `world` is the built-in model; another name is a folder if there is one, else looked up on the hub. The
-    device, if none is named, is the first accelerator, else the CPU.
+    device, if none is named, is the first accelerator, else the CPU. A PEFT adapter in the folder is merged
+    into the model in it or, if it has none, into the one that it names; into `adapter_base`, if that is
+    given and the name is no folder here.
 
     Raises:
         ModelError: the folder, or a file in it, is missing or truncated; weights are in pickles only, or do
             not cover the model; the hub has no such model or cannot be reached.
     """
-    folder = _folder(spec.name)
-    if folder is not None:
-        check_folder(folder)
+    folder = model_folder(spec.name)
+    adapter = None
     source = str(folder) if folder is not None else spec.name
-    common = {"revision": spec.revision, "trust_remote_code": trust_remote_code}
+    if folder is not None and is_adapter(folder):
+        adapter, source = adapter_file(folder), _under(folder, adapter_base)
+    elif folder is not None:
+        adapter = check_folder(folder)
+    trusted = trust_remote_code or spec.trust_remote_code
+    common = {"revision": spec.revision, "trust_remote_code": trusted}
+    # An adapter in a folder is merged below, once the rest has been checked.
+    without_adapter = {} if folder is None else {"adapter_kwargs": {"subfolder": NOWHERE}}
     dtype = "auto" if spec.dtype == "auto" else getattr(torch, spec.dtype)
     try:
         with _no_progress_bars():
-            tokenizer = AutoTokenizer.from_pretrained(source, **common)
+            tokenizer = _tokenizer(adapter.parent if adapter else None, source, common)
             model, loading = AutoModelForCausalLM.from_pretrained(
                 source,
                 dtype=dtype,
@@ -60,16 +79,13 @@ def load_model(spec: ModelSpec, *, trust_remote_code: bool = False) -> LoadedMod
                 use_safetensors=True,
                 output_loading_info=True,
                 **common,
+                **without_adapter,
             )
-    except (OSError, ValueError, SafetensorError, ImportError) as error:
+            _refuse_incomplete(spec.name, loading)
+            if adapter is not None:
+                model = _merged(model, adapter.parent)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, ImportError) as error:
         raise ModelError(f"cannot load model {spec.name}: {first_line(error)}") from error
-    for problem in ("missing_keys", "mismatched_keys"):
-        if loading.get(problem):
-            names = sorted(str(key) for key in loading[problem])
-            raise ModelError(
-                f"model {spec.name} is incomplete: {len(names)} {problem.replace('_', ' ')}, "
-                f"first {names[0]}; its weights would be random"
-            )
     if spec.device_map is None:
         device = spec.device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
@@ -87,7 +103,7 @@ def load_model(spec: ModelSpec, *, trust_remote_code: bool = False) -> LoadedMod
 def model_depth(spec: ModelSpec) -> int | None:
     """The number of the model's blocks as its configuration has it; None if there is no telling."""
     try:
-        folder = _folder(spec.name)
+        folder = model_folder(spec.name)
         source = str(folder) if folder is not None else spec.name
         config = AutoConfig.from_pretrained(source, revision=spec.revision, trust_remote_code=False)
     except (ModelError, OSError, ValueError):
@@ -96,29 +112,14 @@ def model_depth(spec: ModelSpec) -> int | None:
     return depth if isinstance(depth, int) else None
 
 
-def _folder(name: str) -> Path | None:
-    """The folder that a model's name means; None if it is a name on the hub."""
-    if name == "world":
-        return WORLD
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if path.is_absolute() or name.startswith((".", "~")):
-        raise ModelError(f"no model at {name}: there is no such folder")
-    return None
-
-
-def check_folder(folder: Path) -> None:
-    """See that a model's folder has its configuration and whole safetensors files.
+def check_folder(folder: Path) -> Path | None:
+    """See that a folder has its configuration and whole safetensors files; its adapter, if it has one.
 
     Raises:
         ModelError: naming the file that is missing, truncated or a pickle.
     """
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"no model in {folder}: config.json is missing")
-    for file in _weight_files(folder):
-        if not file.is_file():
-            raise ModelError(f"the model in {folder} is incomplete: {file.name} is missing")
+    found = weight_files(folder)
+    for file in (*found.files, *([found.adapter] if found.adapter else [])):
         try:
             with safe_open(file, framework="pt") as opened:
                 opened.keys()
@@ -126,19 +127,51 @@ def check_folder(folder: Path) -> None:
             raise ModelError(
                 f"{file} is truncated or damaged ({first_line(error)}); copy it again"
             ) from error
+    return found.adapter
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    index = folder / INDEX
-    if index.is_file():
+def _under(adapter: Path, given: str | None) -> str:
+    """The model that a folder with nothing but an adapter is merged into."""
+    name = adapter_base(adapter)
+    if name == "world" or Path(name).expanduser().is_dir() or given is None:
+        under = model_folder(name)
+    else:
+        under = model_folder(given)
+    if under is not None:
+        check_folder(under)
+    return name if under is None else str(under)
+
+
+def _tokenizer(adapter: Path | None, source: str, common: dict[str, Any]) -> Tokenizer:
+    """The tokenizer of the model; of an adapter's folder, if that has one of its own."""
+    if adapter is not None and has_tokenizer(adapter):
+        source = str(adapter)
+    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(source, **common)
+    return tokenizer
+
+
+def _merged(model: nn.Module, adapter: Path) -> nn.Module:
+    """The model with an adapter merged into its weights."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Found missing adapter keys")
         try:
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, AttributeError) as error:
-            raise ModelError(f"{index} is not a safetensors index: {first_line(error)}") from error
-        return [folder / shard for shard in sorted(shards)]
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
-    raise no_safetensors(folder)
+            wrapped = PeftModel.from_pretrained(model, str(adapter))
+        except UserWarning as warning:
+            raise ModelError(f"the adapter in {adapter} is incomplete: {first_line(warning)}") from warning
+    merged: nn.Module = wrapped.merge_and_unload()
+    return merged
+
+
+def _refuse_incomplete(name: str, loading: dict[str, Any]) -> None:
+    for problem in ("missing_keys", "mismatched_keys"):
+        if loading.get(problem):
+            names = sorted(str(key) for key in loading[problem])
+            raise ModelError(
+                f"model {name} is incomplete: {len(names)} {problem.replace('_', ' ')}, "
+                f"first {names[0]}; its weights would be random"
+            )
 
 
 @contextmanager

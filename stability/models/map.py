@@ -22,7 +22,8 @@ class ModelMap:
     """Where things are in one model. Holds the model's own modules, so it follows edits made in place.
 
     `blocks` are the layers in order; a block's output, or the first element of it, is the residual stream
-    after that block. `matrices` are all MLP and attention weight matrices, layer by layer.
+    after that block. `matrices` are all MLP and attention weight matrices, layer by layer; those of experts
+    are not among them.
     """
 
     architecture: str
@@ -33,6 +34,7 @@ class ModelMap:
     embedding: nn.Module = field(repr=False)
     matrices: tuple[Matrix, ...] = field(repr=False)
     _modules: dict[tuple[int, str], nn.Module] = field(repr=False)
+    normalised_output: bool = False
 
     @property
     def n_layers(self) -> int:
@@ -62,6 +64,18 @@ class ModelMap:
         if kind not in kinds:
             raise ModelError(f"{self.architecture} has no matrix {kind!r}; it has {', '.join(kinds)}")
         return next(matrix for matrix in self.matrices if (matrix.layer, matrix.kind) == (layer, kind))
+
+    def require_unscaled(self) -> None:
+        """See that what `mlp_out` gives is added to the residual stream as it is.
+
+        Raises:
+            ModelError: a norm stands between them.
+        """
+        if self.normalised_output:
+            raise ModelError(
+                f"{self.architecture} normalises what its MLP writes, so no value can be searched in the "
+                "residual stream; edit it by ft, lora or another editor that trains"
+            )
 
     def module(self, layer: int, kind: MatrixKind) -> nn.Module:
         """The module that multiplies by that matrix; `ModelError` as for `matrix`, or if it was removed."""
@@ -132,6 +146,15 @@ def submodule(root: nn.Module, path: str) -> nn.Module:
     return module
 
 
+def _is_at(root: nn.Module, path: str) -> bool:
+    """Whether a module stands at a dotted path, no wrapper being looked into."""
+    try:
+        root.get_submodule(path)
+    except AttributeError:
+        return False
+    return True
+
+
 def breadth_first(module: nn.Module) -> Iterator[nn.Module]:
     """The module, its children, their children, as deep as wrappers are laid round one another."""
     level = [module]
@@ -155,15 +178,20 @@ def map_model(model: nn.Module, like: ModelMap | None = None) -> ModelMap:
     if architecture is None:
         raise ModelError(
             f"cannot map a {type(model).__name__} (model_type {model_type!r}); "
-            f"supported are {', '.join(ARCHITECTURES)}"
+            f"supported are {', '.join(ARCHITECTURES)}; docs/own-architecture.md says how to add one"
         )
     try:
         blocks = tuple(submodule(model, architecture.blocks).children())
         final_norm = submodule(model, architecture.final_norm)
         modules: dict[tuple[int, str], nn.Module] = {}
         matrices: list[Matrix] = []
+        known = None if like is None else {(matrix.layer, matrix.kind) for matrix in like.matrices}
         for layer, block in enumerate(blocks):
             for kind, path in architecture.matrices.items():
+                if kind in architecture.optional and not (
+                    _is_at(block, path) if known is None else (layer, kind) in known
+                ):
+                    continue
                 try:
                     modules[layer, kind] = submodule(block, path)
                 except AttributeError:
@@ -188,6 +216,7 @@ def map_model(model: nn.Module, like: ModelMap | None = None) -> ModelMap:
         embedding=_end(model, "get_input_embeddings"),
         matrices=tuple(matrices) if like is None else like.matrices,
         _modules=modules,
+        normalised_output=architecture.normalised_output,
     )
 
 

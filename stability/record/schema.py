@@ -29,7 +29,9 @@ from stability.record.problem import Problem
 SCHEMA_VERSION = 2
 
 Over = Literal["matrix", "parameter", "layer", "pair", "task", "edit", "scalar"]
-MatrixKind = Literal["mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_qkv", "attn_out"]
+MatrixKind = Literal[
+    "mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_qkv", "attn_out", "other"
+]  # other: known by its name alone, as a matrix of an expert
 
 
 class RecordModel(BaseModel):
@@ -48,6 +50,13 @@ class Matrix(RecordModel):
     kind: MatrixKind
     d_out: int
     d_in: int  # the key dimension d_k of an MLP's output matrix
+
+    @property
+    def group(self) -> str:
+        """What matrices of other layers have to share to be of its like: kind or, for `other`, the name."""
+        if self.kind != "other":
+            return self.kind
+        return ".".join("*" if part.isdigit() else part for part in self.name.split("."))
 
 
 class ModelInfo(RecordModel):

@@ -24,7 +24,41 @@ _LLAMA = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 64,
 }
+_EXPERTS = {
+    **_LLAMA,
+    "num_experts": 3,
+    "num_local_experts": 3,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 16,
+    "shared_expert_intermediate_size": 24,
+    "mlp_only_layers": [0],  # a dense block among those of experts
+}
 CONFIGS = {
+    "bloom": {"vocab_size": 160, "hidden_size": 32, "n_layer": 3, "n_head": 4},
+    "falcon": {
+        "vocab_size": 160,
+        "hidden_size": 32,
+        "ffn_hidden_size": 48,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 64,
+    },
+    "gemma": {**_LLAMA, "head_dim": 8},
+    "gemma2": {**_LLAMA, "head_dim": 8, "query_pre_attn_scalar": 8, "final_logit_softcapping": None},
+    "gemma3_text": {**_LLAMA, "head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 8},
+    "mixtral": _EXPERTS,
+    "opt": {
+        "vocab_size": 160,
+        "hidden_size": 32,
+        "word_embed_proj_dim": 32,
+        "ffn_dim": 48,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 64,
+    },
+    "phi3": _LLAMA,
+    "qwen2_moe": _EXPERTS,
+    "qwen3_moe": {**_EXPERTS, "head_dim": 8},
     "gpt2": {"vocab_size": 160, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64},
     "gptj": {
         "vocab_size": 160,

@@ -100,7 +100,7 @@ def test_weights_that_do_not_cover_the_model_are_an_error(folder: Path) -> None:
 
 def test_a_broken_configuration_is_one_line(folder: Path) -> None:
     (folder / "config.json").write_text("{")
-    with pytest.raises(ModelError, match="cannot load model") as caught:
+    with pytest.raises(ModelError, match="cannot be read as JSON") as caught:
         load(folder)
     assert "\n" not in str(caught.value)
 

@@ -18,7 +18,10 @@ def test_every_matrix_of_every_block_is_mapped_under_its_parameter_name(any_mode
     blocks = {
         name
         for name, parameter in any_model.named_parameters()
-        if parameter.ndim == 2 and any(name.startswith(f"{block}.") for block in found.block_names)
+        if parameter.ndim == 2
+        and any(name.startswith(f"{block}.") for block in found.block_names)
+        and not name.endswith("mlp.gate.weight")  # of experts, which have no place in the map
+        and ".shared_expert" not in name
     }
     assert {matrix.name for matrix in found.matrices} == blocks
     assert found.n_layers == 3
@@ -61,30 +64,52 @@ def test_the_blocks_outputs_are_the_residual_stream(any_model: nn.Module) -> Non
     torch.testing.assert_close(found.head(found.final_norm(outputs[-1])), reference.logits)
 
 
-def test_the_mlps_output_is_added_to_the_stream_unscaled(any_model: nn.Module) -> None:
+def test_the_mlps_output_is_added_to_the_stream_unscaled_or_the_map_says_so(any_model: nn.Module) -> None:
     found = map_model(any_model)
+    layers = [matrix.layer for matrix in found.matrices if matrix.kind == "mlp_out"]
+    if not layers:
+        assert found.architecture == "mixtral"  # every block routes to experts
+        return
+    layer = layers[len(layers) // 2]
     ids = torch.arange(1, 9)[None]
     streams: list[torch.Tensor] = []
 
     def keep(_module: nn.Module, _args: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
         streams.append(output[0] if isinstance(output, tuple) else output)
 
-    hook = found.blocks[1].register_forward_hook(keep)
+    hook = found.blocks[layer].register_forward_hook(keep)
     any_model(input_ids=ids)
     shift = torch.randn(32, generator=torch.Generator().manual_seed(1))
-    push = found.module(1, "mlp_out").register_forward_hook(lambda _module, _args, output: output + shift)
+    push = found.module(layer, "mlp_out").register_forward_hook(lambda _module, _args, output: output + shift)
     any_model(input_ids=ids)
     push.remove()
     hook.remove()
-    torch.testing.assert_close(streams[1] - streams[0], shift.expand(1, 8, 32))
+    moved = streams[1] - streams[0]
+    if found.normalised_output:
+        assert not torch.allclose(moved, shift.expand(1, 8, 32), atol=0.05)
+        with pytest.raises(ModelError, match="normalises what its MLP writes"):
+            found.require_unscaled()
+    else:
+        torch.testing.assert_close(moved, shift.expand(1, 8, 32))
+        found.require_unscaled()
 
 
 def test_the_embedding_is_found(any_model: nn.Module) -> None:
     assert map_model(any_model).embedding is any_model.get_input_embeddings()
 
 
+@pytest.mark.parametrize("architecture", ["qwen2_moe", "qwen3_moe"])
+def test_a_block_of_experts_has_no_mlp_of_its_own(build_model: Build, architecture: str) -> None:
+    found = map_model(build_model(architecture))
+    assert {matrix.layer for matrix in found.matrices if matrix.kind == "mlp_out"} == {0}
+    again = map_model(build_model(architecture), like=found)
+    assert again.matrices == found.matrices
+    with pytest.raises(ModelError, match="no matrix 'mlp_out'; it has attn_q"):
+        again.module(1, "mlp_out")
+
+
 def test_an_unknown_architecture_is_refused_with_the_supported_ones_named() -> None:
-    with pytest.raises(ModelError, match=r"cannot map a Linear .*gpt2, gptj, gpt_neox, llama"):
+    with pytest.raises(ModelError, match=r"cannot map a Linear .*gpt2, gptj, gpt_neox, llama.*own-architecture"):
         map_model(nn.Linear(2, 2))
 
 

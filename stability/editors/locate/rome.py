@@ -61,6 +61,7 @@ class Rome(BuiltIn):
         from stability.models.modes import frozen
 
         found = map_model(model)
+        found.require_unscaled()
         for layer in self.settings.layers:
             found.matrix(layer, "mlp_out")
         generator = torch.Generator().manual_seed(torch.initial_seed())

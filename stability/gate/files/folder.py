@@ -8,12 +8,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stability.errors import ModelError, first_line
-from stability.models.files import INDEX, WEIGHTS, no_safetensors
+import numpy as np
+from numpy.typing import NDArray
+
+from stability.errors import ModelError
+from stability.models.files import (
+    CONFIG,
+    adapter_base,
+    has_tokenizer,
+    is_adapter,
+    model_folder,
+    read_json,
+    weight_files,
+)
 from stability.world import MODEL as WORLD
 
 LONGEST_HEADER = 100_000_000  # bytes, as the format's own readers allow
@@ -27,8 +38,23 @@ BYTES = {
 
 
 @dataclass(frozen=True)
+class LowRank:
+    """What an adapter adds to a matrix, `left @ right`, in the orientation in which the matrix is stored."""
+
+    left: NDArray[np.float32]  # [rows, r]
+    right: NDArray[np.float32]  # [r, columns]
+
+    def elements(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Elements `start` to `stop` of the product, in row order."""
+        columns = self.right.shape[1]
+        first, last = start // columns, -(-stop // columns)
+        rows = self.left[first:last] @ self.right
+        return rows.reshape(-1)[start - first * columns : stop - first * columns]
+
+
+@dataclass(frozen=True)
 class Stored:
-    """A tensor as it lies in a file: `size` bytes from `offset` on, in row order."""
+    """A tensor as it lies in a file: `size` bytes from `offset` on, in row order; and what is added to it."""
 
     name: str
     dtype: str
@@ -36,6 +62,7 @@ class Stored:
     file: Path
     offset: int
     size: int
+    added: LowRank | None = None
 
     @property
     def elements(self) -> int:
@@ -45,74 +72,82 @@ class Stored:
 
 @dataclass(frozen=True)
 class Folder:
-    """A model's folder: `config` is its config.json, `tensors` are by the names that the files use."""
+    """A model's folder: `config` is its config.json, `tensors` are by the names that the files use.
+
+    An adapter's folder has the configuration and the tensors of the model under it, whose own folder is
+    `path`. `adapter` is the folder whose adapter is laid over them; `unread` names files of weights that lie
+    in the folder and that transformers does not read.
+    """
 
     name: str  # for people
-    path: Path
+    path: Path  # of config.json and generation_config.json
+    tokenizer: Path
     config: Mapping[str, Any]
     tensors: Mapping[str, Stored]
+    adapter: Path | None = None
+    unread: tuple[str, ...] = ()
+
+    @property
+    def is_adapter_alone(self) -> bool:
+        """Whether the folder holds an adapter and no model."""
+        return self.adapter is not None and self.adapter != self.path
+
+    @property
+    def source(self) -> Path:
+        """The folder that the model is loaded from."""
+        return self.adapter or self.path
 
 
-def open_folder(name: str | Path) -> Folder:
+def open_folder(name: str | Path, base: Folder | None = None) -> Folder:
     """Read a folder's config.json and the headers of its weights; `world` is the built-in model's.
+
+    A folder with an adapter alone is laid over the model that it names or, if that is no folder here, over
+    the base.
 
     Raises:
         ModelError: no such folder; a file is missing, cut short or damaged; the weights are a pickle.
     """
-    path = WORLD if str(name) == "world" else Path(name).expanduser()
-    if not path.is_dir():
+    path = model_folder(str(name))
+    if path is None:
         raise ModelError(f"no model at {name}: there is no such folder")
-    config = read_json(path / "config.json", "no model in it")
-    if not isinstance(config, dict):
-        raise ModelError(f"{path / 'config.json'} is not a model's configuration")
+    called = str(name) if path == WORLD else path.resolve().name or str(path)
+    if is_adapter(path):
+        under = _under(path, base)
+        if under.adapter is not None:
+            raise ModelError(f"the model under the adapter in {path} has an adapter itself; merge that first")
+        tokenizer = path if has_tokenizer(path) else under.tokenizer
+        return replace(under, name=called, adapter=path, tokenizer=tokenizer)
+    found = weight_files(path)
     tensors: dict[str, Stored] = {}
-    expected = _weight_map(path)
-    for file in sorted({path / shard for shard in expected.values()} or {path / WEIGHTS}):
+    for file in found.files:
         for tensor in read_header(file):
             if tensor.name in tensors:
                 raise ModelError(f"{tensor.name} is both in {tensors[tensor.name].file.name} and {file.name}")
             tensors[tensor.name] = tensor
-    lost = sorted(expected.keys() - tensors.keys())
+    lost = sorted(found.promised.keys() - tensors.keys())
     if lost:
-        raise ModelError(f"the model in {path} is incomplete: {expected[lost[0]]} has no {lost[0]}")
+        raise ModelError(f"the model in {path} is incomplete: {found.promised[lost[0]]} has no {lost[0]}")
     if not tensors:
         raise ModelError(f"the model in {path} has no tensors")
-    called = str(name) if path == WORLD else path.resolve().name
-    return Folder(called or str(path), path, config, tensors)
+    return Folder(
+        name=called,
+        path=path,
+        tokenizer=path,
+        config=read_json(path / CONFIG, "no model in it"),
+        tensors=tensors,
+        adapter=None if found.adapter is None else path,
+        unread=found.unread,
+    )
 
 
-def read_json(file: Path, otherwise: str) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-        ModelError: it is missing, which means `otherwise`, or is not JSON.
-    """
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{otherwise}: {file} is missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{file} cannot be read as JSON: {first_line(error)}") from error
-
-
-def _weight_map(path: Path) -> dict[str, str]:
-    """Which shard holds each tensor; empty if there is a single file.
-
-    Raises:
-        ModelError: the index is none, or there are no weights in safetensors.
-    """
-    if (path / INDEX).is_file():
-        index = read_json(path / INDEX, "no index")
-        shards = index.get("weight_map") if isinstance(index, dict) else None
-        if not isinstance(shards, dict) or not shards:
-            raise ModelError(f"{path / INDEX} has no weight_map that says which file holds each tensor")
-        for shard in shards.values():
-            if not isinstance(shard, str) or Path(shard).name != shard:
-                raise ModelError(f"{path / INDEX}: {shard!r} is not the name of a file in the folder")
-        return shards
-    if (path / WEIGHTS).is_file():
-        return {}
-    raise no_safetensors(path)
+def _under(adapter: Path, base: Folder | None) -> Folder:
+    """The model that an adapter's folder is laid over."""
+    name = adapter_base(adapter)
+    if name == "world" or Path(name).expanduser().is_dir():
+        return open_folder(name)
+    if base is None:
+        raise ModelError(f"{adapter} holds an adapter of {name}, and there is no such folder; merge it first")
+    return base
 
 
 def read_header(file: Path) -> Iterator[Stored]:

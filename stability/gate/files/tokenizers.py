@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stability.errors import ModelError, first_line
-from stability.gate.files.folder import read_json
+from stability.models.files import read_json
 
 RULES = "tokenizer.json"
 FILES = (

@@ -22,8 +22,9 @@ from stability.gate.weights.numbers import (
     count_nonfinite,
     norm_of,
     norm_of_parts,
+    numbers_of,
     patterns,
-    widen,
+    rounded,
 )
 from stability.gate.weights.rank import Rows, Sums, applied, first_basis, rounding_floor, streamed_rank
 from stability.gate.weights.windows import Pair, Window, blocks, over, same
@@ -109,24 +110,35 @@ def _change(base: Stored, edited: Stored) -> Change:
 def _figures(base: Stored, edited: Stored, window: Window, pair: Pair) -> tuple[Change, Floats]:
     """The figures of a window alone, and its difference, which is left empty where there is none."""
     one, other = pair.base.read(base, window), pair.edited.read(edited, window)
-    size = window.stop - window.start
-    before = widen(one, base.dtype, pair.base.room(size))
+    before = numbers_of(pair.base, base, window, pair.base.room(window.size))
     norm = norm_of(before)
     bad = 0 if math.isfinite(norm) else count_nonfinite(before)
-    if base.dtype == edited.dtype and same(one, other):
+    if are_comparable(base, edited) and same(one, other):
         return Change(norm, norm, 0.0, 0, bad, bad), before[:0]
-    now = widen(other, edited.dtype, pair.edited.room(size))
+    now = numbers_of(pair.edited, edited, window, pair.edited.room(window.size))
     norm_now = norm_of(now)
     bad_now = 0 if math.isfinite(norm_now) else count_nonfinite(now)
-    # By their bytes where the dtypes are equal, else by value.
-    differ = (
-        patterns(one, base.dtype) != patterns(other, edited.dtype)
-        if base.dtype == edited.dtype
-        else before != now
-    )
+    if are_comparable(base, edited):
+        differ = patterns(one, base.dtype) != patterns(other, edited.dtype)
+    else:
+        before = rounded_alike(before, base, now, edited)
+        differ = (before != now) & ~(np.isnan(before) & np.isnan(now))
     elements = int(np.count_nonzero(differ))
     delta = _difference(before, now, is_wide=not max(norm, norm_now) < WIDE)
     return Change(norm, norm_now, norm_of(delta), elements, bad, bad_now), delta
+
+
+def are_comparable(base: Stored, edited: Stored) -> bool:
+    """Whether two tensors are equal if and only if their bytes are."""
+    return base.dtype == edited.dtype and base.added is None and edited.added is None
+
+
+def rounded_alike(before: Floats, base: Stored, now: Floats, edited: Stored) -> Floats:
+    """`before`, but equal to `now` wherever one of the two is the other, rounded to its dtype."""
+    if base.dtype == edited.dtype:
+        return before
+    alike = (rounded(before, edited.dtype) == now) | (rounded(now, base.dtype) == before)
+    return np.where(alike, now, before)
 
 
 def _difference(before: Floats, now: Floats, is_wide: bool) -> Floats:
@@ -145,7 +157,9 @@ def _rows(delta: Floats, columns: int) -> Rows:
 def _rank(base: Stored, edited: Stored, moved: list[Window], change: Change, first: Total) -> int:
     """The rank of the difference, of which `moved` holds every row that is not zero."""
     rows, columns = base.shape
-    spacing = max(SPACING.get(tensor.dtype, 0.0) for tensor in (base, edited))
+    # What an adapter adds is not rounded to the dtype of what it is added to.
+    dtypes = ("F32",) if edited.added else (base.dtype, edited.dtype)
+    spacing = max(SPACING.get(dtype, 0.0) for dtype in dtypes)
     floor = rounding_floor(change.norm, rows, columns, spacing)
     is_usual = SMALL < change.delta_norm < LARGE
     # A power of two, so that nothing is rounded by it.
@@ -155,9 +169,9 @@ def _rank(base: Stored, edited: Stored, moved: list[Window], change: Change, fir
         products = Total()
 
         def add(window: Window, pair: Pair) -> None:
-            size = window.stop - window.start
-            before = widen(pair.base.read(base, window), base.dtype, pair.base.room(size))
-            now = widen(pair.edited.read(edited, window), edited.dtype, pair.edited.room(size))
+            before = numbers_of(pair.base, base, window, pair.base.room(window.size))
+            now = numbers_of(pair.edited, edited, window, pair.edited.room(window.size))
+            before = rounded_alike(before, base, now, edited)
             delta = _difference(before, now, is_wide=not is_usual)
             products.add(work(_rows(delta if is_usual else delta * scale, columns)))
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stability.gate.files.folder import Stored
-from stability.gate.files.layout import HEAD, Layout, is_worked_out
-from stability.gate.weights.change import Change, change_of
-from stability.gate.weights.numbers import count_nonfinite, norm_of, norm_of_parts, widen
+from stability.gate.files.layout import EMBEDDINGS, HEAD, Layout, is_worked_out
+from stability.gate.files.quantised import refuse_codes
+from stability.gate.weights.change import Change, are_comparable, change_of
+from stability.gate.weights.numbers import count_nonfinite, norm_of, norm_of_parts, numbers_of
 from stability.gate.weights.windows import Pair, Window, blocks, over, same, windows
 
 
@@ -38,10 +39,10 @@ def compare(base: Layout, edited: Layout) -> WeightDifferences:
     """Compare every tensor by its bytes, and take the figures of those that differ.
 
     A head that one side leaves out because it is the embedding is no difference, nor is a mask that older
-    files hold. Tensors of other dtypes are compared by value.
+    files hold. Tensors of other dtypes differ where neither is the other, rounded to its dtype.
 
     Raises:
-        ModelError: a file ends too soon.
+        ModelError: a file ends too soon; what differs is stored as codes, which are no weights.
     """
     missing, extra = _without_counterpart(base, edited)
     both = [name for name in base.tensors if name in edited.tensors]
@@ -59,13 +60,14 @@ def compare(base: Layout, edited: Layout) -> WeightDifferences:
     differing = differing_tensors(base.tensors, edited.tensors, comparable)
     changes = {name: change_of(base.tensors[name], edited.tensors[name]) for name in differing}
     changes = {name: change for name, change in changes.items() if change.elements}  # retyped, but equal
-    edited_kinds = {matrix.kind for matrix in base.matrices if matrix.name in changes}
+    edited_groups = {matrix.group for matrix in base.matrices if matrix.name in changes}
     peers = [
         matrix.name
         for matrix in base.matrices
-        if matrix.kind in edited_kinds and matrix.name in comparable and matrix.name not in changes
+        if matrix.group in edited_groups and matrix.name in comparable and matrix.name not in changes
     ]
     alone = [edited.tensors[name] for name in (*extra, *reshaped)]
+    refuse_codes(base, edited, [*missing, *extra, *reshaped, *retyped, *changes])
     return WeightDifferences(
         missing=missing,
         extra=extra,
@@ -91,7 +93,7 @@ def differing_tensors(
     jobs = []
     names = list(names)
     for name in names:
-        if base[name].dtype != edited[name].dtype:
+        if not are_comparable(base[name], edited[name]):
             found.add(name)
         else:
             jobs += [(name, part) for part in windows(base[name])]
@@ -105,8 +107,8 @@ def norms(tensors: Iterable[Stored], names: Iterable[str]) -> dict[str, float]:
 
     def norm(job: tuple[str, Stored, Window], pair: Pair) -> float:
         _, tensor, window = job
-        room = pair.base.room(window.stop - window.start)
-        return norm_of(widen(pair.base.read(tensor, window), tensor.dtype, room))
+        room = pair.base.room(window.size)
+        return norm_of(numbers_of(pair.base, tensor, window, room))
 
     parts: dict[str, list[float]] = {}
     for (name, _, _), part in zip(jobs, over(jobs, norm), strict=True):
@@ -123,20 +125,24 @@ def _without_counterpart(base: Layout, edited: Layout) -> tuple[tuple[str, ...],
             for name, tensor in one.tensors.items()
             if name not in other.tensors
             and not is_worked_out(name, tensor)
-            and not (name == HEAD and one.is_tied and other.is_tied and _is_an_embedding(tensor, one))
+            and not (one.is_tied and other.is_tied and _is_tied_twin(name, one, other))
         )
 
     return only_in(base, edited), only_in(edited, base)
 
 
-def _is_an_embedding(head: Stored, layout: Layout) -> bool:
-    """Whether the head holds the same bytes as another tensor of its file's model."""
-    twins = [
-        tensor
-        for name, tensor in layout.tensors.items()
-        if name != HEAD and (tensor.shape, tensor.dtype) == (head.shape, head.dtype)
-    ]
-    return any(not differing_tensors({"": head}, {"": twin}, [""]) for twin in twins)
+def _is_tied_twin(name: str, one: Layout, other: Layout) -> bool:
+    """Whether a head or an embedding is what the other side has in its place, or its own side's other one."""
+    ends = (HEAD, *(key for key in (*one.tensors, *other.tensors) if EMBEDDINGS.search(key)))
+    if name not in ends:
+        return False
+    tensor = one.tensors[name]
+    twins = [layout.tensors[key] for layout in (one, other) for key in ends if key in layout.tensors]
+    alike = [twin for twin in twins if twin is not tensor and twin.shape == tensor.shape]
+    return any(
+        are_comparable(tensor, twin) and not differing_tensors({"": tensor}, {"": twin}, [""])
+        for twin in alike
+    )
 
 
 def _same(base: Stored, edited: Stored, window: Window, pair: Pair) -> bool:
@@ -145,4 +151,4 @@ def _same(base: Stored, edited: Stored, window: Window, pair: Pair) -> bool:
 
 def _nonfinite(job: tuple[Stored, Window], pair: Pair) -> int:
     tensor, window = job
-    return count_nonfinite(widen(pair.edited.read(tensor, window), tensor.dtype))
+    return count_nonfinite(numbers_of(pair.edited, tensor, window))

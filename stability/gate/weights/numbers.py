@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stability.gate.files.folder import BYTES
-from stability.gate.weights.windows import Bytes
+from stability.gate.files.folder import BYTES, Stored
+from stability.gate.weights.windows import Bytes, Reader, Window
 
 ROW = 256  # values: rounded sums of so many are right to 1e-6 where the processor adds in a few lanes
 SMALLEST_SUM, LARGEST_SUM = 1e-24, 1e300  # outside of them, squares may have under- or overflown
@@ -28,6 +29,16 @@ SPACING = {"F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7, "F8_E4M3": 2.0**-3
 """The distance from 1 to the next number, for dtypes coarser than float64."""
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
+
+
+def numbers_of(
+    reader: Reader, tensor: Stored, window: Window, out: NDArray[np.float32] | None = None
+) -> Floats:
+    """The numbers of a window, with what an adapter adds to them; `out` as for `widen`."""
+    values = widen(reader.read(tensor, window), tensor.dtype, out)
+    if tensor.added is not None:
+        values += tensor.added.elements(window.start, window.stop)
+    return values
 
 
 def patterns(data: Bytes, dtype: str) -> NDArray[np.generic]:
@@ -59,6 +70,35 @@ def widen(data: Bytes, dtype: str, out: NDArray[np.float32] | None = None) -> Fl
         return stored.astype(np.float32) if narrow else stored.astype(np.float64)
 
 
+def rounded(values: Floats, dtype: str) -> Floats:
+    """The numbers as that dtype would hold them: rounded to the nearest, of two to the even one."""
+    if dtype == "F64":
+        return values
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        single = values.astype(np.float32)
+        if dtype == "F16":
+            return single.astype(np.float16).astype(np.float32)
+        if dtype == "BF16":
+            bits = single.view(np.uint32)
+            even = (bits + np.uint32(0x7FFF) + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+            return np.where(np.isnan(single), single, even.view(np.float32))
+        return _rounded_to_float8(single, dtype) if dtype.startswith("F8") else single
+
+
+def _rounded_to_float8(values: NDArray[np.float32], dtype: str) -> NDArray[np.float32]:
+    table = _float8_table(dtype)[:128]  # of the positive patterns, in order
+    finite = table[np.isfinite(table)]
+    # A number lies between two patterns; half-way, the even one holds it.
+    above = np.clip(np.searchsorted(finite, np.abs(values)), 1, len(finite) - 1)
+    low, high = finite[above - 1], finite[above]
+    middle = (low + high) / 2
+    is_low = (np.abs(values) < middle) | ((np.abs(values) == middle) & ((above - 1) % 2 == 0))
+    past = finite[-1] + (finite[-1] - finite[-2]) / 2
+    nearest = np.where(np.abs(values) > past, np.inf, np.where(is_low, low, high))
+    return np.copysign(nearest, values).astype(np.float32)
+
+
+@cache
 def _float8_table(dtype: str) -> NDArray[np.float32]:
     """The value of each of the 256 patterns of float8 (Micikevicius et al. 2022, table 1)."""
     mantissa_bits, bias = (3, 7) if dtype == "F8_E4M3" else (2, 15)

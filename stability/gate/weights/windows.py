@@ -45,6 +45,11 @@ class Window:
     start: int
     stop: int
 
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.stop - self.start
+
     def of(self, tensor: Stored) -> tuple[int, int]:
         """The window's first byte in the tensor's file, and the number of its bytes."""
         width = BYTES[tensor.dtype]

@@ -119,12 +119,13 @@ def test_a_damaged_folder_is_one_clear_line(save, damage, message):
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        ({"weight_map": {"a": "gone.safetensors"}}, "gone.safetensors is missing"),
-        ({"weight_map": {"absent": "model-00000.safetensors"}}, "has no absent"),
-        ({"weight_map": {"a": "../model.safetensors"}}, "not the name of a file"),
-        ({"weight_map": {"a": 3}}, "not the name of a file"),
-        ({"weight_map": {}}, "no weight_map"),
+        ({"metadata": {}, "weight_map": {"a": "gone.safetensors"}}, "gone.safetensors is missing"),
+        ({"metadata": {}, "weight_map": {"absent": "model-00000.safetensors"}}, "has no absent"),
+        ({"metadata": {}, "weight_map": {"a": "../model.safetensors"}}, "not the name of a file"),
+        ({"metadata": {}, "weight_map": {"a": 3}}, "not the name of a file"),
+        ({"metadata": {}, "weight_map": {}}, "no weight_map"),
         ([], "no weight_map"),
+        ({"weight_map": {"a": "model-00000.safetensors"}}, "no metadata, without which transformers"),
     ],
 )
 def test_an_index_that_does_not_fit_is_one_clear_line(save, index, message):

@@ -76,6 +76,7 @@ class Spreading(BuiltIn):
         from stability.models.modes import frozen
 
         found = map_model(model)
+        found.require_unscaled()
         for layer in self.layers:
             found.matrix(layer, "mlp_out")
         generator = torch.Generator().manual_seed(torch.initial_seed())
