@@ -53,6 +53,7 @@ class DiskComparison:
         kinds = {
             "missing": list(weights.missing),
             "extra": list(weights.extra),
+            "unused": list(weights.unused),
             "reshaped": {name: [list(was), list(now)] for name, (was, now) in weights.reshaped.items()},
             "retyped": {name: list(pair) for name, pair in weights.retyped.items()},
             "config": {key: list(pair) for key, pair in self.config.items()},

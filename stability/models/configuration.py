@@ -12,6 +12,7 @@ INCIDENTAL = (
     "dtype",  # every tensor has its own
     "torch_dtype",
     "transformers_version",
+    "transformers_weights",  # a file's name; what is in it is compared
     "use_cache",
 )
 """Keys that say where a model came from and how it was saved or called, at any depth of a configuration."""

@@ -67,7 +67,9 @@ def save(tmp_path: Path) -> Save:
         files = {one: f"model-{index % shards:05}.safetensors" for index, one in enumerate(names)}
         for file in set(files.values()):
             save_file({one: tensors[one] for one in names if files[one] == file}, folder / file)
-        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+        (folder / "model.safetensors.index.json").write_text(
+            json.dumps({"metadata": {}, "weight_map": files})
+        )
         return folder
 
     return write

@@ -258,7 +258,9 @@ def test_a_missing_shard_names_it(copy_of_world):
     folder = copy_of_world("sharded")
     (folder / "model.safetensors").rename(folder / "model-1.safetensors")
     weight_map = {MATRIX: "model-1.safetensors", "transformer.wte.weight": "model-2.safetensors"}
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": weight_map})
+    )
     with pytest.raises(ModelError, match=r"model-2\.safetensors is missing"):
         gate("world", folder)
 

@@ -109,7 +109,9 @@ def test_a_block_of_experts_has_no_mlp_of_its_own(build_model: Build, architectu
 
 
 def test_an_unknown_architecture_is_refused_with_the_supported_ones_named() -> None:
-    with pytest.raises(ModelError, match=r"cannot map a Linear .*gpt2, gptj, gpt_neox, llama.*own-architecture"):
+    with pytest.raises(
+        ModelError, match=r"cannot map a Linear .*gpt2, gptj, gpt_neox, llama.*own-architecture"
+    ):
         map_model(nn.Linear(2, 2))
 
 

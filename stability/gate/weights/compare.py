@@ -17,12 +17,14 @@ from stability.gate.weights.windows import Pair, Window, blocks, over, same, win
 class WeightDifferences:
     """Everything in which two checkpoints' weights differ, by parameter name.
 
-    `norms` are of matrices that do not differ, of the kinds of those that do; `nonfinite` counts NaN and
-    infinities in tensors that have no counterpart.
+    `unused` are tensors that one side lacks and that no model of its configuration reads. `norms` are of
+    matrices that do not differ, of the kinds of those that do; `nonfinite` counts NaN and infinities in
+    tensors that have no counterpart.
     """
 
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     retyped: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     changes: Mapping[str, Change] = field(default_factory=dict)
@@ -44,7 +46,8 @@ def compare(base: Layout, edited: Layout) -> WeightDifferences:
     Raises:
         ModelError: a file ends too soon; what differs is stored as codes, which are no weights.
     """
-    missing, extra = _without_counterpart(base, edited)
+    missing, lost = _used(base, _without_counterpart(base, edited))
+    extra, added = _used(edited, _without_counterpart(edited, base))
     both = [name for name in base.tensors if name in edited.tensors]
     reshaped = {
         name: (base.tensors[name].shape, edited.tensors[name].shape)
@@ -71,6 +74,7 @@ def compare(base: Layout, edited: Layout) -> WeightDifferences:
     return WeightDifferences(
         missing=missing,
         extra=extra,
+        unused=(*lost, *added),
         reshaped=reshaped,
         retyped=retyped,
         changes=changes,
@@ -116,19 +120,32 @@ def norms(tensors: Iterable[Stored], names: Iterable[str]) -> dict[str, float]:
     return {name: norm_of_parts(found) for name, found in parts.items()}
 
 
-def _without_counterpart(base: Layout, edited: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The tensors that only one side has, and that the other would need."""
+def _without_counterpart(one: Layout, other: Layout) -> tuple[str, ...]:
+    """The tensors of one side that the other lacks, and would need."""
+    return tuple(
+        name
+        for name, tensor in one.tensors.items()
+        if name not in other.tensors
+        and not is_worked_out(name, tensor)
+        and not (one.is_tied and other.is_tied and _is_tied_twin(name, one, other))
+    )
 
-    def only_in(one: Layout, other: Layout) -> tuple[str, ...]:
-        return tuple(
-            name
-            for name, tensor in one.tensors.items()
-            if name not in other.tensors
-            and not is_worked_out(name, tensor)
-            and not (one.is_tied and other.is_tied and _is_tied_twin(name, one, other))
-        )
 
-    return only_in(base, edited), only_in(edited, base)
+def _used(layout: Layout, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of tensors, parted into those that a model of the configuration reads and those that none does.
+
+    Where transformers has no such model, or saves it under other names than its own, all count as read.
+    """
+    if not names or layout.entry is None or layout.entry.experts:
+        return names, ()
+    from stability.models.expected import expected_names
+
+    expected = expected_names(layout.folder.path)
+    if expected is None:
+        return names, ()
+    return tuple(name for name in names if name in expected), tuple(
+        name for name in names if name not in expected
+    )
 
 
 def _is_tied_twin(name: str, one: Layout, other: Layout) -> bool:

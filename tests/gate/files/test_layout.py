@@ -59,7 +59,10 @@ def test_experts_that_lie_in_one_tensor_are_those_that_lie_apart(save, architect
     config = {"model_type": architecture}
     apart = save("apart", fused, config=config)
     model.save_pretrained(apart)
-    together, apart = lay_out(open_folder(save("together", fused, config=config))), lay_out(open_folder(apart))
+    together, apart = (
+        lay_out(open_folder(save("together", fused, config=config))),
+        lay_out(open_folder(apart)),
+    )
     assert any(".experts.2." in name for name in apart.tensors)
     assert set(together.tensors) == set(apart.tensors)
     assert compare(together, apart).changed == ()
