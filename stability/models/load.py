@@ -155,6 +155,7 @@ def _merged(model: nn.Module, adapter: Path) -> nn.Module:
     from peft import PeftModel
 
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # what PEFT calls of transformers
         warnings.filterwarnings("error", message="Found missing adapter keys")
         try:
             wrapped = PeftModel.from_pretrained(model, str(adapter))

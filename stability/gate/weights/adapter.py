@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stability.errors import ModelError
 from stability.gate.files.folder import LowRank, Stored, read_header
-from stability.gate.files.layout import Layout
+from stability.gate.files.layout import HEAD, Layout
 from stability.gate.weights.numbers import numbers_of
 from stability.gate.weights.windows import Reader, Window
 from stability.models.files import ADAPTER_CONFIG, adapter_file, read_json
@@ -72,9 +72,11 @@ def merged(layout: Layout) -> Layout:
     _refuse_others(folder, config)
     pairs, whole = _read(folder)
     tensors = dict(layout.tensors)
-    for name, tensor in whole.items():
+    for key, tensor in whole.items():
+        name = key.replace(".base_layer.", ".")  # PEFT saves an embedding whole beside its factors
         module = name.rpartition(".")[0]
-        if not _is_named(config.get("modules_to_save") or (), module) or name not in tensors:
+        is_saved = module in pairs if name != key else _is_named(config.get("modules_to_save"), module)
+        if not is_saved or name not in (*tensors, HEAD):
             raise ModelError(f"the adapter in {folder} holds {name}, which is no weight that it can replace")
         tensors[name] = replace(tensor, name=name)
     for module in _targets(config, tensors) - pairs.keys():
@@ -83,7 +85,9 @@ def merged(layout: Layout) -> Layout:
         name = f"{module}.weight"
         if name not in tensors:
             raise ModelError(f"the adapter in {folder} changes {module}, which {layout.folder.path} has not")
-        tensors[name] = replace(tensors[name], added=_low_rank(folder, layout, module, pair, config))
+        added = _low_rank(folder, layout, module, pair, config)
+        if added.left.any() and added.right.any():
+            tensors[name] = replace(tensors[name], added=added)
     return replace(layout, tensors=tensors)
 
 

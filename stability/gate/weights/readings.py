@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stability.errors import ProblemKind
+from stability.gate.files.dtypes import loaded_dtype
 from stability.gate.files.layout import Layout
 from stability.gate.weights.change import Change
 from stability.gate.weights.compare import WeightDifferences
+from stability.models.files import ADAPTER
 from stability.record import Problem, Reading
 from stability.record.schema import Over
 from stability.run.costs import scalar
@@ -16,7 +18,7 @@ from stability.run.costs import scalar
 NAMED = 3  # places that a reading's key says
 UNREAD = Problem(kind="nothing_to_measure", message="unchanged, and no matrix of its kind was edited")
 GONE = Problem(kind="structure_changed", message="not in the edited checkpoint in this shape")
-DIFFERENCES = ("tensor_differences", "config_differences", "tokenizer_differences")
+DIFFERENCES = ("tensor_differences", "dtype_differences", "config_differences", "tokenizer_differences")
 
 
 def base_readings(base: Layout, weights: WeightDifferences) -> dict[str, Reading]:
@@ -55,9 +57,10 @@ def edited_readings(
         ),
         "delta_norm": _figures(base, weights, lambda change: _ratio(change.delta_norm, change.base_norm)),
         "delta_rank": _figures(base, weights, lambda change: _rank(change)),
+        "dtype_differences": differences(list(_dtypes(base, edited, weights))),
         "frozen_weights": _counts(counted),
         "nonfinite": scalar(float(bad), "weights"),
-        "tensor_differences": differences(list(_tensors(weights))),
+        "tensor_differences": differences(list(_tensors(base, edited, weights))),
         "tokenizer_differences": differences(tokenizer),
         "weight_norm": _norms(base, weights, lambda change: change.norm),
     }
@@ -69,13 +72,30 @@ def differences(places: Sequence[str]) -> Reading:
     return Reading(over="scalar", values={named: float(len(places))}, unit="differences")
 
 
-def _tensors(weights: WeightDifferences) -> Iterable[str]:
-    """`missing NAME`, `reshaped NAME [2, 3] -> [3, 2]`: what differs besides values."""
+def _tensors(base: Layout, edited: Layout, weights: WeightDifferences) -> Iterable[str]:
+    """`missing NAME`, `reshaped NAME [2, 3] -> [3, 2]`: what differs besides values.
+
+    An adapter over a model that is complete without it is one more, for not every loader applies it.
+    """
+    if _has_adapter_beside(edited) and not _has_adapter_beside(base):
+        yield f"{ADAPTER} over the weights beside it"
     yield from (f"missing {name}" for name in weights.missing)
     yield from (f"extra {name}" for name in weights.extra)
     for name, (was, now) in weights.reshaped.items():
         yield f"reshaped {name} {list(was)} -> {list(now)}"
-    yield from (f"retyped {name} {was} -> {now}" for name, (was, now) in weights.retyped.items())
+
+
+def _has_adapter_beside(layout: Layout) -> bool:
+    folder = layout.folder
+    return folder.adapter == folder.path and any(one.added for one in layout.tensors.values())
+
+
+def _dtypes(base: Layout, edited: Layout, weights: WeightDifferences) -> Iterable[str]:
+    """`loaded as float32 -> bfloat16`, `NAME F32 -> BF16`."""
+    was, now = loaded_dtype(base.folder), loaded_dtype(edited.folder)
+    if was != now:
+        yield f"loaded as {was} -> {now}"
+    yield from (f"{name} {one} -> {other}" for name, (one, other) in weights.retyped.items())
 
 
 def _norms(base: Layout, weights: WeightDifferences, figure: Callable[[Change], float]) -> Reading:

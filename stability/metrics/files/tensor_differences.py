@@ -6,11 +6,11 @@ from stability.parts import MetricHead
 
 
 class TensorDifferences:
-    """Missing tensors of the base, tensors that it does not have, and those of another shape or dtype."""
+    """Missing tensors of the base, tensors that it does not have, and those of another shape."""
 
     head = MetricHead(
         "tensor_differences",
-        "tensors that one of two checkpoints lacks, or has in another shape or dtype",
+        "tensors that one of two checkpoints lacks, or has in another shape",
         over="scalar",
         unit="differences",
         measured="gate",

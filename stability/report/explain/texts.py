@@ -429,13 +429,21 @@ TEXTS: Mapping[str, Text] = {
     ),
     # -- two checkpoints on disk --
     "tensor_differences": Text(
-        figure=(
-            "the number of tensors that one of the two checkpoints lacks, or has in another shape or dtype"
-        ),
+        figure=("the number of tensors that one of the two checkpoints lacks, or has in another shape"),
         high=Side(
             means=(
                 "The two are not the same kind of model, so loading the edited one may drop or convert "
                 "weights."
+            ),
+            remedies=("saved_alike",),
+        ),
+    ),
+    "dtype_differences": Text(
+        figure="the number of tensors that the two checkpoints store in other dtypes",
+        high=Side(
+            means=(
+                "The edited model is rounded otherwise than the base, which moves its results a little; "
+                "the values themselves are compared apart from that."
             ),
             remedies=("saved_alike",),
         ),

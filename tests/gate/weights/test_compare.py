@@ -18,6 +18,7 @@ from stability.gate.weights.windows import WINDOW, Pair, blocks, over, windows
 from tests.gate.conftest import down, llama
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
+UNKNOWN = {"model_type": "unheard_of"}  # of which nobody can say what it reads
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
@@ -181,17 +182,51 @@ def test_what_is_missing_extra_reshaped_or_retyped_is_told_apart(save):
     edited[down(2)] = edited[down(2)].T.contiguous()
     edited[HEAD] = edited[HEAD].double()
     edited[EMBEDDING] = edited[EMBEDDING].bfloat16()
-    comparison = compared(save("base", base), save("edited", edited))
+    comparison = compared(
+        *(save(name, one, config=UNKNOWN) for name, one in (("base", base), ("edited", edited)))
+    )
     assert comparison.missing == (down(0),)
     assert comparison.extra == ("model.layers.0.adapter.weight",)
     assert comparison.reshaped == {down(2): ((12, 20), (20, 12))}
     assert comparison.retyped == {HEAD: ("F32", "F64"), EMBEDDING: ("F32", "BF16")}
     assert comparison.nonfinite == 2
-    assert set(comparison.changes) == {EMBEDDING}  # float64 holds the same numbers, bfloat16 does not
-    change = comparison.changes[EMBEDDING]
+    assert dict(comparison.changes) == {}
+
+
+PAIRS = [(one, other) for one in DTYPES for other in DTYPES if one is not other]
+
+
+@pytest.mark.parametrize(("dtype", "other"), PAIRS, ids=str)
+def test_what_was_only_rounded_to_another_dtype_has_not_changed(save, dtype, other):
+    base = llama(dtype)
+    edited = {name: tensor.to(other) for name, tensor in base.items()}
+    comparison = compared(save("base", base), save("edited", edited))
+    assert comparison.changed == ()
+    assert set(comparison.retyped) == set(base)
+
+
+@pytest.mark.parametrize(("dtype", "other"), PAIRS, ids=str)
+def test_what_was_edited_and_rounded_has_changed_by_the_edit_alone(save, dtype, other):
+    base = llama(dtype)
+    edited = {name: tensor.to(other) for name, tensor in base.items()}
+    left, right = torch.zeros(12), torch.ones(20)
+    left[3] = 8.0
+    edited[down(1)] = (base[down(1)].double() + torch.outer(left, right)).to(other)
+    comparison = compared(save("base", base), save("edited", edited))
+    assert comparison.changed == (down(1),)
+    change = comparison.changes[down(1)]
+    assert change.elements == 20  # those that were edited, and none that was rounded
     assert change.delta_norm == pytest.approx(
-        norm(edited[EMBEDDING].double() - base[EMBEDDING].double()), rel=1e-6
+        8 * math.sqrt(20), rel=0.02 if 1 not in (dtype.itemsize, other.itemsize) else 0.2
     )
+
+
+def test_a_number_that_is_not_the_nearest_of_its_dtype_has_changed(save):
+    base, edited = llama(torch.float32), llama(torch.float32)
+    edited[down(1)] = base[down(1)].bfloat16()
+    edited[down(1)].view(torch.int16)[0, 0] += 1  # the next bfloat16
+    change = compared(save("base", base), save("edited", edited)).changes[down(1)]
+    assert change.elements == 1
 
 
 def test_a_nan_is_counted_and_makes_the_norm_one(save):
@@ -230,8 +265,18 @@ def test_a_mask_that_older_files_hold_is_no_difference_but_a_bias_is(save):
         "model.layers.0.attn.bias": torch.ones(1, 1, 4, 4),
     }
     bias = {"model.layers.1.attn.bias": torch.ones(4)}
-    comparison = compared(save("base", {**llama(), **mask, **bias}), save("edited", llama()))
+    base = save("base", {**llama(), **mask, **bias}, config=UNKNOWN)
+    comparison = compared(base, save("edited", llama(), config=UNKNOWN))
     assert comparison.missing == tuple(bias)
+
+
+def test_a_tensor_that_no_model_of_the_configuration_reads_is_no_difference_but_is_named(save):
+    edited = {**llama(), "value_head.weight": torch.full((1, 12), math.nan), down(7): llama()[down(1)]}
+    comparison = compared(save("base", llama()), save("edited", edited))
+    assert (comparison.changed, comparison.nonfinite) == ((), 0)
+    assert comparison.unused == ("value_head.weight", down(7))
+    unknown = compared(save("one", llama(), config=UNKNOWN), save("other", edited, config=UNKNOWN))
+    assert unknown.extra == ("value_head.weight", down(7))
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_an_error(save):
