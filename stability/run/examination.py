@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from stability.data.edits import Edit
-from stability.errors import MeasurementError, ProblemKind, with_type
+from stability.errors import MeasurementError, ProblemKind, UsageError, with_type
+from stability.imports import in_one_line
 from stability.metrics import Context, Metric, Skipped, edit_outcomes, metrics_of
 from stability.models import Snapshot, TokenizedText, View, map_model, measurable, pad_id, pad_right
 from stability.models.memory import kind_of
@@ -60,7 +61,11 @@ class Examination:
         self.snapshot = Snapshot(model)
         self._listener = listener or Silent()
         asked = {check.metric for check in suite.checks.values()}
-        made = {name: kind() for name, kind in metrics_of(suite).items() if only is None or name in only}
+        made = {
+            name: _made(name, kind)
+            for name, kind in metrics_of(suite).items()
+            if only is None or name in only
+        }
         self._metrics = {
             name: metric for name, metric in made.items() if name in asked or metric.wanted(suite)
         }
@@ -209,6 +214,14 @@ def _raised(metric: str, error: Exception) -> Problem:
     """What came out of measuring: of a metric of ours, the model's doing; of another, who knows."""
     otherwise: ProblemKind = "model_unusable" if metric in METRICS.built_in() else "not_measured"
     return Problem(kind=kind_of(error, otherwise), message=with_type(error))
+
+
+def _made(name: str, kind: type[Metric]) -> Metric:
+    """The metric; `UsageError` if one of others cannot be made."""
+    if name in METRICS.built_in():
+        return kind()
+    with in_one_line(f"metric {name}: making it", UsageError):
+        return kind()
 
 
 def _foreign(metric: str) -> tuple[type[Exception], ...]:
