@@ -9,11 +9,11 @@ from types import ModuleType
 from typing import Any
 
 from command_pages import command_line
+from metric_page import metric_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from part_pages import editor_settings, source_page
 from plugin_page import pytest_options
-from registry_pages import metric_pages
 from schema_pages import json_schema, record_page, suite_page
 
 import stability
@@ -58,7 +58,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "changelog.md": changelog,
     "command-line.md": command_line,
     "editor-settings.md": editor_settings,
-    "metrics.md": metric_pages,
+    "metrics.md": metric_page,
     "pytest-options.md": pytest_options,
     "python-api.md": python_api,
     "record-schema.md": record_page,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ class LargestWeight(Metric):
 class Edits(Metric):
     """How many edits were made."""
 
-    head = MetricHead("edits_made", "edits made so far", over="scalar", cost="on request")
+    head = MetricHead("edits_made", "edits made so far", over="scalar", unit="edits")
 
     def measure(self, context):
         return self.single(len(context.edits))
@@ -70,6 +71,7 @@ text: {{source: world, tokens: 300}}
 checks:
   installed: {{metric: largest_weight, relative_to: base, assert: "<= 1.5"}}
   by_path: {{metric: "{path}:Edits", assert: "== 1"}}
+  counted: {{metric: counted, assert: "<= 1"}}
   by_name: {{metric: "largest_weights:Failing", assert: "== 0"}}
   lying: {{metric: "{path}:Lying", where: {{layers: late}}, assert: "<= 1"}}
 """
@@ -84,7 +86,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: largest-weights\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(
         "[stability.metrics]\nlargest_weight = largest_weights:LargestWeight\n"
-        "broken_metric = largest_weights:Nothing\nweight_norm = largest_weights:LargestWeight\n"
+        "counted = largest_weights:Edits\nbroken_metric = largest_weights:Nothing\nweight_norm = largest_weights:LargestWeight\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
@@ -137,12 +139,14 @@ def test_metrics_of_others_are_measured_judged_and_explained_as_those_built_in(
     assert {name: verdict.status for name, verdict in verdicts.items()} == {
         "installed": "pass",
         "by_path": "error",
+        "counted": "fail",
         "by_name": "error",
         "lying": "error",
     }
     assert "base is past this bound" in verdicts["by_path"].message
     assert "AssertionError: no more than none" in verdicts["by_name"].message
     assert "its reading is over scalar, its head says layer" in verdicts["lying"].message
+    assert "This is counted, edits made so far, in edits." in report.explain(verdicts["counted"])
     stored = tmp_path / "out" / "run.json"
     checkpoint = read_record(stored).runs[0].checkpoints[-1]
     assert checkpoint.readings["largest_weight"].over == "matrix"
@@ -205,3 +209,12 @@ def test_metrics_of_other_packages_are_listed(installed: Path) -> None:
     assert "largest_weight matrix weights largest weight of each" in listed
     assert "entry point of largest-weights" in listed
     assert "broken_metric" in listed
+
+
+def test_metrics_of_other_packages_are_in_the_reference(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "docs" / "hooks")
+    page = importlib.import_module("metric_page").metric_page()
+    assert "largest weight of each matrix; entry point of largest-weights |" in page
+    assert "**`largest_weight`**. max |W\\_ij| of every matrix." in page
