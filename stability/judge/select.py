@@ -12,12 +12,12 @@ from stability.judge.inputs import Assertion, EditedModel, RecordedRun
 from stability.judge.problems import CannotJudge, NothingSelected, Unjudged, cannot, nothing
 from stability.record import Checkpoint, Matrix, ModelInfo, Problem, Reading
 from stability.suite import CheckSpec
+from stability.suite.judgeable import misfits
 from stability.suite.schema import MayChange, Where
 
 UNEDITED_MODEL, BASELINE = "the unedited model", "the baseline"
 NOTHING_EDITED = "no matrix was edited"
 FUSED = {"attn_q": "attn_qkv", "attn_k": "attn_qkv", "attn_v": "attn_qkv"}
-FITS = {"matrix": ("layers", "matrices"), "layer": ("layers",), "pair": ("pairs",), "task": ("task",)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,17 +245,8 @@ def check_fits(metric: str, over: str, where: Where) -> None:
     Raises:
         CannotJudge: it names the key that does not fit, and what would.
     """
-    known = FITS.get(over, ())
-    for key in ("layers", "matrices", "pairs", "task"):
-        if getattr(where, key) is not None and key not in known:
-            fitting = " and ".join(f"'where.{name}'" for name in known) or "no 'where' at all"
-            raise cannot(
-                "does_not_fit",
-                f"'where.{key}' does not fit {metric}, which has a value for each {over}; it takes {fitting}"
-                if over != "scalar"
-                else f"'where.{key}' does not fit {metric}, which is a single value; leave 'where' out",
-                metric=metric,
-            )
+    for _, message in misfits(metric, over, where):
+        raise cannot("does_not_fit", message, metric=metric)
 
 
 def check_nonempty(where: Where, model: EditedModel) -> None:

@@ -59,18 +59,20 @@ def tasks_of(check: CheckSpec) -> tuple[str, ...]:
     return (*check.for_each.get("task", ()), *([check.where.task] if check.where.task else []))
 
 
-def misfit(metric: str, over: str, where: Where) -> tuple[str, str] | None:
-    """The first key of `where` that selects nothing of such a metric, and what would; None if all do."""
+def misfits(metric: str, over: str, where: Where) -> Iterator[tuple[str, str]]:
+    """The keys of `where` that select nothing of such a metric, each with what would."""
     known = next((keys for kind, keys in WHERE_KEYS.items() if kind == over), ())
     for key in ("layers", "matrices", "pairs", "task"):
-        if getattr(where, key) is not None and key not in known:
+        if getattr(where, key) is None or key in known:
+            continue
+        if over == "scalar":
+            yield key, f"'where.{key}' does not fit {metric}, which is a single value; leave 'where' out"
+        else:
             fitting = " and ".join(f"'where.{name}'" for name in known) or "no 'where' at all"
-            return key, (
-                f"'where.{key}' does not fit {metric}, which has a value for each {over}; it takes {fitting}"
-                if over != "scalar"
-                else f"'where.{key}' does not fit {metric}, which is a single value; leave 'where' out"
+            yield (
+                key,
+                f"'where.{key}' does not fit {metric}, which has a value for each {over}; it takes {fitting}",
             )
-    return None
 
 
 def _of_check(
@@ -90,8 +92,8 @@ def _of_check(
 def _of_form(check: CheckSpec, head: MetricHead) -> Iterator[Mistake]:
     """What the check asks for does not fit what the metric has a value for."""
     metric, over = check.metric, head.over
-    if found := misfit(metric, over, check.where):
-        yield ("where", found[0]), found[1]
+    for where, message in misfits(metric, over, check.where):
+        yield ("where", where), message
     if check.relative_to == "unedited" and over != "matrix":
         what = "is a single value" if over == "scalar" else f"has a value for each {over}"
         yield (

@@ -242,7 +242,7 @@ def test_all_mistakes_are_shown_at_once_whatever_kind_they_are_of() -> None:
     with pytest.raises(SuiteError) as caught:
         parse_suite(
             "schema: 1\nname: bad\neditors: [rome]\ncolour: red\nchecks:\n"
-            "  a: {metric: perplexity, where: {layers: late}, aggregate: mean, assert: '<= 1e999'}\n"
+            "  a: {metric: perplexity, where: {layers: late, pairs: all}, aggregate: mean, assert: '<= 1e999'}\n"
             "  b: {metric: perplexty, assert: '<= 2'}\n"
             "  c: {metric: weight_norm, assert: at most 2}\n"
             "  d: {metric: config_differences, only: memit, assert: '== 0'}\n"
@@ -253,6 +253,7 @@ def test_all_mistakes_are_shown_at_once_whatever_kind_they_are_of() -> None:
         ["suite:6", "checks.a.aggregate"],
         ["suite:6", "checks.a.assert"],
         ["suite:6", "checks.a.where.layers"],
+        ["suite:6", "checks.a.where.pairs"],
         ["suite:7", "checks.b.metric"],
         ["suite:8", "checks.c.assert"],
         ["suite:9", "checks.d.metric"],
