@@ -1,0 +1,1 @@
+"""A part of each kind, as another package brings them."""
