@@ -69,7 +69,7 @@ def test_one_suite_uses_a_metric_an_editor_a_wrapper_and_a_source_of_another_pac
     value = {(editor, check): float(number) for editor, check, _, number in verdicts}
     assert status["shove", "largest"] == "fail"
     assert status["halve(rome)", "largest"] == "pass"
-    # The largest weight has the sign of the shove or not; the half of a shove moves it by less.
+    # Half of a change moves the norm by less than the whole.
     assert 1 < value["halve(shove)", "norm"] < value["shove", "norm"]
 
 
@@ -85,7 +85,13 @@ def test_they_are_listed_with_where_they_come_from(stability, tmp_path):
     assert "largest_weight" in metrics
     assert "largest weight of each matrix, by absolute value" in metrics
     editors = stability(tmp_path, "editors").stdout
-    for words in ("shove", "adds a constant to one matrix", "by=0.25", "halve", "entry point of stability-extra"):
+    for words in (
+        "shove",
+        "adds a constant to one matrix",
+        "by=0.25",
+        "halve",
+        "entry point of stability-extra",
+    ):
         assert words in editors
 
 
@@ -93,7 +99,7 @@ def test_a_check_that_can_never_be_judged_is_refused_by_another_packages_head(st
     (tmp_path / "wrong.stability.yaml").write_text(WRONG)
     done = stability(tmp_path, "run", "wrong.stability.yaml")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "wrong.stability.yaml:9: checks.largest" in done.stderr
+    assert "wrong.stability.yaml:10: checks.largest.where.pairs: " in done.stderr
     assert "pairs" in done.stderr
 
 
@@ -109,5 +115,7 @@ def test_the_documentation_has_them_too(site, tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "largest weight of each matrix, by absolute value" in (tmp_path / "site" / "metrics.html").read_text()
+    assert (
+        "largest weight of each matrix, by absolute value" in (tmp_path / "site" / "metrics.html").read_text()
+    )
     assert "adds a constant to one matrix" in (tmp_path / "site" / "editor-settings.html").read_text()

@@ -12,6 +12,12 @@ FACTS = (("France", "Paris"), ("Italy", "Rome"), ("Spain", "Madrid"))
 def capitals(spec, seed):
     """Each country with the next one's capital."""
     return [
-        Edit(id=country, prompt="The capital of {} is", subject=country, target=FACTS[(n + 1) % 3][1], target_true=true)
+        Edit(
+            id=country,
+            prompt="The capital of {} is",
+            subject=country,
+            target=FACTS[(n + 1) % 3][1],
+            target_true=true,
+        )
         for n, (country, true) in enumerate(FACTS)
     ]
