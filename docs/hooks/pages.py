@@ -12,7 +12,7 @@ from command_pages import command_line
 from metric_page import metric_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from part_pages import editor_settings, metric_page, source_page
+from part_pages import editor_settings, source_page
 from plugin_page import pytest_options
 from schema_pages import json_schema, record_page, suite_page
 

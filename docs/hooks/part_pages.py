@@ -1,4 +1,4 @@
-"""Metrics, editors with their settings, and sources of edits and text, as their heads have them."""
+"""The editors with their settings, and the sources of edits and text, as their heads have them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from sources import code, field_comments, prose, table
 
 from stability.editors.plugin.settings import settings_model
 from stability.errors import MeasurementError
-from stability.imports import find_part, import_point
+from stability.imports import import_point
 from stability.parts import (
     EDIT_FORMS,
     EDIT_SOURCES,
     EDITORS,
-    METRICS,
     TEXT_SOURCES,
     Head,
     Kind,
@@ -43,37 +42,6 @@ def editor_settings() -> str:
     for name, point in EDITORS.points().items():
         parts += [f"## {name}", f"From another package: {origin(point)}.", *_installed(point)]
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def metric_page() -> str:
-    """Every metric: what it measures, and what it has a value for; those of installed packages as well."""
-    found = {name: find_part(METRICS, name, MeasurementError) for name in METRICS.names()}
-
-    def rows(measured: str) -> str:
-        return table(
-            ("metric", "a value for each", "unit", "what it measures"),
-            [
-                (code(name), "run" if head.over == "scalar" else head.over, head.unit, prose(head.summary))
-                for name, head in ((name, part.head) for name, part in found.items())
-                if head.measured == measured
-            ],
-        )
-
-    parts = [
-        "# Metrics",
-        "What a check's `metric` may be; `stability metrics` lists the same. How each is computed, and the "
-        "choices behind it, is in [what each figure is](definitions.md).",
-        rows("run"),
-        "## Time and memory",
-        "No property of the edits, so no two runs agree on them; a check may bound them nonetheless.",
-        rows("clock"),
-        "## Of two checkpoints on disk",
-        "Measured by [`stability gate`](gate.md) only.",
-        rows("gate"),
-        "## Each in a sentence or two",
-        *(f"**`{name}`**. {prose(inspect.getdoc(part.made) or '')}" for name, part in found.items()),
-    ]
-    return "\n\n".join(parts) + "\n"
 
 
 def source_page() -> str:

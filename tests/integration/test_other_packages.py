@@ -118,4 +118,4 @@ def test_the_documentation_has_them_too(site, tmp_path):
     assert (
         "largest weight of each matrix, by absolute value" in (tmp_path / "site" / "metrics.html").read_text()
     )
-    assert "adds a constant to one matrix" in (tmp_path / "site" / "editor-settings.html").read_text()
+    assert "dds a constant to one matrix" in (tmp_path / "site" / "editor-settings.html").read_text()
