@@ -62,7 +62,9 @@ def judge_check(name: str, check: CheckSpec, suite: SuiteSpec, runs: Sequence[Re
 
     Select, compare, reduce, tell from noise, summarise: every step is given what the one before it made.
     """
-    assertions = assertions_of(name, check, suite, tasks_at_chance(check, runs[0].record))
+    scores = runs[0].record.base.readings.get(check.metric)
+    at_chance = tasks_at_chance(check, scores) if scores and scores.over == "task" else {}
+    assertions = assertions_of(name, check, suite, at_chance)
     selected = [
         select(assertion, run, edits)
         for assertion in assertions

@@ -126,13 +126,16 @@ def of_baseline(inner: Problem) -> Problem:
 # -- what the run was --
 
 
+def failed_after(edits: int) -> str:
+    """`run failed after 7 edits`."""
+    return f"run failed after {edits} edit{'' if edits == 1 else 's'}"
+
+
 def why_failed(run: Run) -> Problem:
     """`run failed after 7 edits: ...`; the last of them may be what broke the model."""
-    made = run.failed_at or 0
-    message = (
-        f"run failed after {made} edit{'' if made == 1 else 's'}: {run.error or 'no reason was recorded'}"
-    )
-    return problem("run_failed", message, edits=made, seed=run.seed)
+    edits = run.failed_at or 0
+    message = f"{failed_after(edits)}: {run.error or 'no reason was recorded'}"
+    return problem("run_failed", message, edits=edits, seed=run.seed)
 
 
 def of_seed(inner: Problem, seed: int) -> Problem:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.text import Text
 
 from stability.judge import EditorJudgement, Judgement, Status, Verdict
+from stability.judge.problems import failed_after
 from stability.parts import RendererHead, part
 from stability.record import Record
 from stability.report.steps import wording
@@ -88,8 +89,9 @@ def cells(verdict: Verdict) -> list[str]:
 
 def tail(verdict: Verdict) -> list[str]:
     """What stands beside: bracket, margin, and what else there is to say."""
-    if verdict.status == "error" and verdict.message.startswith("run failed after"):
-        return [verdict.message.partition(":")[0]]  # why stands once, below the table
+    problem = verdict.problem
+    if problem is not None and problem.kind == "run_failed" and len(verdict.seeds) == 1:
+        return [failed_after(problem.edits or 0)]  # why stands once, below the table
     if verdict.status in ("error", "skip"):  # the reason is all that matters
         return [wording.clean(verdict.message)]
     said = verdict.message if verdict.status != "inconclusive" else ""  # the status says it

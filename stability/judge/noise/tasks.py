@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from stability.judge.noise.drops import Drop, ProportionDrop, ResampledDrop
 from stability.judge.noise.paired import Paired, PairedAnswers, pair
 from stability.judge.problems import CannotJudge, not_comparable, problem, reworded
-from stability.record import Problem, Reading, Record, TaskResult
+from stability.record import Problem, Reading, TaskResult
 from stability.suite import CheckSpec
 
 DEFAULT_CONFIDENCE = 0.95  # of being above chance, where the check states no noise
@@ -145,15 +145,14 @@ def _chance_of_leaf(result: TaskResult) -> float | None:
     return None
 
 
-def tasks_at_chance(check: CheckSpec, record: Record) -> dict[str, Problem]:
+def tasks_at_chance(check: CheckSpec, unedited: Reading) -> dict[str, Problem]:
     """The tasks that cannot show a drop because the unedited model only guesses, each with the reason."""
-    reading = record.base.readings.get(check.metric)
     is_drop = check.relative_to in ("base", "previous") and math.isfinite(check.bound.low)
-    if reading is None or reading.over != "task" or not is_drop:
+    if not is_drop:
         return {}
     confidence = check.noise.confidence if check.noise else DEFAULT_CONFIDENCE
-    one = (check.where.task,) if check.where.task else tuple(reading.values)
-    reasons = {task: at_chance(task, reading, confidence) for task in check.for_each.get("task") or one}
+    one = (check.where.task,) if check.where.task else tuple(unedited.values)
+    reasons = {task: at_chance(task, unedited, confidence) for task in check.for_each.get("task") or one}
     return {task: reason for task, reason in reasons.items() if reason}
 
 

@@ -34,18 +34,18 @@ class MatrixRow:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class VerdictMatrix:
     """Editors from the one that fails first to those that hold, and the checks that any was asked."""
 
     checks: tuple[str, ...]
     rows: tuple[MatrixRow, ...]
 
 
-def matrix(judgement: Judgement) -> Matrix:
+def matrix(judgement: Judgement) -> VerdictMatrix:
     """The matrix of a judgement."""
     checks = tuple(dict.fromkeys(verdict.check for verdict in judgement.verdicts))
     rows = [row(index, editor, checks) for index, editor in enumerate(judgement.editors)]
-    return Matrix(checks, tuple(sorted(rows, key=lambda row: urgency(row.editor))))
+    return VerdictMatrix(checks, tuple(sorted(rows, key=lambda row: urgency(row.editor))))
 
 
 def row(index: int, editor: EditorJudgement, checks: Sequence[str]) -> MatrixRow:

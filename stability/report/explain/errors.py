@@ -1,11 +1,11 @@
-"""Why a check is an error, and what to do: told by the judge's message, the first kind that matches."""
+"""Why a check is an error, and what to do: a table by the kind of its problem."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from stability.errors import ProblemKind
 from stability.record import Run
 from stability.report.explain.documents import seeing_more
 from stability.report.explain.evidence import Situation
@@ -26,23 +26,25 @@ from stability.report.steps import wording
 Make = Callable[[Situation], Attempt | None]
 
 SUITE_FILE = "in the suite file; a record need not be measured again: `stability judge RUN --suite FILE`"
-IN_COMMAND = re.compile(r"(?:make it|update it): (stability baseline .+)")
-LEVEL = re.compile(r"needs --level (\w+)")
-NO_CHECKPOINT = re.compile(r"'at: (\d+)' is no checkpoint")
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """A kind of message, what it means in a sentence, and what helps, most promising first."""
+    """What a kind of problem means in a sentence, and what helps, most promising first."""
 
-    pattern: str
     means: str
     remedies: tuple[Make, ...] = ()
 
 
-def trouble_of(message: str) -> Trouble:
-    """The kind that a message is of; the last one fits all."""
-    return next(trouble for trouble in TROUBLES if re.search(trouble.pattern, message))
+def trouble_of(s: Situation) -> Trouble:
+    """What the verdict's problem means; a run that ended by an error is told by that error's kind."""
+    problem = s.verdict.problem
+    if problem is None:
+        return ANY_OTHER
+    if problem.kind == "run_failed":
+        errors = [run.error for run in s.runs if run.error and problem.seed in (None, run.seed)]
+        return next((RUN_FAILED[error.kind] for error in errors if error.kind in RUN_FAILED), ANY_FAILURE)
+    return BY_KIND.get(problem.kind, ANY_OTHER)
 
 
 def read_message(s: Situation) -> Attempt | None:
@@ -108,13 +110,13 @@ def to_the_end(s: Situation) -> Attempt | None:
 
 def measured_there(s: Situation) -> Attempt | None:
     """The checkpoint that a check asks for."""
-    found = NO_CHECKPOINT.search(s.verdict.message)
+    problem = s.verdict.problem
     spec = s.again.spec() if s.again else None
-    if found is None or spec is None:
+    if problem is None or problem.edits is None or spec is None:
         return correct_suite(s)
-    wanted = tuple(sorted({*spec.run.checkpoints, int(found[1])}))
+    wanted = tuple(sorted({*spec.run.checkpoints, problem.edits}))
     made = command(s, lambda again, entry: again.run(entry.called, checkpoints=wanted))
-    return Attempt(f"measure after {found[1]} edits, too", made)
+    return Attempt(f"measure after {problem.edits} edits, too", made)
 
 
 def asked_again(s: Situation) -> Attempt | None:
@@ -126,8 +128,8 @@ def asked_again(s: Situation) -> Attempt | None:
 
 def deeper_gate(s: Situation) -> Attempt | None:
     """The gate at the level that the message names."""
-    found = LEVEL.search(s.verdict.message)
-    return Attempt("run the gate at that level", gate_again(s.record, found[1]) if found else "")
+    level = s.verdict.problem.level if s.verdict.problem else None
+    return Attempt("run the gate at that level", gate_again(s.record, level) if level else "")
 
 
 def name_edits(s: Situation) -> Attempt | None:
@@ -136,98 +138,76 @@ def name_edits(s: Situation) -> Attempt | None:
 
 
 def baseline(s: Situation) -> Attempt | None:
-    """The command that the message ends in."""
-    found = IN_COMMAND.search(s.verdict.message)
+    """The command that makes the baseline, or makes it anew."""
     words = "make this run the baseline, if it is one to measure others by"
-    return (
-        Attempt(words, wording.clean(found[1]))
-        if found
-        else Attempt(f"{words}: `stability baseline save RUN`")
-    )
+    made = s.verdict.problem.command if s.verdict.problem else None
+    return Attempt(words, wording.clean(made)) if made else Attempt(f"{words}: `stability baseline save RUN`")
 
 
-TROUBLES = (
-    Trouble(
-        r"run failed after.*(NaN|nan|infinite|not finite)",
+NO_BASELINE = Trouble("There is no earlier record that this one can be compared with.", (baseline,))
+UNANSWERABLE = Trouble("The suite asks something that this run cannot answer.", (correct_suite,))
+ANY_OTHER = Trouble("The message says what stood in the way.", (read_message,))
+
+ANY_FAILURE = Trouble(
+    "The editor's run ended at that edit, and what came after was not measured.", (examine, edits_before)
+)
+
+RUN_FAILED: Mapping[ProblemKind, Trouble] = {
+    "not_finite": Trouble(
         "The edits left a model that gives NaN, and the run ended there.",
         (float32, mended_key, learning_rate, ft_l, frobenius, edits_before),
     ),
-    Trouble(
-        r"run failed after.*[Oo]ut ?[Oo]f ?[Mm]emory",
+    "out_of_memory": Trouble(
         "The run ended for lack of memory, which says nothing of the editor.",
         (half, one_at_a_time, edits_before),
     ),
-    Trouble(
-        r"run failed after.*interrupted",
-        "Somebody stopped the run, so the rest was not measured.",
-        (read_message,),
-    ),
-    Trouble(
-        r"run failed after",
-        "The editor's run ended at that edit, and what came after was not measured.",
-        (examine, edits_before),
-    ),
-    Trouble(
-        r"base is past this bound",
+    "interrupted": Trouble("Somebody stopped the run, so the rest was not measured.", (read_message,)),
+}
+"""By the kind of the error that the run ended with."""
+
+BY_KIND: Mapping[ProblemKind, Trouble] = {
+    "base_past_bound": Trouble(
         "The unedited model itself is past the bound, so it says nothing of any editor.",
         (other_bound,),
     ),
-    Trouble(
-        r"max_detectable",
+    "too_few_documents": Trouble(
         "Too few documents were asked to see a drop of the size that the suite wants seen; nothing found "
         "is then no news.",
         (seeing_more,),
     ),
-    Trouble(
-        r"require_data|no data|STABILITY_DATA|is missing; copy it there|holds no documents",
-        "The task's documents are not there.",
-        (task_data,),
-    ),
-    Trouble(
-        r"every task of this check was skipped",
+    "no_data": Trouble("The task's documents are not there.", (task_data,)),
+    "at_chance": Trouble(
         "None of its tasks can show a drop, so the check could not have failed.",
         (other_task,),
     ),
-    Trouble(
-        r"baseline",
-        "There is no earlier record that this one can be compared with.",
-        (baseline,),
-    ),
-    Trouble(
-        r"the run was stopped at|the run stopped at",
+    "baseline_missing": NO_BASELINE,
+    "baseline_stale": NO_BASELINE,
+    "run_truncated": Trouble(
         "The run was ended early, at its first failure or by one, and what came after is unknown.",
         (to_the_end,),
     ),
-    Trouble(
-        r"is no checkpoint of this run",
+    "no_such_checkpoint": Trouble(
         "The check asks about a number of edits after which nothing was measured.",
         (measured_there,),
     ),
-    Trouble(
-        r"needs --level",
+    "needs_level": Trouble(
         "The gate did not look so deep, and the suite insists on it (`require: true`).",
         (deeper_gate,),
     ),
-    Trouble(
-        r"edits not verified",
+    "edits_not_verified": Trouble(
         "Nobody told the gate what was edited, and the suite insists on it (`require: true`).",
         (name_edits,),
     ),
-    Trouble(
-        r"no target_true",
+    "no_target_true": Trouble(
         "These edits bring no old answer that the new one could be compared with.",
         (answer_accuracy,),
     ),
-    Trouble(
-        r"not measured: the record has no",
+    "not_in_record": Trouble(
         "The record holds no such figure: the suite that was run did not ask for it.",
         (asked_again,),
     ),
-    Trouble(
-        r"does not fit|leave '|names block|no matrix was edited|no block lies|holds an edited matrix"
-        r"|selects nothing|use 'change: absolute'|nothing can be compared|allows whatever the editor did",
-        "The suite asks something that this run cannot answer.",
-        (correct_suite,),
-    ),
-    Trouble(r"", "The message says what stood in the way.", (read_message,)),
-)
+    "does_not_fit": UNANSWERABLE,
+    "nothing_edited": UNANSWERABLE,
+    "nothing_selected": UNANSWERABLE,
+}
+"""By the kind of the problem, as far as more can be said than its message does."""

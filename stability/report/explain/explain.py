@@ -54,7 +54,7 @@ def explain(record: Record, judgement: Judgement, verdict: Verdict) -> Explanati
     text = TEXTS.get(verdict.metric) or _from_head(verdict.metric)
     side = {"high": text.high, "low": text.low, "unknown": None}[situation.side]
     if verdict.status == "error":
-        trouble = trouble_of(verdict.message)
+        trouble = trouble_of(situation)
         attempts = [made for make in trouble.remedies if (made := make(situation))]
         meaning = f"It could not be measured, and a gate does not pass what it cannot see. {trouble.means}"
         return _explanation(situation, meaning, None, attempts)

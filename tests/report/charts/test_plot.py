@@ -15,7 +15,7 @@ from stability.errors import RecordError, UsageError
 from stability.judge import Judgement
 from stability.record import Record
 from stability.report.charts.chart import Axis, Chart
-from stability.report.charts.figures import Entry, Figure, editor_runs, figure_names, figures
+from stability.report.charts.figures import Figure, LegendEntry, editor_runs, figure_names, figures
 from stability.report.charts.files import file_stem, write_figures
 from stability.report.charts.palette import LIGHT
 from stability.report.charts.plot import draw, plot, styled
@@ -95,7 +95,7 @@ def test_any_name_can_stand_in_a_figure(name: str) -> None:
     chart = Chart(name, name, Axis(0, 1, "x"), Axis(0, 1, name))
     chart.line([(0, 0), (1, 1)], "c0", name)
     chart.threshold(0.5, name)
-    figure = Figure("f", name, name, (chart,), (Entry("c0", name), Entry("c1", "other")))
+    figure = Figure("f", name, name, (chart,), (LegendEntry("c0", name), LegendEntry("c1", "other")))
     ElementTree.fromstring(plot(figure, ["svg"])["svg"])
     with styled():
         [legend] = draw(figure).legends

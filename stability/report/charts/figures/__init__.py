@@ -5,10 +5,10 @@ from __future__ import annotations
 from stability.judge import Judgement, runs_by_editor
 from stability.parts import FIGURES, FigureHead, Part
 from stability.record import Record
-from stability.report.charts.figures.figure import Entry, Figure
+from stability.report.charts.figures.figure import Figure, LegendEntry
 from stability.report.charts.series import EditorRuns
 
-__all__ = ["EditorRuns", "Entry", "Figure", "editor_runs", "figure_names", "figures", "overlays"]
+__all__ = ["EditorRuns", "Figure", "LegendEntry", "editor_runs", "figure_names", "figures", "overlays"]
 
 
 def figure_names() -> list[str]:

@@ -6,7 +6,7 @@ import math
 
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Chart, axis_over, blocks_axis
-from stability.report.charts.figures.figure import Entry, Figure, thinned
+from stability.report.charts.figures.figure import Figure, LegendEntry, thinned
 from stability.report.charts.palette import ramp
 from stability.report.charts.series import EditorRuns, by_layer
 from stability.report.steps import wording
@@ -34,7 +34,7 @@ def activations(editor: EditorRuns) -> Figure | None:
     for index, (edits, points) in enumerate(lines):
         style = ramp(index, len(lines))
         chart.line(points, style, f"after {edits} edits", dots=len(points) <= MANY)
-        legend.append(Entry(style, f"{edits}"))
+        legend.append(LegendEntry(style, f"{edits}"))
     for limit in limits:
         chart.threshold(limit, f"bound {limit:g}")
     caption = (

@@ -11,7 +11,7 @@ from stability.report.charts.series import EditorRuns
 
 
 @dataclass(frozen=True)
-class Entry:
+class LegendEntry:
     """A line of a legend: a style of the palette, and its name."""
 
     style: str
@@ -30,7 +30,7 @@ class Figure:
     title: str
     caption: str
     charts: tuple[Chart, ...]
-    legend: tuple[Entry, ...] = ()
+    legend: tuple[LegendEntry, ...] = ()
 
 
 def edits_axis(editor: EditorRuns) -> Axis:
@@ -39,7 +39,7 @@ def edits_axis(editor: EditorRuns) -> Axis:
     return Axis(0, max(last, 1), "edits")
 
 
-def thinned(legend: Sequence[Entry], most: int = 10) -> tuple[Entry, ...]:
+def thinned(legend: Sequence[LegendEntry], most: int = 10) -> tuple[LegendEntry, ...]:
     """A legend of no more than so many entries, first and last included."""
     if len(legend) <= most:
         return tuple(legend)

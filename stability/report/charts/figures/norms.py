@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from stability.parts import FigureHead, part
 from stability.record import Matrix
 from stability.report.charts.chart import Chart, Point, axis_over, blocks_axis
-from stability.report.charts.figures.figure import Entry, Figure, edits_axis, thinned
+from stability.report.charts.figures.figure import Figure, LegendEntry, edits_axis, thinned
 from stability.report.charts.palette import COLOURS, ramp
 from stability.report.charts.series import EditorRuns, Points, over_edits, ratios, values
 from stability.report.steps import wording
@@ -47,13 +47,15 @@ def norms(editor: EditorRuns) -> Figure | None:
     frozen = sum(still.values()) // max(1, len(editor.runs))
     for unmoved in still:
         chart.line(unmoved, "other", f"{frozen} matrices that were not edited", dots=False)
-    legend = [Entry("other", f"{frozen} not edited")] if frozen else []
+    legend = [LegendEntry("other", f"{frozen} not edited")] if frozen else []
     for index, (label, series) in reversed(list(enumerate(lines))):
         style = f"c{index}" if index < COLOURS else "other"
         for points in series:
             chart.line(points, style, label, dots=index < COLOURS)
         if index <= COLOURS:
-            legend.append(Entry(style, label if index < COLOURS else f"{len(lines) - COLOURS} more edited"))
+            legend.append(
+                LegendEntry(style, label if index < COLOURS else f"{len(lines) - COLOURS} more edited")
+            )
     for limit in limits:
         chart.threshold(limit, f"bound {limit:g}")
     caption = (
@@ -93,8 +95,8 @@ def norms_by_layer(editor: EditorRuns) -> Figure | None:
         for points, (style, label) in parted.items():
             chart.line(points, style, label, dots=len(points) <= MANY)
         charts.append(chart)
-    legend = [Entry("other", "before")] + [
-        Entry(ramp(index, len(steps) - 1), f"{edits}") for index, (edits, _) in enumerate(steps[1:])
+    legend = [LegendEntry("other", "before")] + [
+        LegendEntry(ramp(index, len(steps) - 1), f"{edits}") for index, (edits, _) in enumerate(steps[1:])
     ]
     caption = (
         "Frobenius norm of the matrices of each kind, block by block; one line a checkpoint (edits made), "

@@ -7,7 +7,7 @@ import math
 from stability.judge import Judgement, Point, SeedVerdict, Verdict
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, axis_over
-from stability.report.charts.figures.figure import Entry, Figure
+from stability.report.charts.figures.figure import Figure, LegendEntry
 from stability.report.charts.palette import category
 from stability.report.charts.series import bound_ends
 from stability.report.steps import wording
@@ -29,7 +29,7 @@ def overlay(judgement: Judgement) -> Figure | None:
         "The worst value of each check at each checkpoint, one line an editor, and the suite's bound; at the "
         "seed that failed first, or else came nearest to it. Checks in which nothing moves are left out."
     )
-    legend = tuple(Entry(style, name) for name, style in styles.items())
+    legend = tuple(LegendEntry(style, name) for name, style in styles.items())
     return Figure("side-by-side", "Editors side by side", caption, tuple(charts), legend)
 
 

@@ -6,7 +6,7 @@ import math
 
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart
-from stability.report.charts.figures.figure import Entry, Figure
+from stability.report.charts.figures.figure import Figure, LegendEntry
 from stability.report.charts.figures.shade import LEFT_OUT, shade
 from stability.report.charts.series import EditorRuns, values
 from stability.report.steps import wording
@@ -42,12 +42,12 @@ def probes(editor: EditorRuns) -> Figure | None:
         "accuracy fall where edits reach (its Figure 5)."
     )
     legend = [
-        Entry("h0", "1.0, no loss", "area"),
-        Entry("h5", "0.75", "area"),
-        Entry("h9", "0.5, all lost", "area"),
+        LegendEntry("h0", "1.0, no loss", "area"),
+        LegendEntry("h5", "0.75", "area"),
+        LegendEntry("h9", "0.5, all lost", "area"),
     ]
     if reading.left_out:
-        legend.append(Entry(LEFT_OUT, f"{len(reading.left_out)} left out", "area"))
+        legend.append(LegendEntry(LEFT_OUT, f"{len(reading.left_out)} left out", "area"))
     return Figure("probes", "Layer-pair probes", caption, (accuracy, change), tuple(legend))
 
 

@@ -6,7 +6,7 @@ import math
 
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart
-from stability.report.charts.figures.figure import Entry, Figure, edits_axis
+from stability.report.charts.figures.figure import Figure, LegendEntry, edits_axis
 from stability.report.charts.series import EditorRuns, over_edits
 from stability.report.steps import wording
 
@@ -42,5 +42,5 @@ def quality(editor: EditorRuns) -> Figure | None:
         "Success, accuracy, paraphrase and neighborhood right after each edit, mean over the edits so far; "
         "retention: the share of all earlier edits that still hold."
     )
-    legend = tuple(Entry(f"c{index}", label) for index, (_, label, _) in enumerate(lines))
+    legend = tuple(LegendEntry(f"c{index}", label) for index, (_, label, _) in enumerate(lines))
     return Figure("quality", "Edit quality", caption, (chart,), legend)

@@ -6,7 +6,7 @@ import math
 
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, round_values, tick_label
-from stability.report.charts.figures.figure import Entry, Figure
+from stability.report.charts.figures.figure import Figure, LegendEntry
 from stability.report.charts.figures.shade import shade
 from stability.report.charts.series import EditorRuns, values
 from stability.report.steps import wording
@@ -51,8 +51,8 @@ def retention(editor: EditorRuns) -> Figure | None:
         f"first edit at the bottom up, seed {run.seed}. The stronger the colour, the more were lost."
     )
     legend = (
-        Entry("h0", "all hold", "area"),
-        Entry("h5", "half", "area"),
-        Entry("h9", "none", "area"),
+        LegendEntry("h0", "all hold", "area"),
+        LegendEntry("h5", "half", "area"),
+        LegendEntry("h9", "none", "area"),
     )
     return Figure("retention", "Retention of each edit", caption, (chart,), legend)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stability.judge import Point
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, axis_over
-from stability.report.charts.figures.figure import Entry, Figure, edits_axis
+from stability.report.charts.figures.figure import Figure, LegendEntry, edits_axis
 from stability.report.charts.palette import COLOURS
 from stability.report.charts.series import EditorRuns
 from stability.report.steps import wording
@@ -19,10 +19,9 @@ def tasks(editor: EditorRuns) -> Figure | None:
     lines: dict[str, list[list[Point]]] = {}
     for verdict in editor.verdicts("task_score"):
         is_drop = verdict.relative_to == "base" and verdict.change == "absolute"
-        is_of_one_task = verdict.key and not verdict.where
         series = [list(seed.points) for seed in verdict.seeds if seed.points]
-        if is_drop and is_of_one_task and series:
-            lines.setdefault(verdict.key, series)
+        if is_drop and verdict.task is not None and series:
+            lines.setdefault(verdict.task, series)
     if not lines:
         return None
     limits = editor.thresholds("task_score", "base")
@@ -46,7 +45,7 @@ def tasks(editor: EditorRuns) -> Figure | None:
                     chart.interval(place, point.low, point.high, style)
                 label = f"{task}, {point.edits} edits: {wording.number(point.value)}, {point.outcome}"
                 chart.mark(place, point.value, style, label, failed=point.outcome == "failed")
-        legend.append(Entry(style, task))
+        legend.append(LegendEntry(style, task))
     for limit in limits:
         chart.threshold(limit, f"bound {limit:g}")
     caption = (

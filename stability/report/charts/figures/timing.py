@@ -6,7 +6,7 @@ import math
 
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, axis_over
-from stability.report.charts.figures.figure import Entry, Figure, edits_axis
+from stability.report.charts.figures.figure import Figure, LegendEntry, edits_axis
 from stability.report.charts.palette import COLOURS, category
 from stability.report.charts.series import EditorRuns, Points
 from stability.report.steps import wording
@@ -37,7 +37,7 @@ def timing(editor: EditorRuns) -> Figure | None:
             low = rows - row - (1 + BAR) / 2
             chart.cell(left, low, f"c{index % COLOURS}", label, width=seconds, height=BAR)
             left += seconds
-    legend = tuple(Entry(f"c{index % COLOURS}", stage, "area") for index, stage in enumerate(stages))
+    legend = tuple(LegendEntry(f"c{index % COLOURS}", stage, "area") for index, stage in enumerate(stages))
     memory = memory_chart(editor)
     caption = "Where the time of each run went, by stage."
     if memory:
