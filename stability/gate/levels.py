@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 def not_asked(level: Level, metrics: Mapping[str, MetricHead], *, with_edits: bool) -> dict[str, Problem]:
     """The metrics that are beyond a level, each with what would measure it."""
-    from stability.judge.problems import NOT_VERIFIED  # the command line reads the levels, and judges nothing
+    from stability.judge.words import NOT_VERIFIED  # the command line reads the levels, and judges nothing
 
     reasons: dict[str, Problem] = {}
     for name, head in sorted(metrics.items()):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from stability.judge import words
 from stability.judge.inputs import Baseline
-from stability.judge.problems import cannot
+from stability.judge.problems import CannotJudge
 from stability.record import Checkpoint, EditOutcome, Record, Run
 
 DECIDED_BY_DATA = (  # parts of what a suite measures that the records themselves are compared in
@@ -59,13 +60,12 @@ def previous_checkpoint(record: Record, run: Run, edits: int, baseline: Baseline
     """
     if baseline is None or baseline.record is None:
         missing = baseline or Baseline()
-        message = _with_command(missing.problem, "make it", missing.save)
-        raise cannot("baseline_missing", message, command=missing.save)
+        raise CannotJudge(words.no_baseline(missing.problem, missing.save))
     earlier = baseline.record
     stale = differences(record, earlier)
     if stale:
-        message = _with_command(f"the baseline is stale: {'; '.join(stale)}", "update it", baseline.update)
-        raise cannot("baseline_stale", message, command=baseline.update)
+        why = f"the baseline is stale: {'; '.join(stale)}"
+        raise CannotJudge(words.stale_baseline(why, baseline.update))
     if edits == 0:
         return earlier.base
     name, seed = run.editor.name, run.seed
@@ -79,8 +79,7 @@ def previous_checkpoint(record: Record, run: Run, edits: int, baseline: Baseline
             if checkpoint.edits == edits:
                 return checkpoint
         problem = f"the baseline's run of {name} at seed {seed} has no checkpoint at {edits} edits"
-    message = _with_command(problem, "update it", baseline.update)
-    raise cannot("baseline_stale", message, command=baseline.update)
+    raise CannotJudge(words.stale_baseline(problem, baseline.update))
 
 
 def edits_up_to(run: Run, edits: int) -> list[tuple[str | None, ...]]:
@@ -90,10 +89,6 @@ def edits_up_to(run: Run, edits: int) -> list[tuple[str | None, ...]]:
 
 def _asked(edit: EditOutcome) -> tuple[str | None, ...]:
     return (edit.id, edit.prompt, edit.subject, edit.target, edit.target_true)
-
-
-def _with_command(problem: str, doing: str, command: str) -> str:
-    return f"{problem}; {doing}: {command}" if command else problem
 
 
 def _major(version: str) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-from stability.judge import problems
+from stability.judge import words
 from stability.judge.inputs import EditedModel
-from stability.judge.problems import CannotJudge, NothingSelected, Unjudged, cannot, nothing
+from stability.judge.problems import CannotJudge, NothingSelected, Unjudged
 from stability.judge.select import Selection
 from stability.record import Problem, Reading
 
@@ -45,7 +45,7 @@ def _compare(selection: Selection, reading: Reading) -> ComparedValues:
     check, values, reference = selection.assertion.check, selection.values, selection.reference
     if check.relative_to == "unedited" and not selection.is_change:
         medians = unedited_medians(reading, selection.run.model)
-        alone = problems.problem("nothing_selected", "no matrix of its kind is unedited")
+        alone = words.none_of_its_kind()
         without = {key: alone for key in values if key not in medians}
         known = {key: value for key, value in values.items() if key in medians}
         changes = changes_of(known, medians, check.change, "the median of the unedited layers")
@@ -61,15 +61,15 @@ def _nothing_to_judge(selection: Selection, left_out: Mapping[str, Problem]) -> 
     assertion = selection.assertion
     is_one_task = assertion.task is not None
     if left_out:
-        why = problems.nothing_left(left_out, is_one_task=is_one_task)
+        why = words.nothing_left(left_out, is_one_task=is_one_task)
         if is_one_task and assertion.suite.tasks.require_data:
-            return CannotJudge(problems.data_required(why))
+            return CannotJudge(words.data_required(why))
         return NothingSelected(why)
     where = assertion.check.where
     about_edited = "edited" in str(where.layers) or "edited" in (where.matrices or ())
     if not selection.run.model.edited_matrices and about_edited:
-        return nothing("nothing_edited", "no matrix was edited")
-    return nothing("nothing_selected", "'where' selects nothing that was measured")
+        return NothingSelected(words.nothing_edited())
+    return NothingSelected(words.selects_nothing())
 
 
 def change_of(value: float, reference: float, change: str) -> float:
@@ -96,13 +96,11 @@ def changes_of(
         reference = references.get(key)
         label = f" for {key}" if key else ""
         if reference is None:
-            raise cannot("not_comparable", f"{reference_name} has no value{label} to compare with")
+            raise CannotJudge(words.no_reference(reference_name, label))
         if not math.isfinite(reference):
-            message = f"{reference_name} is {reference}{label}: nothing can be compared with it"
-            raise cannot("does_not_fit", message)
+            raise CannotJudge(words.reference_not_finite(reference_name, label, reference))
         if reference == 0 and change != "absolute":
-            message = f"{reference_name} is 0{label}, so no {change} can be taken; use 'change: absolute'"
-            raise cannot("does_not_fit", message)
+            raise CannotJudge(words.reference_zero(reference_name, label, change))
         changes[key] = change_of(value, reference, change)
     return changes
 
@@ -117,17 +115,13 @@ def unedited_medians(reading: Reading, model: EditedModel) -> dict[str, float]:
         NothingSelected: every layer holds an edited matrix.
     """
     if reading.over != "matrix":
-        raise cannot(
-            "does_not_fit",
-            f"'relative_to: unedited' compares matrices, and this metric has a value for each {reading.over}",
-        )
+        raise CannotJudge(words.no_matrices(reading.over))
     by_group: dict[str, list[float]] = {}
     for name, value in reading.values.items():
         matrix = model.matrices.get(name)
         if matrix is not None and matrix.layer not in model.edited_layers:
             by_group.setdefault(matrix.group, []).append(value)
     if not by_group:
-        message = "every layer holds an edited matrix: none is left to compare with"
-        raise nothing("nothing_selected", message)
+        raise NothingSelected(words.all_edited())
     medians = {group: median(values) for group, values in by_group.items()}
     return {matrix.name: medians[matrix.group] for matrix in model.info.matrices if matrix.group in medians}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stability.judge.inputs import RecordedRun
-from stability.judge.problems import NOT_VERIFIED, truncated
 from stability.judge.select import layer_of, place
 from stability.judge.summarise import as_error
 from stability.judge.verdict import Bracket, RunSummary, Verdict
+from stability.judge.words import NOT_VERIFIED, truncated
 from stability.suite import SuiteSpec
 
 NAMED = 4  # tensors that a note names

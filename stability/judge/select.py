@@ -6,17 +6,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stability.judge import problems
+from stability.judge import words
 from stability.judge.baseline import previous_checkpoint
 from stability.judge.inputs import Assertion, EditedModel, RecordedRun
-from stability.judge.problems import CannotJudge, NothingSelected, Unjudged, cannot, nothing
+from stability.judge.problems import CannotJudge, NothingSelected, Unjudged
 from stability.record import Checkpoint, Matrix, ModelInfo, Problem, Reading
 from stability.suite import CheckSpec
 from stability.suite.judgeable import misfits
 from stability.suite.schema import MayChange, Where
 
 UNEDITED_MODEL, BASELINE = "the unedited model", "the baseline"
-NOTHING_EDITED = "no matrix was edited"
 FUSED = {"attn_q": "attn_qkv", "attn_k": "attn_qkv", "attn_v": "attn_qkv"}
 
 
@@ -75,7 +74,7 @@ def _select(assertion: Assertion, run: RecordedRun, edits: int) -> Selection:
     if assertion.task is not None:
         keys = keys & {assertion.task}
         if not keys:
-            raise CannotJudge(problems.no_task(check.metric, assertion.task))
+            raise CannotJudge(words.no_task(check.metric, assertion.task))
     left_out = {key: reason for key, reason in reading.left_out.items() if key in keys}
     left_out |= {key: reason for key, reason in assertion.at_chance.items() if key in keys}
     values = {key: value for key, value in reading.values.items() if key in keys and key not in left_out}
@@ -98,8 +97,8 @@ def _reference(check: CheckSpec, run: RecordedRun, edits: int) -> tuple[Reading 
     try:
         return reading_of(check.metric, earlier), BASELINE
     except CannotJudge as reason:
-        message = f"the baseline cannot be compared with: {reason}"
-        raise cannot("baseline_stale", message, metric=check.metric) from reason
+        why = f"the baseline cannot be compared with: {reason}"
+        raise CannotJudge(words.stale_baseline(why)) from reason
 
 
 def _checkpoint(run: RecordedRun, edits: int) -> Checkpoint:
@@ -110,7 +109,7 @@ def _checkpoint(run: RecordedRun, edits: int) -> Checkpoint:
     """
     there = {point.edits: point for point in run.run.checkpoints if point.edits > 0} | {0: run.record.base}
     if edits not in there:
-        raise CannotJudge(problems.no_checkpoint(run.run, edits, sorted(there)))
+        raise CannotJudge(words.no_checkpoint(run.run, edits, sorted(there)))
     return there[edits]
 
 
@@ -125,9 +124,9 @@ def reading_of(metric: str, checkpoint: Checkpoint) -> Reading:
         return found
     reason = checkpoint.errors.get(metric) or checkpoint.skipped.get(metric)
     raise CannotJudge(
-        problems.not_measured(reason, checkpoint.edits)
+        words.not_measured(reason, checkpoint.edits)
         if reason
-        else problems.not_in_record(metric, checkpoint.edits)
+        else words.not_in_record(metric, checkpoint.edits)
     )
 
 
@@ -171,7 +170,7 @@ def first_affected(model: EditedModel) -> int:
         NothingSelected: nothing was changed.
     """
     if not model.changed:
-        raise nothing("nothing_edited", NOTHING_EDITED)
+        raise NothingSelected(words.nothing_edited())
     layers = [layer for name in model.changed if (layer := layer_of(name, model)) is not None]
     return min(layers, default=0)
 
@@ -189,19 +188,14 @@ def layers_of(wanted: str | tuple[int, ...] | None, model: EditedModel) -> froze
     if isinstance(wanted, tuple):
         missing = [layer for layer in wanted if layer not in everything]
         if missing:
-            raise cannot(
-                "does_not_fit",
-                f"where.layers names block {missing[0]}, but {model.info.name} has blocks "
-                f"0-{model.info.layers - 1}",
-                layer=missing[0],
-            )
+            raise CannotJudge(words.no_block(missing[0], model.info.name, model.info.layers))
         return frozenset(wanted)
     if wanted == "late":
         return frozenset(everything[-math.ceil(model.info.layers / 4) :])
     if wanted == "unedited":
         return frozenset(everything) - model.edited_layers
     if not model.edited_layers:
-        raise nothing("nothing_edited", NOTHING_EDITED)
+        raise NothingSelected(words.nothing_edited())
     first, last = min(model.edited_layers), max(model.edited_layers)
     if wanted == "before_edited":
         return frozenset(range(first))
@@ -210,15 +204,15 @@ def layers_of(wanted: str | tuple[int, ...] | None, model: EditedModel) -> froze
     return model.edited_layers
 
 
-def is_wanted(matrix: Matrix, words: Iterable[str] | None, model: EditedModel) -> bool:
+def is_wanted(matrix: Matrix, wanted: Iterable[str] | None, model: EditedModel) -> bool:
     """Whether one of the words means the matrix; a fused attn_qkv is meant by each of its parts."""
-    if words is None:
+    if wanted is None:
         return True
     return any(
         word == "all"
         or (word == "edited" and matrix.name in model.changed)
         or matrix.kind in (word, FUSED.get(word))
-        for word in words
+        for word in wanted
     )
 
 
@@ -234,9 +228,9 @@ def check_form(check: CheckSpec, reading: Reading) -> None:
     check_fits(check.metric, reading.over, check.where)
     if reading.over != "task" and (check.for_each or check.noise):
         word = "for_each: task" if check.for_each else "noise"
-        raise cannot("does_not_fit", f"'{word}' does not fit {check.metric}, which has no tasks")
+        raise CannotJudge(words.has_no_tasks(word, check.metric))
     if check.noise and check.aggregate:
-        raise cannot("does_not_fit", "noise is told task by task; leave 'aggregate' out")
+        raise CannotJudge(words.noise_has_no_aggregate())
 
 
 def check_fits(metric: str, over: str, where: Where) -> None:
@@ -246,7 +240,7 @@ def check_fits(metric: str, over: str, where: Where) -> None:
         CannotJudge: it names the key that does not fit, and what would.
     """
     for _, message in misfits(metric, over, where):
-        raise cannot("does_not_fit", message, metric=metric)
+        raise CannotJudge(words.does_not_fit(metric, message))
 
 
 def check_nonempty(where: Where, model: EditedModel) -> None:
@@ -257,19 +251,11 @@ def check_nonempty(where: Where, model: EditedModel) -> None:
         NothingSelected: they depend on what was edited, and nothing was, or no layer is left over.
     """
     if where.matrices is not None and set(where.matrices) == {"edited"} and not model.edited_matrices:
-        raise nothing("nothing_edited", NOTHING_EDITED)
+        raise NothingSelected(words.nothing_edited())
     if where.pairs == "affected":
         _ = first_affected(model)
     if where.layers is not None and not layers_of(where.layers, model):
-        last = f"0-{model.info.layers - 1}"
-        raise nothing(
-            "nothing_selected",
-            {
-                "before_edited": "no block lies before the first edited one (block 0)",
-                "after_edited": f"no block lies after the last edited one (block {model.info.layers - 1})",
-                "unedited": f"every block ({last}) holds an edited matrix",
-            }.get(str(where.layers), "where.layers selects no block"),
-        )
+        raise NothingSelected(words.no_layer_left(str(where.layers), model.info.layers))
 
 
 def select_keys(reading: Reading, where: Where, model: EditedModel) -> frozenset[str]:
@@ -308,13 +294,10 @@ def frozen_parameters(reading: Reading, allowed: MayChange, model: EditedModel) 
     Raises:
         CannotJudge: `may_change` speaks of what was edited, so that nothing could break it.
     """
-    for key, words in (("layers", (allowed.layers,)), ("matrices", allowed.matrices)):
-        circular = [word for word in words if isinstance(word, str) and "edited" in word]
+    for key, wanted in (("layers", (allowed.layers,)), ("matrices", allowed.matrices)):
+        circular = [word for word in wanted if isinstance(word, str) and "edited" in word]
         if circular:
-            raise cannot(
-                "does_not_fit",
-                f"may_change.{key}: {circular[0]} allows whatever the editor did; name the {key} instead",
-            )
+            raise CannotJudge(words.circular(key, circular[0]))
     layers = layers_of(allowed.layers, model)
 
     def is_allowed(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stability.judge import problems
+from stability.judge import words
 from stability.judge.inputs import Assertion, RecordedRun
 from stability.judge.reduce import PointResult
 from stability.judge.verdict import Bracket, NoiseFigures, Point, SeedVerdict, Status, Verdict, WorstValue
@@ -44,7 +44,7 @@ def _none_unjudged(verdicts: list[Verdict]) -> list[Verdict]:
     if any(verdict.status != "skip" for verdict in verdicts):
         return verdicts
     return [
-        as_error(verdict, problems.all_skipped(verdict.problem)) if verdict.problem else verdict
+        as_error(verdict, words.all_skipped(verdict.problem)) if verdict.problem else verdict
         for verdict in verdicts
     ]
 
@@ -61,7 +61,7 @@ def base_past_bound(unedited: Sequence[PointResult]) -> Problem | None:
         if check.at is not None and 0 in check.at:
             return None  # the check is about the unedited model, too: then it simply fails there
         if result.outcome == "failed" and result.value is not None:
-            return problems.base_past_bound(result.value, result.where, check.bound.text)
+            return words.base_past_bound(result.value, result.where, check.bound.text)
     return None
 
 
@@ -73,7 +73,7 @@ def settle(assertion: Assertion, run: RecordedRun, results: Sequence[PointResult
     """
     ordered = sorted(results, key=lambda result: result.edits)
     if not ordered and assertion.check.metric not in run.record.not_asked:
-        ordered = [PointResult.error(assertion, run, 0, problems.never_measured())]
+        ordered = [PointResult.error(assertion, run, 0, words.never_measured())]
     must = assertion.check.require or any(result.value is not None for result in ordered)
     settled = [
         result.as_error(_must_be_there(assertion, result, result.problem))
@@ -82,15 +82,15 @@ def settle(assertion: Assertion, run: RecordedRun, results: Sequence[PointResult
         for result in ordered
     ]
     if run.run.status == "failed":
-        failed = PointResult.error(assertion, run, run.run.failed_at or 0, problems.why_failed(run.run))
+        failed = PointResult.error(assertion, run, run.run.failed_at or 0, words.why_failed(run.run))
         settled.insert(0, failed)
     return settled
 
 
 def _must_be_there(assertion: Assertion, result: PointResult, problem: Problem) -> Problem:
     if assertion.check.require:
-        return problems.required(problem)
-    return problems.not_measured(problem, result.edits)
+        return words.required(problem)
+    return words.not_measured(problem, result.edits)
 
 
 def verdict_of(
@@ -145,7 +145,7 @@ def decided(
     if (blind := _undetectable(assertion, results)) is not None:
         return as_error(verdict, blind)
     if any(result.outcome == "inconclusive" for result in results):
-        problem = problems.within_noise()
+        problem = words.within_noise()
         return replace(verdict, status="inconclusive", message=problem.message, problem=problem)
     nothing = [result for result in results if result.outcome == "nothing"]
     if any(result.outcome == "held" for result in results):
@@ -175,11 +175,11 @@ def _failed(
         for result in results
         if result.outcome == "held" and result.edits > first.get(result.run.run.seed, result.edits)
     ]
-    message = problems.about_failures(
+    message = words.about_failures(
         all_within_noise=within_noise, held_again=min(again, default=None), besides=besides
     )
     status: Status = "warn" if verdict.severity == "warn" else "fail"
-    problem = problems.within_noise() if within_noise else None
+    problem = words.within_noise() if within_noise else None
     return replace(verdict, status=status, message=message, problem=problem)
 
 
@@ -191,7 +191,7 @@ def _undetectable(assertion: Assertion, results: Sequence[PointResult]) -> Probl
     if limit is None or detects is None or detects <= limit:
         return None
     documents = max(result.drop.n for result in results if result.drop)
-    return problems.too_few_documents(documents, detects, limit)
+    return words.too_few_documents(documents, detects, limit)
 
 
 def _said(result: PointResult, results: Sequence[PointResult]) -> Problem | None:
@@ -199,7 +199,7 @@ def _said(result: PointResult, results: Sequence[PointResult]) -> Problem | None
     several = len({each.run.run.seed for each in results}) > 1
     if result.problem is None or not several:
         return result.problem
-    return problems.of_seed(result.problem, result.run.run.seed)
+    return words.of_seed(result.problem, result.run.run.seed)
 
 
 def seed_verdict(verdict: Verdict, run: RecordedRun, results: Sequence[PointResult]) -> SeedVerdict:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.text import Text
 
 from stability.judge import EditorJudgement, Judgement, Status, Verdict
-from stability.judge.problems import failed_after
+from stability.judge.words import failed_after
 from stability.parts import RendererHead, part
 from stability.record import Record
 from stability.report.steps import wording

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from stability.judge import words
 from stability.judge.noise.drops import Drop
 from stability.judge.noise.holm import holm
 from stability.judge.noise.tasks import drop_of
-from stability.judge.problems import CannotJudge, of_baseline
+from stability.judge.problems import CannotJudge
 from stability.judge.reduce import DropTest, PointResult
 from stability.suite import Bound
 from stability.suite.schema import Noise
@@ -40,7 +41,7 @@ def decide_drops(results: Sequence[PointResult], bound: Bound, noise: Noise) -> 
                 found = _drops(result)
             except CannotJudge as reason:
                 is_previous = result.assertion.check.relative_to == "previous"
-                problem = of_baseline(reason.problem) if is_previous else reason.problem
+                problem = words.of_baseline(reason.problem) if is_previous else reason.problem
                 result = result.without_value(problem)
         tried.append(result)
         drops.append(found)

@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from stability.judge.noise.scores import Floats, Ints, score
-from stability.judge.problems import not_comparable
+from stability.judge.problems import CannotJudge
+from stability.judge.words import documents_differ
 from stability.record import TaskResult
 
 CLASS_SCORES = ("f1", "mcc")  # the others ask of an answer only whether it is right
@@ -104,23 +105,29 @@ def pair(
     order, later = np.argsort(first), np.argsort(second)
     if not np.array_equal(first[order], second[later]):
         alone = sorted(set(before.doc_ids) ^ set(now.doc_ids))
-        raise not_comparable(
-            task,
-            f"{len(alone)} documents were answered at one time only, such as document {alone[0]}; "
-            f"{reference} had {before.n}, {when} there are {now.n}",
+        raise CannotJudge(
+            documents_differ(
+                task,
+                f"{len(alone)} documents were answered at one time only, such as document {alone[0]}; "
+                f"{reference} had {before.n}, {when} there are {now.n}",
+            )
         )
     if before.predicted and now.predicted:
         gold = np.array(before.gold)[order]
         if not np.array_equal(gold, np.array(now.gold)[later]):
-            raise not_comparable(task, f"the right answers {when} are not those of {reference}")
+            raise CannotJudge(
+                documents_differ(task, f"the right answers {when} are not those of {reference}")
+            )
         return _answers(
             task, before.metric, gold, np.array(before.predicted)[order], np.array(now.predicted)[later]
         )
     if not (before.values and now.values):
-        raise not_comparable(task, "answers at one time and numbers at the other cannot be paired")
+        raise CannotJudge(
+            documents_differ(task, "answers at one time and numbers at the other cannot be paired")
+        )
     numbers = np.array(before.values)[order], np.array(now.values)[later]
     if not all(np.isfinite(part).all() for part in numbers):
-        raise not_comparable(task, f"the result of a document is not finite {when}")
+        raise CannotJudge(documents_differ(task, f"the result of a document is not finite {when}"))
     flipped = int((numbers[0] != numbers[1]).sum())
     if all(np.isin(part, (0.0, 1.0)).all() for part in numbers):
         right = [part.astype(np.int64) for part in numbers]
@@ -130,10 +137,12 @@ def pair(
 
 def _check(task: str, result: TaskResult, when: str) -> None:
     if not result.doc_ids:
-        raise not_comparable(task, f"no results by document {when}; noise cannot be told without them")
+        raise CannotJudge(
+            documents_differ(task, f"no results by document {when}; noise cannot be told without them")
+        )
     parts = (result.gold, result.predicted) if result.predicted else (result.values,)
     if {len(part) for part in parts} != {len(set(result.doc_ids))}:
-        raise not_comparable(task, f"documents and results {when} differ in number")
+        raise CannotJudge(documents_differ(task, f"documents and results {when} differ in number"))
 
 
 def _answers(task: str, metric: str, gold: Ints, before: Ints, now: Ints) -> PairedAnswers:
@@ -144,7 +153,9 @@ def _answers(task: str, metric: str, gold: Ints, before: Ints, now: Ints) -> Pai
     classes = min(part.min() for part in (gold, before, now)), max(part.max() for part in (gold, before, now))
     if classes[0] < 0 or (metric == "f1" and classes[1] > 1):
         known = "0 and 1, the positive one" if metric == "f1" else "0, 1, 2 ..."
-        raise not_comparable(task, f"{metric} is known for classes {known}, got {classes[0]}-{classes[1]}")
+        raise CannotJudge(
+            documents_differ(task, f"{metric} is known for classes {known}, got {classes[0]}-{classes[1]}")
+        )
     return _count(metric, gold, before, now, flipped)
 
 

@@ -7,9 +7,11 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 
+from stability.judge import words
 from stability.judge.noise.drops import Drop, ProportionDrop, ResampledDrop
 from stability.judge.noise.paired import Paired, PairedAnswers, pair
-from stability.judge.problems import CannotJudge, not_comparable, problem, reworded
+from stability.judge.problems import CannotJudge
+from stability.judge.words import documents_differ
 from stability.record import Problem, Reading, TaskResult
 from stability.suite import CheckSpec
 
@@ -39,7 +41,7 @@ def drop_of(
     reported = [score_in(reading, task, time) for reading, time in ((before, f"of {reference}"), (now, when))]
     names = leaves(task, before)
     if names != leaves(task, now):
-        raise not_comparable(task, f"its members {when} are not those of {reference}")
+        raise CannotJudge(documents_differ(task, f"its members {when} are not those of {reference}"))
     paired = [pair(name, before.tasks[name], now.tasks[name], when, reference) for name in names]
     seed = (zlib.crc32(task.encode()), *seed)
     for drop in candidates(paired, seed):
@@ -49,10 +51,12 @@ def drop_of(
         ):
             return drop
     ours = next(iter(candidates(paired, seed)))
-    raise not_comparable(
-        task,
-        f"the record says {reported[0]:.4f} before and {reported[1]:.4f} {when}, "
-        f"but its documents give {ours.before:.4f} and {ours.now:.4f}",
+    raise CannotJudge(
+        documents_differ(
+            task,
+            f"the record says {reported[0]:.4f} before and {reported[1]:.4f} {when}, "
+            f"but its documents give {ours.before:.4f} and {ours.now:.4f}",
+        )
     )
 
 
@@ -79,8 +83,7 @@ def score_in(reading: Reading, task: str, when: str) -> float:
     if task in reading.values:
         return reading.values[task]
     reason = reading.left_out.get(task)
-    inner = reason if reason else problem("not_in_record", "the record has no score")
-    raise CannotJudge(reworded(inner, f"{task}: not measured {when}: {inner.message}", task=task))
+    raise CannotJudge(words.no_score(task, when, reason))
 
 
 def leaves(task: str, reading: Reading) -> list[str]:
@@ -99,9 +102,11 @@ def leaves(task: str, reading: Reading) -> list[str]:
         seen.add(name)
         result = reading.tasks.get(name)
         if result is None:
-            raise not_comparable(
-                task,
-                f"no results by document for {name}; noise cannot be told without them",
+            raise CannotJudge(
+                documents_differ(
+                    task,
+                    f"no results by document for {name}; noise cannot be told without them",
+                )
             )
         if result.members:
             waiting.extend(result.members)
@@ -170,5 +175,4 @@ def at_chance(task: str, reading: Reading, confidence: float) -> Problem | None:
         return None
     if drop.lowest_before(confidence) > guess:
         return None
-    message = f"base at chance ({drop.before:.2f} of {drop.n} documents, a guess scores {guess:.2f})"
-    return problem("at_chance", message, task=task, count=drop.n)
+    return words.at_chance(task, drop.before, drop.n, guess)

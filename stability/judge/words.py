@@ -1,0 +1,268 @@
+"""Everything that the judge says of what it could not judge, in words; what it is, the problem's kind says.
+
+Nothing else in the judge makes such sentences, and nothing at all reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Unpack
+
+from stability.errors import Details, ProblemKind
+from stability.record import Problem, Run
+
+NOT_VERIFIED = "stability only: edits not verified"
+WITHIN_NOISE = "past the bound, but within noise"
+
+
+def problem(kind: ProblemKind, message: str, **details: Unpack[Details]) -> Problem:
+    """A problem of the judge's."""
+    return Problem(kind=kind, message=message, **details)
+
+
+def reworded(inner: Problem, message: str, **details: Unpack[Details]) -> Problem:
+    """A problem of the same kind, with more words round its message."""
+    return inner.model_copy(update={"message": message, **details})
+
+
+# -- what is not there --
+
+
+def not_measured(inner: Problem, edits: int) -> Problem:
+    """A metric that could not be measured at a checkpoint, for the reason that the record holds."""
+    return reworded(inner, f"not measured at {edits} edits: {inner.message}", edits=edits)
+
+
+def not_in_record(metric: str, edits: int) -> Problem:
+    """A metric that nobody asked to be measured."""
+    message = f"not measured: the record has no {metric} at {edits} edits"
+    return problem("not_in_record", message, metric=metric, edits=edits)
+
+
+def no_task(metric: str, task: str) -> Problem:
+    """A task that nobody asked to be measured."""
+    return problem(
+        "not_in_record", f"not measured: the record has no task {task!r}", metric=metric, task=task
+    )
+
+
+def no_checkpoint(run: Run, edits: int, known: Sequence[int]) -> Problem:
+    """`at` names a number of edits after which nothing was measured; `known` are those there are."""
+    last = known[-1]
+    if run.status != "complete" and edits > last:
+        message = f"the run stopped at {last} edits, before {edits}"
+        return problem("run_truncated", message, edits=edits)
+    there = ", ".join(str(count) for count in known)
+    message = f"'at: {edits}' is no checkpoint of this run ({there})"
+    return problem("no_such_checkpoint", message, edits=edits)
+
+
+def never_measured() -> Problem:
+    """A run without a checkpoint."""
+    return problem("not_measured", "no checkpoint after the first edit was measured")
+
+
+def nothing_left(left_out: Mapping[str, Problem], *, is_one_task: bool) -> Problem:
+    """Every value is left out; the first reason stands for all."""
+    key, inner = next(iter(left_out.items()))
+    if is_one_task:
+        return inner
+    more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+    return reworded(inner, f"{key}: {inner.message}{more}")
+
+
+def data_required(inner: Problem) -> Problem:
+    """A task without a value, where the suite insists on one."""
+    return reworded(inner, f"{inner.message}, and the suite says 'require_data'")
+
+
+def required(inner: Problem) -> Problem:
+    """A check that looks at nothing, and must not."""
+    return reworded(inner, f"{inner.message}, and the check says 'require: true'")
+
+
+def all_skipped(inner: Problem) -> Problem:
+    """A check whose tasks are all skipped could not have failed."""
+    return reworded(inner, f"every task of this check was skipped: {inner.message}")
+
+
+def no_score(task: str, when: str, reason: Problem | None) -> Problem:
+    """A task without a score at one time."""
+    inner = reason or problem("not_in_record", "the record has no score")
+    return reworded(inner, f"{task}: not measured {when}: {inner.message}", task=task)
+
+
+def documents_differ(task: str, words: str) -> Problem:
+    """A task's documents at two times do not allow a test; `words` say why."""
+    return problem("not_comparable", f"{task}: {words}", task=task)
+
+
+def at_chance(task: str, score: float, documents: int, guess: float) -> Problem:
+    """A task that cannot show a drop, since the unedited model only guesses."""
+    message = f"base at chance ({score:.2f} of {documents} documents, a guess scores {guess:.2f})"
+    return problem("at_chance", message, task=task, count=documents)
+
+
+def of_baseline(inner: Problem) -> Problem:
+    """Documents that cannot be paired, where it is the baseline's that do not fit."""
+    if inner.kind != "not_comparable":
+        return inner
+    return inner.model_copy(update={"kind": "baseline_stale"})
+
+
+# -- what the suite asks, and cannot be answered --
+
+
+def no_block(layer: int, model: str, blocks: int) -> Problem:
+    """`where.layers` names a block that the model does not have."""
+    message = f"where.layers names block {layer}, but {model} has blocks 0-{blocks - 1}"
+    return problem("does_not_fit", message, layer=layer)
+
+
+def has_no_tasks(word: str, metric: str) -> Problem:
+    """A word of the suite that is for tasks."""
+    message = f"'{word}' does not fit {metric}, which has no tasks"
+    return problem("does_not_fit", message, metric=metric)
+
+
+def noise_has_no_aggregate() -> Problem:
+    """Noise and an aggregate in one check."""
+    return problem("does_not_fit", "noise is told task by task; leave 'aggregate' out")
+
+
+def does_not_fit(metric: str, message: str) -> Problem:
+    """What does not fit a metric, as the suite's own refusal says it."""
+    return problem("does_not_fit", message, metric=metric)
+
+
+def circular(key: str, word: str) -> Problem:
+    """`may_change` speaks of what was edited, so that nothing could break it."""
+    message = f"may_change.{key}: {word} allows whatever the editor did; name the {key} instead"
+    return problem("does_not_fit", message)
+
+
+def nothing_edited() -> Problem:
+    """Words for what was edited, where nothing was."""
+    return problem("nothing_edited", "no matrix was edited")
+
+
+def no_layer_left(wanted: str, blocks: int) -> Problem:
+    """A word for layers that leaves none over."""
+    message = {
+        "before_edited": "no block lies before the first edited one (block 0)",
+        "after_edited": f"no block lies after the last edited one (block {blocks - 1})",
+        "unedited": f"every block (0-{blocks - 1}) holds an edited matrix",
+    }.get(wanted, "where.layers selects no block")
+    return problem("nothing_selected", message)
+
+
+def selects_nothing() -> Problem:
+    """`where` means nothing that there is."""
+    return problem("nothing_selected", "'where' selects nothing that was measured")
+
+
+# -- what there is to compare with --
+
+
+def no_reference(called: str, label: str) -> Problem:
+    """No value of the same key; `label` names it."""
+    return problem("not_comparable", f"{called} has no value{label} to compare with")
+
+
+def reference_not_finite(called: str, label: str, reference: float) -> Problem:
+    """A reference that is NaN or infinite."""
+    message = f"{called} is {reference}{label}: nothing can be compared with it"
+    return problem("does_not_fit", message)
+
+
+def reference_zero(called: str, label: str, change: str) -> Problem:
+    """A share of 0 is asked for."""
+    message = f"{called} is 0{label}, so no {change} can be taken; use 'change: absolute'"
+    return problem("does_not_fit", message)
+
+
+def no_matrices(over: str) -> Problem:
+    """`relative_to: unedited` for what is no matrix."""
+    message = f"'relative_to: unedited' compares matrices, and this metric has a value for each {over}"
+    return problem("does_not_fit", message)
+
+
+def all_edited() -> Problem:
+    """`relative_to: unedited` where no layer is."""
+    message = "every layer holds an edited matrix: none is left to compare with"
+    return problem("nothing_selected", message)
+
+
+def none_of_its_kind() -> Problem:
+    """`relative_to: unedited` where no matrix of the kind is."""
+    return problem("nothing_selected", "no matrix of its kind is unedited")
+
+
+def no_baseline(why: str, save: str) -> Problem:
+    """No earlier record; `save` is the command that makes one of this."""
+    message = f"{why}; make it: {save}" if save else why
+    return Problem(kind="baseline_missing", message=message, command=save or None)
+
+
+def stale_baseline(why: str, update: str = "") -> Problem:
+    """An earlier record of other things; `update` is the command that puts this one in its place."""
+    message = f"{why}; update it: {update}" if update else why
+    return Problem(kind="baseline_stale", message=message, command=update or None)
+
+
+# -- what the run was --
+
+
+def failed_after(edits: int) -> str:
+    """`run failed after 7 edits`."""
+    return f"run failed after {edits} edit{'' if edits == 1 else 's'}"
+
+
+def why_failed(run: Run) -> Problem:
+    """`run failed after 7 edits: ...`; the last of them may be what broke the model."""
+    edits = run.failed_at or 0
+    message = f"{failed_after(edits)}: {run.error or 'no reason was recorded'}"
+    return problem("run_failed", message, edits=edits, seed=run.seed)
+
+
+def of_seed(inner: Problem, seed: int) -> Problem:
+    """With the seed, where there are several."""
+    return reworded(inner, f"seed {seed}: {inner.message}", seed=seed)
+
+
+def truncated(edits: int) -> Problem:
+    """A run that was stopped at its first failure, judged by a suite that it does not fail."""
+    message = f"the run was stopped at {edits} edits, and what came after was not measured"
+    return problem("run_truncated", message, edits=edits)
+
+
+# -- what the bound can tell --
+
+
+def base_past_bound(value: float, where: str, bound: str) -> Problem:
+    """The unedited model itself is past the bound."""
+    place = f" at {where}" if where else ""
+    message = f"base is past this bound ({value:.4g}{place}, bound {bound})"
+    return problem("base_past_bound", message, expected=bound, got=f"{value:.4g}")
+
+
+def too_few_documents(documents: int, detects: float, limit: float) -> Problem:
+    """A drop that should be seen would not be."""
+    message = (
+        f"{documents} documents show no drop below {detects:.2f}, and max_detectable is {limit:g}: "
+        "measure more of them"
+    )
+    return problem("too_few_documents", message, count=documents)
+
+
+def within_noise() -> Problem:
+    """Past the bound, but by no more than chance explains."""
+    return problem("within_noise", WITHIN_NOISE)
+
+
+def about_failures(*, all_within_noise: bool, held_again: int | None, besides: Problem | None) -> str:
+    """What there is to say of a check that failed, beside its value."""
+    words = [f"{WITHIN_NOISE} (on_inconclusive: fail)"] if all_within_noise else []
+    words += [] if held_again is None else [f"held again at {held_again}"]
+    words += [] if besides is None else [besides.message]
+    return "; ".join(words)
