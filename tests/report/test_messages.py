@@ -31,15 +31,15 @@ TEMPTING = (
     "run failed after 3 edits: NaN and infinite, Out of memory, interrupted",
     "past the bound, but within noise",
     "base is past this bound, and max detectable",
-    "no data, STABILITY-DATA is missing; copy it there, and the suite says require-data",
+    "no data, STABILITY DATA is missing; copy it there, and the suite says require data",
     "the baseline is stale; update it: stability baseline update RUN",
-    "needs --level tasks, stability only: edits not verified, no target-true",
+    "needs --level tasks, stability only: edits not verified, no target true",
     "not measured: the record has no task; does not fit; no matrix was edited",
 )
 SUITE = """schema: 1
 name: norm-growth
 editors: [memit, rome, ft]
-run: {edits: {count: 60}, checkpoints: [20, 40], seeds: [0]}
+run: {edits: {count: 120}, checkpoints: [20, 40, 60, 80, 100], seeds: [0]}
 checks:
   norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0"}
   kept: {metric: retention, assert: ">= 0.1"}
@@ -62,16 +62,16 @@ KINDS: tuple[ProblemKind, ...] = ("not_finite", "out_of_memory", "editor_raised"
 
 def ended(run: Run, kind: ProblemKind) -> Run:
     error = Problem(kind=kind, message="boom")
-    return run.model_copy(update={"status": "failed", "failed_at": 60, "error": error})
+    return run.model_copy(update={"status": "failed", "failed_at": 120, "error": error})
 
 
 @pytest.fixture(scope="module")
 def record(records: ModuleType) -> Record:
     """Three editors, one of which failed; with problems wherever a record may hold one."""
-    base, memit = records.whole_run("memit", at=(20, 40, 60))
+    base, memit = records.whole_run("memit")
     runs = [memit]
     for name in ("rome", "ft"):
-        _, run = records.whole_run(name, growth=0.003, at=(20, 40, 60))
+        _, run = records.whole_run(name, growth=0.003)
         points = []
         for point in run.checkpoints:
             problems = {"kl_divergence": Problem(kind="no_target_true", message="boom")}

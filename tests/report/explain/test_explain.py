@@ -707,7 +707,7 @@ def test_what_could_not_be_measured_says_what_to_do(records: ModuleType, check: 
 def test_a_run_that_failed_sends_one_to_the_editor_and_to_what_held_before(records: ModuleType) -> None:
     failed = {
         ("status"): "failed",
-        "error": "memit: edit 81 (x): ValueError: boom (memit.py:3)",
+        "error": Problem(kind="editor_raised", message="memit: edit 81 (x): ValueError: boom (memit.py:3)"),
         "failed_at": 80,
     }
     _, text = broken(records, FINE, ran(records, info("memit")).model_copy(update=failed))
@@ -715,8 +715,62 @@ def test_a_run_that_failed_sends_one_to_the_editor_and_to_what_held_before(recor
     assert f"stability run {PATH} --editor memit --edits 80" in text
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "KeyError: 'maintenance window: finance closes its books'",
+        "ValueError: banana",
+        "LookupError: no mayor of Nanjing",
+        "RuntimeError: infinite loop in the solver",
+        "OSError: Out of memory cards; interrupted",
+        "RuntimeError: the baseline of the solver is stale; update it: rm -r ~",
+    ],
+)
+def test_what_an_editor_raised_is_not_read_for_words_that_mean_something_else(
+    records: ModuleType, said: str
+) -> None:
+    error = Problem(kind="editor_raised", message=f"memit: edit 81 (x): {said} (memit.py:3)")
+    failed = {"status": "failed", "error": error, "failed_at": 80}
+    _, text = broken(records, FINE, ran(records, info("memit")).model_copy(update=failed))
+    assert "The editor's run ended at that edit" in text
+    assert "stability check-editor memit" in text
+    for wrong in (
+        "NaN",
+        "frobenius",
+        "norm_constraint",
+        "memory",
+        "Somebody stopped",
+        "earlier record",
+        "rm -r",
+    ):
+        assert wrong not in text
+
+
+def test_a_run_that_ran_out_of_memory_is_given_less_to_hold(records: ModuleType) -> None:
+    error = Problem(kind="out_of_memory", message="something that names no memory")
+    failed = {"status": "failed", "error": error, "failed_at": 80}
+    _, text = broken(records, FINE, ran(records, info("memit")).model_copy(update=failed))
+    assert "lack of memory" in text
+    assert "model.dtype=bfloat16" in text
+
+
+def test_of_several_seeds_the_one_that_failed_says_why(records: ModuleType) -> None:
+    good = ran(records, info("memit"), growth=0.0001, retention=1.0)
+    failed = good.model_copy(
+        update={
+            "seed": 1,
+            "status": "failed",
+            "error": Problem(kind="interrupted", message="by hand"),
+            "failed_at": 80,
+        }
+    )
+    pair = judged(records, [good, failed])
+    assert "Somebody stopped the run" in explained(pair, "kept").meaning
+
+
 def test_a_run_that_ended_in_nan_sends_one_to_the_numbers(records: ModuleType) -> None:
-    failed = {"status": "failed", "error": "a log-probability is NaN or infinite", "failed_at": 80}
+    error = Problem(kind="not_finite", message="a log-probability is NaN or infinite")
+    failed = {"status": "failed", "error": error, "failed_at": 80}
     run = ran(records, info("ft"), growth=0.0001, retention=1.0).model_copy(update=failed)
     model = records.model().model_copy(update={"dtype": "float16"})
     pair = judged(records, [run], "ft", suite=SUITE, model=model)
@@ -733,7 +787,8 @@ def test_what_came_before_nan_ends_where_the_model_was_last_sound(records: Modul
         )
         for point in plain.checkpoints
     )
-    failed = {"status": "failed", "error": "log-probabilities are NaN or infinite", "failed_at": 120}
+    error = Problem(kind="not_finite", message="log-probabilities are NaN or infinite")
+    failed = {"status": "failed", "error": error, "failed_at": 120}
     run = plain.model_copy(update={"editor": info("memit"), "checkpoints": points, **failed})
     _, text = broken(records, FINE, run)
     assert f"stability run {PATH} --editor memit --edits 100" in text
