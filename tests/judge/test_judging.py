@@ -140,12 +140,13 @@ class TestStatuses:
             "not measured: the record has no kl_divergence at 20 edits"
         )
         for field in ("errors", "skipped"):
-            told = (
-                record.runs[0].checkpoints[0].model_copy(update={field: {"kl_divergence": "logits are NaN"}})
-            )
+            why = {"kl_divergence": Problem(kind="not_finite", message="logits are NaN")}
+            told = record.runs[0].checkpoints[0].model_copy(update={field: why})
             run = record.runs[0].model_copy(update={"checkpoints": (told,)})
             verdict = only(judge(records.suite(KL), records.record(record.base, [run])))
             assert (verdict.status, verdict.message) == ("error", "not measured at 20 edits: logits are NaN")
+            assert verdict.problem is not None
+            assert (verdict.problem.kind, verdict.problem.edits) == ("not_finite", 20)
 
     def test_an_error_at_one_checkpoint_outranks_what_held_elsewhere(self, records: ModuleType) -> None:
         record = with_scalars(records, "kl_divergence", {20: 0.1, 40: None})
