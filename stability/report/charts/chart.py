@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,7 +29,8 @@ class Axis:
     def share(self, value: float) -> float:
         """How far along the axis a value lies: 0 at its low end, 1 at its high one."""
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            start = math.log(self.low)
+            return (math.log(value) - start) / (math.log(self.high) - start)
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[tuple[float, str]]:
@@ -56,7 +58,7 @@ def axis_over(values: Sequence[float], label: str, include: Sequence[float] = ()
     """An axis that shows all finite values, and some besides; logarithmic where they span a hundredfold."""
     finite = [value for value in (*values, *include) if math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=1.0)
-    if low > 0 and high / low > 100:
+    if low >= sys.float_info.min and high / low > 100:
         return Axis(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)), label, log=True)
     room = 0.06 * (high - low) or 0.1 * abs(high) or 0.1
     return Axis(low - room, high + room, label)

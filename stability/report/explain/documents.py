@@ -7,50 +7,50 @@ from collections.abc import Iterator
 
 from stability.judge.noise.tasks import leaves
 from stability.judge.problems import CannotJudge
-from stability.report.explain.evidence import Situation, is_number
-from stability.report.explain.suggestion import Attempt, by_suite
+from stability.report.explain.evidence import Evidence, is_number
+from stability.report.explain.suggestion import Suggestion, by_suite
 from stability.report.steps import wording
 from stability.suite import parse_bound
 
 
-def settling(s: Situation) -> Iterator[Attempt]:
+def ways_to_decide(e: Evidence) -> Iterator[Suggestion]:
     """More documents, fewer comparisons, or a decision."""
-    yield _more_documents(s, documents_to_settle(s))
-    compared = sum(len(seed.points) for seed in s.verdict.seeds)
+    yield _more_documents(e, documents_to_settle(e))
+    compared = sum(len(seed.points) for seed in e.verdict.seeds)
     if compared > 1:
-        last = max((run.edits for run in s.editor.runs), default=0)
-        yield Attempt(
+        last = max((run.edits for run in e.editor.runs), default=0)
+        yield Suggestion(
             f"compare less: only after the last edit (`at: {last}`) or fewer tasks in the check; the "
             "intervals, which are widened for every comparison, get narrower"
         )
-    yield Attempt(
+    yield Suggestion(
         "or decide, in the suite: `noise: {on_inconclusive: fail}` or `warn`, or a bound that allows such "
         "a drop"
     )
 
 
-def seeing_more(s: Situation) -> Attempt:
+def seeing_more(e: Evidence) -> Suggestion:
     """The documents that it takes to detect what `max_detectable` asks for."""
-    return _more_documents(s, documents_to_detect(s))
+    return _more_documents(e, documents_to_detect(e))
 
 
-def documents(s: Situation) -> int | None:
+def documents(e: Evidence) -> int | None:
     """How many documents the task has that the verdict is about; None if the record does not tell."""
-    reading = s.record.base.readings.get(s.verdict.metric)
-    if reading is None or not s.verdict.key:
+    reading = e.record.base.readings.get(e.verdict.metric)
+    if reading is None or not e.verdict.key:
         return None
     try:
-        return sum(reading.tasks[name].n for name in leaves(s.verdict.key, reading))
+        return sum(reading.tasks[name].n for name in leaves(e.verdict.key, reading))
     except CannotJudge:
         return None
 
 
-def documents_to_settle(s: Situation) -> int | None:
+def documents_to_settle(e: Evidence) -> int | None:
     """How many would put the whole interval past the bound, if the drop is what it looks like.
 
     An interval narrows with the root of the number of documents. None if there is no telling.
     """
-    v, asked = s.verdict, documents(s)
+    v, asked = e.verdict, documents(e)
     if asked is None or v.value is None or v.interval is None:
         return None
     beyond = parse_bound(v.bound).low - v.value
@@ -58,10 +58,10 @@ def documents_to_settle(s: Situation) -> int | None:
     return _about(asked * (reach / beyond) ** 2) if beyond > 0 and reach > beyond else None
 
 
-def documents_to_detect(s: Situation) -> int | None:
+def documents_to_detect(e: Evidence) -> int | None:
     """How many would show a drop of `max_detectable`; None if there is no telling."""
-    v, asked = s.verdict, documents(s)
-    spec = s.again.file.spec.checks.get(v.name) if s.again else None
+    v, asked = e.verdict, documents(e)
+    spec = e.rerun.file.spec.checks.get(v.name) if e.rerun else None
     wanted = spec.noise.max_detectable if spec and spec.noise else None
     tolerance = -parse_bound(v.bound).low
     if asked is None or v.detects is None or wanted is None or not tolerance < wanted < v.detects < math.inf:
@@ -69,20 +69,20 @@ def documents_to_detect(s: Situation) -> int | None:
     return _about(asked * ((v.detects - tolerance) / (wanted - tolerance)) ** 2)
 
 
-def _more_documents(s: Situation, wanted: int | None) -> Attempt:
-    asked, limit = documents(s), s.suite("tasks", "limit")
-    goal = f": about {wanted:,} would do, if the drop is what it looks like" if wanted else ""
-    goal = goal if s.verdict.status != "error" else goal.partition(", if")[0]
+def _more_documents(e: Evidence, wanted: int | None) -> Suggestion:
+    asked, limit = documents(e), e.suite("tasks", "limit")
+    proviso = "" if e.verdict.status == "error" else ", if the drop is what it looks like"
+    goal = f": about {wanted:,} would do{proviso}" if wanted else ""
     if is_number(limit) and asked:
         words = f"ask more documents of the task than {asked:,} (tasks.limit){goal}"
-        return by_suite(s, f"tasks.limit={max(wanted or 0, 2 * int(limit))}", words)
+        return by_suite(e, f"tasks.limit={max(wanted or 0, 2 * int(limit))}", words)
     of = f"all {asked:,} documents" if asked else "all its documents"
     shown = (
-        f"; {of} show no drop below {wording.number(s.verdict.detects, digits=2)}"
-        if s.verdict.detects
+        f"; {of} show no drop below {wording.number(e.verdict.detects, digits=2)}"
+        if e.verdict.detects
         else ""
     )
-    return Attempt(f"take a task with more documents{goal}{shown}")
+    return Suggestion(f"take a task with more documents{goal}{shown}")
 
 
 def _about(count: float) -> int | None:

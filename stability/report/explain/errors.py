@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stability.errors import ProblemKind
 from stability.record import Run
 from stability.report.explain.documents import seeing_more
-from stability.report.explain.evidence import Situation
+from stability.report.explain.evidence import Evidence
 from stability.report.explain.rerun import gate_again
 from stability.report.explain.steps.procedure import examine
 from stability.report.explain.steps.tuning import (
@@ -20,46 +20,48 @@ from stability.report.explain.steps.tuning import (
     one_at_a_time,
 )
 from stability.report.explain.steps.wrappers import frobenius
-from stability.report.explain.suggestion import Attempt, by_suite, command
+from stability.report.explain.suggestion import Suggestion, by_suite, command
 from stability.report.steps import wording
 
-Make = Callable[[Situation], Attempt | None]
+Make = Callable[[Evidence], Suggestion | None]
 
 SUITE_FILE = "in the suite file; a record need not be measured again: `stability judge RUN --suite FILE`"
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ErrorAdvice:
     """What a kind of problem means in a sentence, and what helps, most promising first."""
 
     means: str
     remedies: tuple[Make, ...] = ()
 
 
-def trouble_of(s: Situation) -> Trouble:
+def advice_on(e: Evidence) -> ErrorAdvice:
     """What the verdict's problem means; a run that ended by an error is told by that error's kind."""
-    problem = s.verdict.problem
+    problem = e.verdict.problem
     if problem is None:
         return ANY_OTHER
     if problem.kind == "run_failed":
-        errors = [run.error for run in s.runs if run.error and problem.seed in (None, run.seed)]
+        errors = [run.error for run in e.runs if run.error and problem.seed in (None, run.seed)]
         return next((RUN_FAILED[error.kind] for error in errors if error.kind in RUN_FAILED), ANY_FAILURE)
     return BY_KIND.get(problem.kind, ANY_OTHER)
 
 
-def read_message(s: Situation) -> Attempt | None:
+def read_message(e: Evidence) -> Suggestion | None:
     """For what nobody foresaw."""
-    again = s.record.command if s.again else ""
-    return Attempt("the message says what is missing; put that right and run it again", wording.clean(again))
+    again = e.record.command if e.rerun else ""
+    return Suggestion(
+        "the message says what is missing; put that right and run it again", wording.clean(again)
+    )
 
 
-def edits_before(s: Situation) -> Attempt | None:
+def edits_before(e: Evidence) -> Suggestion | None:
     """A run that ends before what failed: at the last edit that left a sound model."""
-    ends = [_sound_until(run) for run in s.runs if run.status == "failed"]
+    ends = [_sound_until(run) for run in e.runs if run.status == "failed"]
     if not all(ends) or not ends:
         return None
     words = f"judge what came before: the first {min(ends)} edits"
-    return Attempt(words, command(s, lambda again, entry: again.run(entry.called, edits=min(ends))))
+    return Suggestion(words, command(e, lambda rerun, entry: rerun.run(entry.called, edits=min(ends))))
 
 
 def _sound_until(run: Run) -> int:
@@ -75,134 +77,138 @@ def _sound_until(run: Run) -> int:
     return max((edits for edits, count in counts.items() if not count), default=0)
 
 
-def other_bound(s: Situation) -> Attempt | None:
+def other_bound(e: Evidence) -> Suggestion | None:
     """A bound that a model as it comes can meet."""
     how = (
-        "compare with the base (`relative_to: base`)" if s.verdict.relative_to is None else "widen the bound"
+        "compare with the base (`relative_to: base`)" if e.verdict.relative_to is None else "widen the bound"
     )
-    return Attempt(f"{how}, {SUITE_FILE}")
+    return Suggestion(f"{how}, {SUITE_FILE}")
 
 
-def correct_suite(s: Situation) -> Attempt | None:
+def correct_suite(e: Evidence) -> Suggestion | None:
     """The suite asks for something else than there is."""
-    return Attempt(f"correct the check as the message says, {SUITE_FILE}")
+    return Suggestion(f"correct the check as the message says, {SUITE_FILE}")
 
 
-def other_task(s: Situation) -> Attempt | None:
+def other_task(e: Evidence) -> Suggestion | None:
     """A task that the model can do."""
-    return Attempt("choose tasks that the unedited model does better than by guessing, or a larger model")
+    return Suggestion("choose tasks that the unedited model does better than by guessing, or a larger model")
 
 
-def task_data(s: Situation) -> Attempt | None:
+def task_data(e: Evidence) -> Suggestion | None:
     """Documents on the disk."""
-    return Attempt("put the task's documents where STABILITY_DATA or `tasks: {data: DIR}` points")
+    return Suggestion("put the task's documents where STABILITY_DATA or `tasks: {data: DIR}` points")
 
 
-def answer_accuracy(s: Situation) -> Attempt | None:
+def answer_accuracy(e: Evidence) -> Suggestion | None:
     """For edits without an old answer."""
-    return Attempt("ask `edit_accuracy` in the suite: it needs no old answer to compare with")
+    return Suggestion("ask `edit_accuracy` in the suite: it needs no old answer to compare with")
 
 
-def to_the_end(s: Situation) -> Attempt | None:
+def to_the_end(e: Evidence) -> Suggestion | None:
     """A run that does not stop."""
-    return by_suite(s, "run.stop_on=never", "measure to the end")
+    return by_suite(e, "run.stop_on=never", "measure to the end")
 
 
-def measured_there(s: Situation) -> Attempt | None:
+def measured_there(e: Evidence) -> Suggestion | None:
     """The checkpoint that a check asks for."""
-    problem = s.verdict.problem
-    spec = s.again.spec() if s.again else None
+    problem = e.verdict.problem
+    spec = e.rerun.spec() if e.rerun else None
     if problem is None or problem.edits is None or spec is None:
-        return correct_suite(s)
+        return correct_suite(e)
     wanted = tuple(sorted({*spec.run.checkpoints, problem.edits}))
-    made = command(s, lambda again, entry: again.run(entry.called, checkpoints=wanted))
-    return Attempt(f"measure after {problem.edits} edits, too", made)
+    made = command(e, lambda rerun, entry: rerun.run(entry.called, checkpoints=wanted))
+    return Suggestion(f"measure after {problem.edits} edits, too", made)
 
 
-def asked_again(s: Situation) -> Attempt | None:
+def asked_again(e: Evidence) -> Suggestion | None:
     """A run whose suite asks for the figure: costly ones are only measured then."""
-    return Attempt(
-        f"run a suite that asks for {s.verdict.metric}: costly figures are only measured if a check asks"
+    return Suggestion(
+        f"run a suite that asks for {e.verdict.metric}: costly figures are only measured if a check asks"
     )
 
 
-def deeper_gate(s: Situation) -> Attempt | None:
+def deeper_gate(e: Evidence) -> Suggestion | None:
     """The gate at the level that the message names."""
-    level = s.verdict.problem.level if s.verdict.problem else None
-    return Attempt("run the gate at that level", gate_again(s.record, level) if level else "")
+    level = e.verdict.problem.level if e.verdict.problem else None
+    return Suggestion("run the gate at that level", gate_again(e.record, level) if level else "")
 
 
-def name_edits(s: Situation) -> Attempt | None:
+def name_edits(e: Evidence) -> Suggestion | None:
     """The edits that a checkpoint was made with."""
-    return Attempt("tell the gate what was edited: --edits FILE (docs/gate.md)")
+    return Suggestion("tell the gate what was edited: --edits FILE (docs/gate.md)")
 
 
-def baseline(s: Situation) -> Attempt | None:
+def baseline(e: Evidence) -> Suggestion | None:
     """The command that makes the baseline, or makes it anew."""
     words = "make this run the baseline, if it is one to measure others by"
-    made = s.verdict.problem.command if s.verdict.problem else None
-    return Attempt(words, wording.clean(made)) if made else Attempt(f"{words}: `stability baseline save RUN`")
+    made = e.verdict.problem.command if e.verdict.problem else None
+    return (
+        Suggestion(words, wording.clean(made))
+        if made
+        else Suggestion(f"{words}: `stability baseline save RUN`")
+    )
 
 
-NO_BASELINE = Trouble("There is no earlier record that this one can be compared with.", (baseline,))
-UNANSWERABLE = Trouble("The suite asks something that this run cannot answer.", (correct_suite,))
-ANY_OTHER = Trouble("The message says what stood in the way.", (read_message,))
+NO_BASELINE = ErrorAdvice("There is no earlier record that this one can be compared with.", (baseline,))
+UNANSWERABLE = ErrorAdvice("The suite asks something that this run cannot answer.", (correct_suite,))
+ANY_OTHER = ErrorAdvice("The message says what stood in the way.", (read_message,))
 
-ANY_FAILURE = Trouble(
+ANY_FAILURE = ErrorAdvice(
     "The editor's run ended at that edit, and what came after was not measured.", (examine, edits_before)
 )
 
-RUN_FAILED: Mapping[ProblemKind, Trouble] = {
-    "not_finite": Trouble(
+RUN_FAILED: Mapping[ProblemKind, ErrorAdvice] = {
+    "not_finite": ErrorAdvice(
         "The edits left a model that gives NaN, and the run ended there.",
         (float32, mended_key, learning_rate, ft_l, frobenius, edits_before),
     ),
-    "out_of_memory": Trouble(
+    "out_of_memory": ErrorAdvice(
         "The run ended for lack of memory, which says nothing of the editor.",
         (half, one_at_a_time, edits_before),
     ),
-    "interrupted": Trouble("Somebody stopped the run, so the rest was not measured.", (read_message,)),
+    "interrupted": ErrorAdvice("Somebody stopped the run, so the rest was not measured.", (read_message,)),
 }
 """By the kind of the error that the run ended with."""
 
-BY_KIND: Mapping[ProblemKind, Trouble] = {
-    "base_past_bound": Trouble(
+BY_KIND: Mapping[ProblemKind, ErrorAdvice] = {
+    "base_past_bound": ErrorAdvice(
         "The unedited model itself is past the bound, so it says nothing of any editor.",
         (other_bound,),
     ),
-    "too_few_documents": Trouble(
+    "too_few_documents": ErrorAdvice(
         "Too few documents were asked to see a drop of the size that the suite wants seen; nothing found "
         "is then no news.",
         (seeing_more,),
     ),
-    "no_data": Trouble("The task's documents are not there.", (task_data,)),
-    "at_chance": Trouble(
+    "no_data": ErrorAdvice("The task's documents are not there.", (task_data,)),
+    "at_chance": ErrorAdvice(
         "None of its tasks can show a drop, so the check could not have failed.",
         (other_task,),
     ),
     "baseline_missing": NO_BASELINE,
     "baseline_stale": NO_BASELINE,
-    "run_truncated": Trouble(
+    "run_truncated": ErrorAdvice(
         "The run was ended early, at its first failure or by one, and what came after is unknown.",
         (to_the_end,),
     ),
-    "no_such_checkpoint": Trouble(
+    "no_such_checkpoint": ErrorAdvice(
         "The check asks about a number of edits after which nothing was measured.",
         (measured_there,),
     ),
-    "needs_level": Trouble(
+    "needs_level": ErrorAdvice(
         "The gate did not look so deep, and the suite insists on it (`require: true`).",
         (deeper_gate,),
     ),
-    "edits_not_verified": Trouble(
+    "edits_not_verified": ErrorAdvice(
         "Nobody told the gate what was edited, and the suite insists on it (`require: true`).",
         (name_edits,),
     ),
-    "no_target_true": Trouble(
+    "no_target_true": ErrorAdvice(
         "These edits bring no old answer that the new one could be compared with.",
         (answer_accuracy,),
     ),
-    "not_in_record": Trouble(
+    "not_in_record": ErrorAdvice(
         "The record holds no such figure: the suite that was run did not ask for it.",
         (asked_again,),
     ),

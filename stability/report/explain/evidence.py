@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeGuard
 from stability.judge import EditorJudgement, Judgement, Verdict, runs_by_editor
 from stability.record import Record, Run
 from stability.report.explain.method import Method, method_of
-from stability.report.explain.rerun import Again
+from stability.report.explain.rerun import Rerun
 from stability.report.steps import wording
 from stability.suite import EditorSpec, parse_bound
 
@@ -19,7 +19,7 @@ Side = Literal["high", "low", "unknown"]
 
 
 @dataclass(frozen=True, eq=False)
-class Situation:
+class Evidence:
     """One verdict of one editor, the record and the judgement that it is from."""
 
     record: Record
@@ -45,9 +45,9 @@ class Situation:
         return {one.editor: one for one in self.judgement.editors}[self.verdict.editor]
 
     @cached_property
-    def again(self) -> Again | None:
+    def rerun(self) -> Rerun | None:
         """How to run it again; None where no command does."""
-        return Again.of(self.record)
+        return Rerun.of(self.record)
 
     @cached_property
     def method(self) -> Method:
@@ -56,7 +56,7 @@ class Situation:
 
     def method_of(self, editor: str) -> Method:
         """What another editor of the record is."""
-        return method_of(self.runs_of(editor)[0].editor, self.again.entries if self.again else ())
+        return method_of(self.runs_of(editor)[0].editor, self.rerun.entries if self.rerun else ())
 
     @cached_property
     def entry(self) -> EditorSpec | None:
@@ -66,9 +66,9 @@ class Situation:
     def entry_of(self, editor: str) -> EditorSpec | None:
         """The same of another editor of the record."""
         info = self.runs_of(editor)[0].editor
-        if self.again is None or info.source in ("python object", "checkpoint"):
+        if self.rerun is None or info.source in ("python object", "checkpoint"):
             return None
-        return self.again.entry(info.name)
+        return self.rerun.entry(info.name)
 
     @property
     def is_on_disk(self) -> bool:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from stability.errors import UsageError
 from stability.judge import Judgement, Status, Verdict
 from stability.record import Record
-from stability.report.explain.documents import documents, settling
-from stability.report.explain.errors import trouble_of
-from stability.report.explain.evidence import Situation
+from stability.report.explain.documents import documents, ways_to_decide
+from stability.report.explain.errors import advice_on
+from stability.report.explain.evidence import Evidence
 from stability.report.explain.explanation import Explanation, Remedy
 from stability.report.explain.remedies import REMEDIES
 from stability.report.explain.steps.procedure import remake, versions
-from stability.report.explain.suggestion import Attempt, by_what_was_measured
+from stability.report.explain.suggestion import Suggestion, by_what_was_measured
 from stability.report.explain.texts import TEXTS, Side, Text
 from stability.report.steps import wording
 from stability.suite.metrics import head_of, measured_by
@@ -50,19 +50,19 @@ def explain(record: Record, judgement: Judgement, verdict: Verdict) -> Explanati
     """
     if verdict.status not in EXPLAINED:
         return None
-    situation = Situation(record, judgement, verdict)
+    evidence = Evidence(record, judgement, verdict)
     text = TEXTS.get(verdict.metric) or _from_head(verdict.metric)
-    side = {"high": text.high, "low": text.low, "unknown": None}[situation.side]
+    side = {"high": text.high, "low": text.low, "unknown": None}[evidence.side]
     if verdict.status == "error":
-        trouble = trouble_of(situation)
-        attempts = [made for make in trouble.remedies if (made := make(situation))]
-        meaning = f"It could not be measured, and a gate does not pass what it cannot see. {trouble.means}"
-        return _explanation(situation, meaning, None, attempts)
+        advice = advice_on(evidence)
+        suggestions = [made for make in advice.remedies if (made := make(evidence))]
+        meaning = f"It could not be measured, and a gate does not pass what it cannot see. {advice.means}"
+        return _explanation(evidence, meaning, None, suggestions)
     figure = f"This is {text.figure}{AGAINST.get((verdict.relative_to or '', verdict.change or ''), '')}."
-    attempts = list(_attempts(situation, side))
-    if situation.is_unsure:
-        attempts = [*settling(situation), *attempts]
-    return _explanation(situation, f"{figure} {_means(situation, side)}", side, attempts)
+    suggestions = list(_suggestions(evidence, side))
+    if evidence.is_unsure:
+        suggestions = [*ways_to_decide(evidence), *suggestions]
+    return _explanation(evidence, f"{figure} {_means(evidence, side)}", side, suggestions)
 
 
 def _from_head(metric: str) -> Text:
@@ -91,11 +91,11 @@ def explanation_lines(explanation: Explanation, width: int = WIDTH, most: int = 
     return lines
 
 
-def _means(situation: Situation, side: Side | None) -> str:
+def _means(evidence: Evidence, side: Side | None) -> str:
     """The second sentence: what it means that the bound was broken."""
-    verdict = situation.verdict
-    if situation.is_unsure:
-        asked = documents(situation)
+    verdict = evidence.verdict
+    if evidence.is_unsure:
+        asked = documents(evidence)
         said = f"{asked:,} documents do" if asked else "its documents do"
         counts = "" if verdict.status == "inconclusive" else ", and the suite counts that as failed"
         return f"It is past the bound, but {said} not tell that from chance{counts}."
@@ -103,10 +103,10 @@ def _means(situation: Situation, side: Side | None) -> str:
         return "It is not a number: the model is broken, or there was nothing to measure it on."
     if verdict.relative_to == "previous":
         return "This version is further from the earlier one than the suite allows."
-    if situation.method.family == "control" and measured_by(verdict.metric) != "clock":
+    if evidence.method.family == "control" and measured_by(verdict.metric) != "clock":
         return "The editor is the control, which edits nothing, so that this says nothing of any other."
     if side is None:
-        return f"It is {'larger' if situation.side == 'high' else 'smaller'} than the suite allows."
+        return f"It is {'larger' if evidence.side == 'high' else 'smaller'} than the suite allows."
     means = side.unedited if side.unedited and verdict.relative_to == "unedited" else side.means
     if verdict.interval is not None:
         means = f"Beyond chance, {means[0].lower()}{means[1:]}"
@@ -117,33 +117,33 @@ def _is_nan(verdict: Verdict) -> bool:
     return verdict.value is not None and math.isnan(verdict.value)
 
 
-def _attempts(situation: Situation, side: Side | None) -> Iterator[Attempt]:
+def _suggestions(evidence: Evidence, side: Side | None) -> Iterator[Suggestion]:
     names = side.remedies if side else ()
-    if _is_nan(situation.verdict) and (broken := TEXTS["nonfinite"].high):
+    if _is_nan(evidence.verdict) and (broken := TEXTS["nonfinite"].high):
         names = broken.remedies
-    if situation.method.family == "control" and measured_by(situation.verdict.metric) != "clock":
+    if evidence.method.family == "control" and measured_by(evidence.verdict.metric) != "clock":
         names = ("control",)
-    found = [made for name in names if (made := REMEDIES[name](situation))]
-    measured = by_what_was_measured(situation, found) if names and names != ("control",) else None
+    found = [made for name in names if (made := REMEDIES[name](evidence))]
+    measured = by_what_was_measured(evidence, found) if names and names != ("control",) else None
     found += [measured] if measured else []
-    for first in (versions(situation), remake(situation) if names and "remake" not in names else None):
+    for first in (versions(evidence), remake(evidence) if names and "remake" not in names else None):
         found[:0] = [first] if first else []
-    yield from sorted(found, key=lambda attempt: attempt.order)
+    yield from sorted(found, key=lambda suggestion: suggestion.order)
 
 
 def _explanation(
-    situation: Situation, meaning: str, side: Side | None, attempts: list[Attempt]
+    evidence: Evidence, meaning: str, side: Side | None, suggestions: list[Suggestion]
 ) -> Explanation:
-    remedies = [attempt.remedy(situation) for attempt in _most_telling(attempts)]
+    remedies = [suggestion.remedy(evidence) for suggestion in _most_telling(suggestions)]
     seen = side.seen if side else ""
     return Explanation(meaning, seen, tuple(remedies))
 
 
-def _most_telling(attempts: list[Attempt]) -> list[Attempt]:
+def _most_telling(suggestions: list[Suggestion]) -> list[Suggestion]:
     """The first ones, but those that the record holds a run of in any case: that is no guess."""
-    guesses = [attempt for attempt in attempts if attempt.rival is None]
-    dropped = guesses[max(0, len(guesses) - max(0, len(attempts) - MOST)) :]
-    return [attempt for attempt in attempts if attempt not in dropped]
+    guesses = [suggestion for suggestion in suggestions if suggestion.other is None]
+    dropped = guesses[max(0, len(guesses) - max(0, len(suggestions) - MOST)) :]
+    return [suggestion for suggestion in suggestions if suggestion not in dropped]
 
 
 def _filled(label: str, text: str, width: int) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stability.judge import EditorJudgement, Verdict
-from stability.report.explain.evidence import Situation
+from stability.report.explain.evidence import Evidence
 from stability.report.explain.method import Method
 from stability.report.steps import wording
 from stability.suite.metrics import measured_by
@@ -18,7 +18,7 @@ TOOK = "edit_success"
 
 
 @dataclass(frozen=True)
-class Rival:
+class OtherEditor:
     """Another editor of the record, and how the same check went for it.
 
     `took` is its edit success, the least over seeds, None where it was not measured; `edits` whether that is
@@ -43,68 +43,64 @@ class Rival:
         return self.held and self.price is None
 
 
-def rivals(situation: Situation) -> list[Rival]:
+def other_editors(evidence: Evidence) -> list[OtherEditor]:
     """The other editors that the same check could be answered for, the best first."""
-    found = list(_rivals(situation))
-    return sorted(found, key=lambda rival: (not rival.is_better, not rival.held, -_margin(rival.verdict)))
+    found = list(_others(evidence))
+    return sorted(found, key=lambda other: (not other.is_better, not other.held, -_margin(other.verdict)))
 
 
-def _rivals(situation: Situation) -> Iterator[Rival]:
-    for editor in situation.judgement.editors:
-        if editor.editor == situation.verdict.editor:
+def _others(evidence: Evidence) -> Iterator[OtherEditor]:
+    for editor in evidence.judgement.editors:
+        if editor.editor == evidence.verdict.editor:
             continue
         for verdict in editor.verdicts:
-            if (
-                verdict.check != situation.verdict.check
-                or verdict.status not in SAID
-                or verdict.value is None
-            ):
+            if verdict.check != evidence.verdict.check or verdict.status not in SAID or verdict.value is None:
                 continue
-            took, edits = _took(situation, editor)
-            method = situation.method_of(editor.editor)
+            took, edits = _took(evidence, editor)
+            method = evidence.method_of(editor.editor)
             edits = edits and method.family != "control"
-            yield Rival(editor.editor, method, verdict, took, edits, _price(situation, editor))
+            yield OtherEditor(editor.editor, method, verdict, took, edits, _price(evidence, editor))
 
 
-def _took(situation: Situation, editor: EditorJudgement) -> tuple[float | None, bool]:
+def _took(evidence: Evidence, editor: EditorJudgement) -> tuple[float | None, bool]:
     """An editor's edit success, and whether it edits: as a check says, else by its figure."""
     for verdict in editor.verdicts:
         if verdict.metric == TOOK and verdict.relative_to is None and verdict.value is not None:
             return verdict.value, verdict.status in ("pass", "inconclusive")
-    last = [run.checkpoints[-1].readings for run in situation.runs_of(editor.editor) if run.checkpoints]
+    last = [run.checkpoints[-1].readings for run in evidence.runs_of(editor.editor) if run.checkpoints]
     found = [readings[TOOK].values[""] for readings in last if TOOK in readings]
     took = min(found, default=None)
     return took, took is None or took >= DID_EDIT
 
 
-def _price(situation: Situation, editor: EditorJudgement) -> Verdict | None:
+def _price(evidence: Evidence, editor: EditorJudgement) -> Verdict | None:
     """The check that went worse than for the editor explained: the one that failed by most."""
-    ours = {verdict.check: verdict for verdict in situation.editor.verdicts}
+    ours = {verdict.check: verdict for verdict in evidence.editor.verdicts}
     worse = [
         verdict
         for verdict in editor.verdicts
         if verdict.status in ("fail", "warn")
         and measured_by(verdict.metric) != "clock"
         and verdict.metric != TOOK
-        and verdict.check != situation.verdict.check
+        and verdict.check != evidence.verdict.check
         and (our := ours.get(verdict.check)) is not None
         and (our.status in ("pass", "inconclusive") or _margin(verdict) < _margin(our) - 0.1)
     ]
     return min(worse, key=lambda verdict: (verdict.severity == "warn", _margin(verdict)), default=None)
 
 
-def effect(situation: Situation, rival: Rival) -> str:
+def effect(evidence: Evidence, other: OtherEditor) -> str:
     """`frobenius(memit) in this record: 1.2 (held), against 2.96; edit success 0.98`."""
-    ours, theirs = situation.verdict, rival.verdict
-    words = f"{rival.label} in this record: {_value(theirs)} ({SAID[theirs.status]})"
+    ours, theirs = evidence.verdict, other.verdict
+    words = f"{other.label} in this record: {_value(theirs)} ({SAID[theirs.status]})"
     words += f", against {_value(ours)}" if ours.value is not None else ""
-    if rival.took is not None and ours.metric != TOOK:
-        share = wording.number(rival.took, digits=2)
-        words += f"; edit success {share}" if rival.edits else f"; but its edit success is {share}"
-    if rival.price is not None:
-        mine = next(one for one in situation.editor.verdicts if one.check == rival.price.check)
-        words += f"; but {rival.price.check} {'warned' if rival.price.status == 'warn' else 'failed'}: "
-        words += _value(rival.price) + (f", against {_value(mine)}" if mine.value is not None else "")
+    if other.took is not None and ours.metric != TOOK:
+        share = wording.number(other.took, digits=2)
+        words += f"; edit success {share}" if other.edits else f"; but its edit success is {share}"
+    if other.price is not None:
+        mine = next(one for one in evidence.editor.verdicts if one.check == other.price.check)
+        words += f"; but {other.price.check} {'warned' if other.price.status == 'warn' else 'failed'}: "
+        words += _value(other.price) + (f", against {_value(mine)}" if mine.value is not None else "")
     return wording.clean(words)
 
 

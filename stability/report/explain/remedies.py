@@ -1,4 +1,4 @@
-"""Every remedy by name, each a function of the situation; which ones a metric has stands in `texts`.
+"""Every remedy by name, each a function of the evidence; which ones a metric has stands in `texts`.
 
 One that does not fit the editor or the run is None.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from stability.report.explain.evidence import Situation
+from stability.report.explain.evidence import Evidence
 from stability.report.explain.steps import procedure, tuning, wrappers
-from stability.report.explain.suggestion import Attempt
+from stability.report.explain.suggestion import Suggestion
 
-REMEDIES: Mapping[str, Callable[[Situation], Attempt | None]] = {
+REMEDIES: Mapping[str, Callable[[Evidence], Suggestion | None]] = {
     make.__name__: make
     for make in (
         procedure.allow,

@@ -23,7 +23,7 @@ RECORDS_KEPT = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Again:
+class Rerun:
     """How a record's run was called: its suite, what the command line replaced, and where baselines were."""
 
     path: str
@@ -33,7 +33,7 @@ class Again:
     _tried: dict[Overrides, SuiteSpec | None] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, record: Record) -> Again | None:
+    def of(cls, record: Record) -> Rerun | None:
         """Read it off the record; None where no command line runs it, as after a run in Python or a gate."""
         if record.suite_path is None or record.gate is not None:
             return None
@@ -100,12 +100,12 @@ class Again:
 
 
 @lru_cache(maxsize=RECORDS_KEPT)  # every verdict of a record asks for the same
-def _read(text: str, path: str, replaced: Replaced) -> Again | None:
+def _read(text: str, path: str, replaced: Replaced) -> Rerun | None:
     try:
-        again = Again(path, parse_suite(text, Path(path)), overrides(replaced), replaced.baselines or "")
+        rerun = Rerun(path, parse_suite(text, Path(path)), overrides(replaced), replaced.baselines or "")
     except UsageError:
         return None
-    return again if again.spec() else None
+    return rerun if rerun.spec() else None
 
 
 def overrides(replaced: Replaced) -> Overrides:

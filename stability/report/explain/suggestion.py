@@ -6,103 +6,103 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stability.report.explain.evidence import Situation
+from stability.report.explain.evidence import Evidence
 from stability.report.explain.explanation import Remedy
-from stability.report.explain.other_editors import Rival, effect, rivals
-from stability.report.explain.rerun import Again
+from stability.report.explain.other_editors import OtherEditor, effect, other_editors
+from stability.report.explain.rerun import Rerun
 from stability.suite import EditorSpec
 
-Command = Callable[[Again, EditorSpec], str]
+Command = Callable[[Rerun, EditorSpec], str]
 Words = Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A remedy in the making: `rival` is the run of it in the record, None where it was not tried there.
+class Suggestion:
+    """A remedy in the making: `other` is the run of it in the record, None where it was not tried there.
 
     `effect` is what else the record shows of it.
     """
 
     words: str
     command: str = ""
-    rival: Rival | None = None
+    other: OtherEditor | None = None
     effect: str = ""
 
     @property
     def order(self) -> int:
         """First what the record shows to help, then what was not tried, what has a price, what fails."""
-        if self.rival is None:
+        if self.other is None:
             return 1
-        return 0 if self.rival.is_better else 2 if self.rival.held else 3
+        return 0 if self.other.is_better else 2 if self.other.held else 3
 
-    def remedy(self, situation: Situation) -> Remedy:
+    def remedy(self, evidence: Evidence) -> Remedy:
         """As it is shown."""
-        return Remedy(self.words, self.command, effect(situation, self.rival) if self.rival else self.effect)
+        return Remedy(self.words, self.command, effect(evidence, self.other) if self.other else self.effect)
 
 
-def command(situation: Situation, make: Command) -> str:
+def command(evidence: Evidence, make: Command) -> str:
     """A command about the editor; empty where no command line can name it."""
-    if situation.again is None or situation.entry is None:
+    if evidence.rerun is None or evidence.entry is None:
         return ""
-    return make(situation.again, situation.entry)
+    return make(evidence.rerun, evidence.entry)
 
 
-def by_wrapping(situation: Situation, wrapper: str, words: Words, **settings: Any) -> Attempt | None:
+def by_wrapping(evidence: Evidence, wrapper: str, words: Words, **settings: Any) -> Suggestion | None:
     """The editor with a wrapper round it; None where it has that one, or where none can go round it.
 
     `words` are made of the wrapper's settings: those in the record, if it was tried there.
     """
-    method = situation.method
+    method = evidence.method
     adds_modules = method.core.head.adds_modules(method.core.settings)  # which nothing can go round
     if method.family == "control" or wrapper in method.wrappers or adds_modules:
         return None
-    for rival in rivals(situation):
-        if rival.method.name == wrapper and rival.method.inside == method:
-            return Attempt(words(rival.method.settings), _own_command(situation, rival), rival)
+    for other in other_editors(evidence):
+        if other.method.name == wrapper and other.method.inside == method:
+            return Suggestion(words(other.method.settings), _own_command(evidence, other), other)
     if adds_modules is None:
-        return Attempt(words(settings))
-    made = command(situation, lambda again, entry: again.wrapped(wrapper, entry, **settings))
-    return Attempt(words(settings), _if_judged(situation, f"{wrapper}({method.name})", made))
+        return Suggestion(words(settings))
+    made = command(evidence, lambda rerun, entry: rerun.wrapped(wrapper, entry, **settings))
+    return Suggestion(words(settings), _if_judged(evidence, f"{wrapper}({method.name})", made))
 
 
-def by_editor(situation: Situation, name: str, words: str) -> Attempt | None:
+def by_editor(evidence: Evidence, name: str, words: str) -> Suggestion | None:
     """Another editor in place of this one; None where this is it, or it could not make these edits."""
-    core = situation.method.core
-    if core.name == name or not core.head.uses_edits or situation.method.family == "control":
+    core = evidence.method.core
+    if core.name == name or not core.head.uses_edits or evidence.method.family == "control":
         return None
-    for rival in rivals(situation):
-        if rival.method.name == name:
-            return Attempt(words, _own_command(situation, rival), rival)
-    made = situation.again.run(name) if situation.again else ""
-    return Attempt(words, _if_judged(situation, name, made))
+    for other in other_editors(evidence):
+        if other.method.name == name:
+            return Suggestion(words, _own_command(evidence, other), other)
+    made = evidence.rerun.run(name) if evidence.rerun else ""
+    return Suggestion(words, _if_judged(evidence, name, made))
 
 
-def by_setting(situation: Situation, key: str, value: Any, words: str) -> Attempt:
+def by_setting(evidence: Evidence, key: str, value: Any, words: str) -> Suggestion:
     """The editor with one of its settings changed."""
-    return Attempt(words, command(situation, lambda again, entry: again.with_setting(entry, key, value)))
+    return Suggestion(words, command(evidence, lambda rerun, entry: rerun.with_setting(entry, key, value)))
 
 
-def by_suite(situation: Situation, setting: str, words: str) -> Attempt:
+def by_suite(evidence: Evidence, setting: str, words: str) -> Suggestion:
     """The same run with something else in the suite, but for its checks."""
-    return Attempt(words, command(situation, lambda again, entry: again.run(entry.called, setting)))
+    return Suggestion(words, command(evidence, lambda rerun, entry: rerun.run(entry.called, setting)))
 
 
-def by_what_was_measured(situation: Situation, tried: list[Attempt]) -> Attempt | None:
+def by_what_was_measured(evidence: Evidence, tried: list[Suggestion]) -> Suggestion | None:
     """The best of the record's other editors, if it helps and is not among those already."""
-    seen = {attempt.rival.label for attempt in tried if attempt.rival}
-    for rival in rivals(situation):
-        if rival.is_better and rival.label not in seen:
-            words = f"edit with {rival.label}: for it the check held in this record"
-            return Attempt(words, _own_command(situation, rival), rival)
+    seen = {suggestion.other.label for suggestion in tried if suggestion.other}
+    for other in other_editors(evidence):
+        if other.is_better and other.label not in seen:
+            words = f"edit with {other.label}: for it the check held in this record"
+            return Suggestion(words, _own_command(evidence, other), other)
     return None
 
 
-def _if_judged(situation: Situation, called: str, made: str) -> str:
+def _if_judged(evidence: Evidence, called: str, made: str) -> str:
     """The command, unless the suite puts the check to other editors only, and it would say nothing."""
-    spec = situation.again.file.spec.checks.get(situation.verdict.name) if situation.again else None
+    spec = evidence.rerun.file.spec.checks.get(evidence.verdict.name) if evidence.rerun else None
     return made if spec is None or spec.concerns(called) else ""
 
 
-def _own_command(situation: Situation, rival: Rival) -> str:
-    entry = situation.entry_of(rival.label)
-    return situation.again.run(entry.called) if situation.again and entry else ""
+def _own_command(evidence: Evidence, other: OtherEditor) -> str:
+    entry = evidence.entry_of(other.label)
+    return evidence.rerun.run(entry.called) if evidence.rerun and entry else ""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stability.judge import Bracket, Verdict
 from stability.report.steps import wording
+from stability.report.steps.printable import is_printed
 from stability.suite import parse_bound
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -59,7 +60,7 @@ def test_an_interval_has_the_same_decimals_at_both_ends() -> None:
 def test_cleaned_text_has_one_line_and_no_control_characters(text: str) -> None:
     cleaned = wording.clean(text)
     assert len(cleaned) == len(text)
-    assert all(wording.is_printed(letter) for letter in cleaned)
+    assert all(is_printed(letter) for letter in cleaned)
     assert cleaned.splitlines() in ([], [cleaned])
 
 
