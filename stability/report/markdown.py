@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from stability.judge import EditorJudgement, Judgement, Status, Verdict, runs_by_editor
 from stability.parts import RendererHead, part
 from stability.record import Record
 from stability.report.explain.explain import Explanation, Remedy, explain
 from stability.report.steps import wording
+from stability.report.steps.markup import code, escape, row
 
 SIGNS: dict[Status, str] = {
     "fail": "❌ **fail**",
@@ -21,7 +21,6 @@ SIGNS: dict[Status, str] = {
     "pass": "✅ pass",
     "skip": "⏭️ skip",
 }
-MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$@])")
 
 
 @part(RendererHead("markdown", "the verdicts as a table for a job's summary", file="report.md"))
@@ -45,23 +44,6 @@ def render_markdown(record: Record, judgement: Judgement) -> str:
 def verdict_word(judgement: Judgement) -> str:
     """The outcome in a word or two."""
     return {0: "held", 1: "failed"}.get(judgement.exit_status(), "could not be measured")
-
-
-def escape(text: str) -> str:
-    """The text as it is: no markup, no HTML, no cell or line breaks, no mentions."""
-    return MARKS.sub(r"\\\1", html.escape(wording.clean(text), quote=False))
-
-
-def code(text: str) -> str:
-    """A code span or, over several lines, a block that the text cannot end."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}\n{fence}"
-
-
-def row(cells: Iterable[str]) -> str:
-    """A row of a table."""
-    return "| " + " | ".join(cells) + " |"
 
 
 def _table(editor: EditorJudgement) -> str:

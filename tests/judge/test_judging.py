@@ -512,6 +512,30 @@ class TestJudgement:
         assert content["editors"][0]["verdicts"][0]["value"] == "NaN"
         assert content["exit_status"] == 1
 
+    def test_in_json_a_verdict_is_flat_and_says_its_problem_as_data(self, records: ModuleType) -> None:
+        check = NORM.replace("}, rel", "}, at: [20, 50], rel")
+        content = judge(records.suite(check), growing(records, 1.5, 1.6)).as_dict()
+        verdict = content["editors"][0]["verdicts"][0]
+        grouped = {"value", "where", "key", "checkpoint", "seed", "margin"}
+        grouped |= {"held_to", "failed_at", "interval", "p_value", "detects", "flip_rate"}
+        assert verdict.keys() >= grouped
+        assert not verdict.keys() & {"worst", "bracket", "noise"}
+        assert (verdict["task"], verdict["within_noise"]) == (None, False)
+        assert verdict["problem"] == {
+            "kind": "no_such_checkpoint",
+            "message": verdict["message"],
+            "edits": 50,
+        }
+
+    def test_a_verdict_on_a_task_says_which(self, records: ModuleType) -> None:
+        base, run = records.whole_run()
+        suite = records.suite(records.GATE, may_change="{layers: [1, 2, 3], matrices: [mlp_out]}")
+        found = judge(suite, records.record(base, [run])).verdicts
+        tasks = {verdict.check: verdict.task for verdict in found if verdict.name == "task_drop"}
+        assert tasks == {f"task_drop[{task}]": task for task in ("choice", "sentiment", "pair", "wnli")}
+        assert all(verdict.within_noise for verdict in found if verdict.status == "inconclusive")
+        assert any(verdict.within_noise for verdict in found)
+
     def test_judging_twice_gives_the_same_judgement(self, records: ModuleType) -> None:
         base, run = records.whole_run()
         record = records.record(base, [run])

@@ -11,7 +11,7 @@ from typing import Any
 from stability.judge import Judgement
 from stability.record import Record
 from stability.report import render_markdown
-from stability.report.markdown import code, escape
+from stability.report.steps.markup import code, escape
 
 Gate = Callable[..., tuple[Record, Judgement]]
 

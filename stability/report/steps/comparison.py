@@ -8,9 +8,9 @@ from rich.text import Text
 
 from stability.judge.side_by_side.change import ChangeCell, Outcome
 from stability.judge.side_by_side.editors import CheckRow, EditorComparison, Standing
-from stability.report.markdown import escape
-from stability.report.markdown import row as markdown_row
 from stability.report.steps import wording
+from stability.report.steps.markup import escape
+from stability.report.steps.markup import row as markdown_row
 
 STYLES: dict[Outcome, str] = {"better": "green", "worse": "bold red", "mixed": "yellow"}
 MARKS: dict[Outcome, str] = {"better": "🟢 ", "worse": "🔴 ", "mixed": "🟡 "}
