@@ -84,6 +84,7 @@ def gate(
     checkpoint = _edited_checkpoint(disk, examined, reasons, heads, len(asked) or ONCE, started)
     settings = {
         **call.model_dump(include={"base", "edited", "level", "edits"}),
+        **disk.reading(),
         "differences": disk.differences(),
     }
     run = Run(

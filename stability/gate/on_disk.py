@@ -47,6 +47,15 @@ class DiskComparison:
         """How many of the edited weights that were read are NaN or infinite."""
         return self.weights.nonfinite + sum(change.nonfinite for change in self.weights.changes.values())
 
+    def reading(self) -> dict[str, Any]:
+        """What the edited weights were read from, where that is not one file or its shards alone."""
+        folder = self.edited.folder
+        said = {
+            "adapter": folder.adapter and str(folder.adapter),
+            "over": folder.adapter and str(folder.path),
+        }
+        return {key: value for key, value in {**said, "unread": list(folder.unread)}.items() if value}
+
     def differences(self) -> dict[str, Any]:
         """Every difference that is not one of values, in full; kinds that there are none of are left out."""
         weights = self.weights

@@ -12,6 +12,7 @@ from stability.judge.verdict import Bracket, RunSummary, Verdict
 from stability.judge.words import NOT_VERIFIED, truncated
 from stability.suite import SuiteSpec
 
+REMOTE_CODE = "code from the model's repository was run (trust_remote_code)"
 NAMED = 4  # tensors that a note names
 
 
@@ -58,7 +59,8 @@ def notes_of(
     """What a reader should know of an editor's runs."""
     is_gated = runs[0].run.is_gated
     first = gate_notes(runs[0]) if is_gated else shortfalls(suite, summaries)
-    return (*first, *compared_with(label, suite, runs))
+    ran = (REMOTE_CODE,) if runs[0].model.info.remote_code else ()
+    return (*first, *ran, *compared_with(label, suite, runs))
 
 
 def shortfalls(suite: SuiteSpec, runs: Sequence[RunSummary]) -> list[str]:
@@ -104,6 +106,11 @@ def gate_notes(recorded: RecordedRun) -> list[str]:
     where = f", in {'layer' if len(layers) == 1 else 'layers'} {ranges(layers)}" if layers else ""
     tensors = f"{len(changed)} {'tensor differs' if len(changed) == 1 else 'tensors differ'}"
     notes = [f"{tensors}{where}: {named}{more}" if changed else "no tensor differs"]
+    settings = recorded.run.editor.settings
+    if settings.get("adapter"):
+        notes.append(f"read as {settings['over']} with the adapter in {settings['adapter']} merged")
+    if settings.get("unread"):
+        notes.append(f"not read, as transformers does not: {', '.join(settings['unread'])}")
     return notes if recorded.run.edits else [*notes, NOT_VERIFIED]
 
 

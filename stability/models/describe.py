@@ -10,6 +10,8 @@ from stability.models.map import map_model
 from stability.record import ModelInfo
 from stability.world import MODEL as WORLD
 
+REMOTE = "transformers_modules"  # where transformers puts code that it was trusted to run
+
 
 def describe_model(loaded: LoadedModel) -> ModelInfo:
     """The model's description for the record; `ModelError` if its architecture is not supported."""
@@ -27,7 +29,13 @@ def describe_model(loaded: LoadedModel) -> ModelInfo:
         layers=found.n_layers,
         parameters=sum(parameter.numel() for parameter in parameters),
         matrices=found.matrices,
+        remote_code=any(is_remote_code(type(part)) for part in (loaded.model, loaded.tokenizer)),
     )
+
+
+def is_remote_code(kind: type) -> bool:
+    """Whether a class, or one that it is derived from, comes from the repository of a model."""
+    return any(one.__module__.partition(".")[0] == REMOTE for one in kind.__mro__)
 
 
 def model_name(model: nn.Module) -> str:

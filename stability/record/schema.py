@@ -71,6 +71,7 @@ class ModelInfo(RecordModel):
     layers: int
     parameters: int
     matrices: tuple[Matrix, ...]
+    remote_code: bool = False  # whether code that lies in the model's repository was run
 
 
 class TaskResult(RecordModel):

@@ -108,3 +108,30 @@ def test_a_broken_configuration_is_one_line(folder: Path) -> None:
 def test_an_unknown_device_is_named(folder: Path) -> None:
     with pytest.raises(ModelError, match="to quantum"):
         load(folder, device="quantum")
+
+
+CODE = """
+from transformers import GPT2LMHeadModel
+
+class Negated(GPT2LMHeadModel):
+    def forward(self, *args, **kwargs):
+        result = super().forward(*args, **kwargs)
+        result.logits = -result.logits
+        return result
+"""
+
+
+def test_code_of_a_repository_runs_only_where_the_suite_says_so_and_the_record_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache = tmp_path_factory.mktemp("modules")
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(cache))
+    (folder / "modeling_negated.py").write_text(CODE)
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForCausalLM": "modeling_negated.Negated"}
+    (folder / "config.json").write_text(json.dumps(config))
+    plain = load_model(ModelSpec(name=str(folder)))
+    trusted = load_model(ModelSpec(name=str(folder), trust_remote_code=True))
+    ids = torch.arange(1, 5)[None]
+    torch.testing.assert_close(trusted.model(ids).logits, -plain.model(ids).logits)
+    assert [describe_model(one).remote_code for one in (plain, trusted)] == [False, True]

@@ -107,7 +107,10 @@ def _generation(folder: Folder) -> Mapping[str, Any]:
             made = GenerationConfig.from_model_config(config)
         else:
             made = GenerationConfig.from_dict(dict(content))
-        completed: Mapping[str, Any] = made.to_dict()
+        # Newer versions leave out what is not set, and fill it in when they generate.
+        defaults = getattr(GenerationConfig, "_get_default_generation_params", dict)()
+        said = {key: value for key, value in made.to_dict().items() if value is not None}
+        completed: Mapping[str, Any] = {**defaults, **said}
     except UNREADABLE as error:
         raise ModelError(
             f"{folder.path / GENERATION}.json cannot be read as transformers does: {first_line(error)}"

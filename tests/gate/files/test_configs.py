@@ -51,6 +51,57 @@ def test_what_changes_the_computation_is_a_difference(world):
     assert configs(world) == {"n_head": (4, 8), "layer_norm_epsilon": (1e-5, 1e-3)}
 
 
+def generation(folder, **changes):
+    file = folder / "generation_config.json"
+    content = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps(content | changes))
+
+
+def test_what_a_model_generates_by_is_compared_too(world):
+    generation(world, temperature=5.0, suppress_tokens=[3, 4])
+    assert configs(world) == {
+        "generation_config.temperature": (1.0, 5.0),
+        "generation_config.suppress_tokens": (None, [3, 4]),
+    }
+
+
+def test_how_a_generation_configuration_was_saved_is_no_difference(world):
+    ends = json.loads((MODEL / "generation_config.json").read_text())["eos_token_id"]
+    generation(world, transformers_version="4.40.0", temperature=1.0, eos_token_id=[ends])
+    assert configs(world) == {}
+
+
+def test_a_generation_configuration_that_is_left_out_is_what_transformers_makes_of_the_rest(world):
+    (world / "generation_config.json").unlink()
+    assert configs(world) == {}
+    rewrite(world / "config.json", lambda config: config.update(eos_token_id=7))
+    assert set(configs(world)) == {"eos_token_id", "generation_config.eos_token_id"}
+
+
+def test_a_broken_generation_configuration_is_one_line(world):
+    (world / "generation_config.json").write_text("[]")
+    with pytest.raises(ModelError, match=r"generation_config\.json is no generation configuration"):
+        configs(world)
+
+
+def test_code_that_belongs_to_the_model_is_compared(world, tmp_path):
+    rewrite(world / "config.json", lambda config: config.update(auto_map={"AutoModel": "modeling.Model"}))
+    (world / "modeling.py").write_text("a = 1")
+    other = tmp_path / "other"
+    shutil.copytree(world, other)
+    assert config_differences(open_folder(world), open_folder(other)) == {}
+    (other / "modeling.py").write_text("a = 2")
+    assert set(config_differences(open_folder(world), open_folder(other))) == {"modeling.py"}
+
+
+def test_keys_of_a_model_that_transformers_does_not_know_are_compared_as_they_are(save):
+    folders = [
+        save(name, llama(), config={"model_type": "unheard_of", "width": width})
+        for name, width in (("one", 3), ("other", 4))
+    ]
+    assert config_differences(*map(open_folder, folders)) == {"width": (3, 4)}
+
+
 def test_another_architecture_is_a_difference(save):
     other = save("other", llama())
     assert configs(other)["model_type"] == ("gpt2", "llama")
