@@ -7,10 +7,13 @@ import math
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import asdict
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
 
 from stability import Suite
 from stability.api import gate, judge
@@ -20,6 +23,7 @@ from stability.errors import ModelError, UsageError
 from stability.record import read_record
 from stability.suite import EditsSpec
 from stability.world import MODEL
+from tests.gate.conftest import down, llama
 
 MATRIX = "transformer.h.1.mlp.c_proj.weight"
 EDITS = 6
@@ -284,3 +288,49 @@ def test_of_edits_of_one_prompt_the_last_is_asked_for(copy_of_world, tmp_path):
     report = gate("world", tmp_path / "same", Suite.parse(SUITE), edits=tmp_path / "edits.json")
     assert [edit.id for edit in report.record.runs[0].edits] == ["undone"]
     assert statuses(report)["took"] == "pass"
+
+
+def test_a_model_of_an_unknown_architecture_is_gated_by_the_names_in_its_files(save):
+    def write(name, change=None):
+        tensors = llama(torch.float32)
+        if change is not None:
+            change(tensors)
+        return save(name, tensors, config={"model_type": "unheard_of"})
+
+    def doubled(tensors):
+        tensors[down(1)] *= 2.5
+
+    base = write("base")
+    assert gate(base, write("same")).judgement.exit_status() == 0
+    report = gate(base, write("doubled", doubled))
+    assert report.verdict("edited_weight_norm").value == pytest.approx(2.5)
+    assert report.verdict("norm_imbalance").status == "fail"
+    assert report.verdict("frozen_weights").where == "layers.1.mlp.down_proj"
+    with pytest.raises(ModelError):
+        gate(base, write("again"), level="activations")
+
+
+def test_an_adapter_alone_is_gated_at_every_level_and_the_report_says_so(tmp_path):
+    model = AutoModelForCausalLM.from_pretrained(MODEL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wrapped = get_peft_model(
+            model, LoraConfig(r=2, target_modules=[MATRIX.removesuffix(".weight")], fan_in_fan_out=True)
+        )
+        for name, parameter in wrapped.named_parameters():
+            if "lora_B" in name:
+                parameter.data.fill_(0.01)
+        wrapped.save_pretrained(tmp_path)
+    report = gate("world", tmp_path, Suite.parse(SUITE), level="activations")
+    assert statuses(report)["activation"] == "pass"
+    assert statuses(report)["frozen"] == "pass"
+    assert report.record.runs[0].edited == {MATRIX}
+    assert any(f"with the adapter in {tmp_path} merged" in note for note in report.judgement.editors[0].notes)
+
+
+def test_a_stale_index_beside_the_weights_is_said_not_to_be_read(copy_of_world):
+    folder = copy_of_world("stale")
+    (folder / "model.safetensors.index.json").write_text("{}")
+    report = gate("world", folder)
+    assert report.judgement.exit_status() == 0
+    assert "not read, as transformers does not: model.safetensors.index.json" in str(report)

@@ -108,7 +108,7 @@ def _generation(folder: Folder) -> Mapping[str, Any]:
         else:
             made = GenerationConfig.from_dict(dict(content))
         # Newer versions leave out what is not set, and fill it in when they generate.
-        defaults = getattr(GenerationConfig, "_get_default_generation_params", dict)()
+        defaults: dict[str, Any] = getattr(GenerationConfig, "_get_default_generation_params", dict)()
         said = {key: value for key, value in made.to_dict().items() if value is not None}
         completed: Mapping[str, Any] = {**defaults, **said}
     except UNREADABLE as error:
