@@ -40,8 +40,7 @@ class Continuation:
         """Logits [n, vocabulary] at n (row, position) places only; `hidden` as in `run`."""
         stream = self.run(hidden)
         last = stream[rows.to(stream.device), positions.to(stream.device)]  # [n, d]
-        logits: Tensor = self.map.head(self.map.final_norm(last))
-        return logits
+        return self.map.logits(self.map.final_norm(last))
 
     def only(self, rows: Tensor) -> Continuation:
         """The same forward pass with these rows, [n], alone."""

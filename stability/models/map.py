@@ -35,6 +35,7 @@ class ModelMap:
     matrices: tuple[Matrix, ...] = field(repr=False)
     _modules: dict[tuple[int, str], nn.Module] = field(repr=False)
     normalised_output: bool = False
+    logit_cap: float | None = None
 
     @property
     def n_layers(self) -> int:
@@ -51,6 +52,13 @@ class ModelMap:
         """The number of logits, and that of dimensions of the residual stream."""
         rows, columns = table(self.head).shape
         return int(rows), int(columns)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [..., vocabulary] of states behind the final norm, capped where the model caps them."""
+        logits: Tensor = self.head(hidden)
+        if self.logit_cap is None:
+            return logits
+        return self.logit_cap * torch.tanh(logits / self.logit_cap)
 
     def matrix(self, layer: int, kind: MatrixKind) -> Matrix:
         """The weight matrix of that kind in that block.
@@ -217,6 +225,7 @@ def map_model(model: nn.Module, like: ModelMap | None = None) -> ModelMap:
         matrices=tuple(matrices) if like is None else like.matrices,
         _modules=modules,
         normalised_output=architecture.normalised_output,
+        logit_cap=getattr(model.config, "final_logit_softcapping", None),
     )
 
 

@@ -29,6 +29,23 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": False,
     },
 }
+_SMALL = {**CONFIGS["llama"], "head_dim": 8, "query_pre_attn_scalar": 8, "num_key_value_heads": 3}
+_EXPERTS = {"num_experts": 3, "num_local_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+CONFIGS |= {
+    "bloom": {"hidden_size": 24, "n_layer": 3, "n_head": 3},
+    "falcon": {
+        "hidden_size": 24,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 3,
+        "max_position_embeddings": 48,
+    },
+    "gemma2": {**_SMALL, "final_logit_softcapping": 2.0, "tie_word_embeddings": True},
+    "gemma3_text": {**_SMALL, "tie_word_embeddings": True},
+    "mixtral": {**_SMALL, **_EXPERTS},
+    "opt": {**CONFIGS["llama"], "word_embed_proj_dim": 24, "ffn_dim": 40},
+    "phi3": CONFIGS["llama"],
+    "qwen3_moe": {**_SMALL, **_EXPERTS},
+}
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ CONFIGS = {
         "max_position_embeddings": 64,
     },
     "gemma": {**_LLAMA, "head_dim": 8},
-    "gemma2": {**_LLAMA, "head_dim": 8, "query_pre_attn_scalar": 8, "final_logit_softcapping": None},
+    "gemma2": {**_LLAMA, "head_dim": 8, "query_pre_attn_scalar": 8, "final_logit_softcapping": 0.5},
     "gemma3_text": {**_LLAMA, "head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 8},
     "mixtral": _EXPERTS,
     "opt": {

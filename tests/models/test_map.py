@@ -61,7 +61,7 @@ def test_the_blocks_outputs_are_the_residual_stream(any_model: nn.Module) -> Non
         hook.remove()
     for ours, theirs in zip(outputs[:-1], reference.hidden_states[1:-1], strict=True):
         torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(found.head(found.final_norm(outputs[-1])), reference.logits)
+    torch.testing.assert_close(found.logits(found.final_norm(outputs[-1])), reference.logits)
 
 
 def test_the_mlps_output_is_added_to_the_stream_unscaled_or_the_map_says_so(any_model: nn.Module) -> None:

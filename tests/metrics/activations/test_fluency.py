@@ -34,7 +34,22 @@ def test_repetition_has_no_entropy_and_punctuation_is_a_word():
     assert ngram_entropy("a,b.") == pytest.approx((2 / 3 * 1.584962500721156 + 4 / 3 * 1) / 2)
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "gptj", "llama"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "bloom",
+        "falcon",
+        "gemma2",
+        "gemma3_text",
+        "gpt2",
+        "gptj",
+        "llama",
+        "mixtral",
+        "opt",
+        "phi3",
+        "qwen3_moe",
+    ],
+)
 def test_continuations_are_the_models_own_greedy_ones(architecture, build_model, random_text):
     model = build_model(architecture)
     prompts = cut_prompts(random_text.documents)

@@ -10,7 +10,22 @@ from stability.metrics.activations.perplexity import Perplexity
 from stability.models import TokenizedText
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "gptj", "llama"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "bloom",
+        "falcon",
+        "gemma2",
+        "gemma3_text",
+        "gpt2",
+        "gptj",
+        "llama",
+        "mixtral",
+        "opt",
+        "phi3",
+        "qwen3_moe",
+    ],
+)
 def test_it_is_exp_of_the_mean_loss_over_all_predicted_tokens(architecture, build_model, context_of):
     model = build_model(architecture)
     context = context_of(model)

@@ -151,7 +151,7 @@ class _Pass:
         for part, which, target in zip(
             *(torch.split(one, rows) for one in (hidden, prediction, targets)), strict=True
         ):
-            logits = self._map.head(part)
+            logits = self._map.logits(part)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # [rows, vocabulary]
             nonfinite += int((~torch.isfinite(logits)).sum())
             total = logits.logsumexp(dim=-1)

@@ -11,7 +11,11 @@ from stability.metrics import Context, Observation, observe
 from stability.metrics.activations.steps import observation
 from stability.suite import ProbesSpec
 
-FINAL_NORMS = {"gpt2": "transformer.ln_f", "gptj": "transformer.ln_f", "llama": "model.norm"}
+FINAL_NORMS = {
+    **dict.fromkeys(("bloom", "falcon", "gpt2", "gptj"), "transformer.ln_f"),
+    **dict.fromkeys(("gemma2", "gemma3_text", "llama", "mixtral", "phi3", "qwen3_moe"), "model.norm"),
+    "opt": "model.decoder.final_layer_norm",
+}
 PARTS = ("norms", "features", "nll", "log_probabilities")
 
 
@@ -33,7 +37,22 @@ def streams(model: nn.Module, context: Context) -> torch.Tensor:
     return torch.cat(each, dim=1)
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "gptj", "llama"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "bloom",
+        "falcon",
+        "gemma2",
+        "gemma3_text",
+        "gpt2",
+        "gptj",
+        "llama",
+        "mixtral",
+        "opt",
+        "phi3",
+        "qwen3_moe",
+    ],
+)
 def test_it_sees_what_transformers_sees_document_by_document(architecture, build_model, context_of):
     model = build_model(architecture)
     context = context_of(model, probes={"tokens": 100})
