@@ -15,6 +15,7 @@ from stability.editors import Store, find_editor, wrap_editor
 from stability.errors import UsageError
 from stability.models import Snapshot, load_model
 from stability.models.modes import random_state
+from stability.record import Replaced
 from stability.run import Experiment
 from stability.run.horizon.search import find_horizons
 from stability.run.horizon.walk import word_sums
@@ -53,7 +54,7 @@ def experiment(loaded):
 
 def asked(experiment, file):
     """The experiment of another suite on the same model."""
-    fresh = experiment.again(None, "")
+    fresh = experiment.again(None, "", Replaced())
     fresh.suite = file
     fresh.streams = {seed: load_edits(file.spec.run.edits, seed) for seed in file.spec.run.seeds}
     return fresh
