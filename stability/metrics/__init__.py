@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from stability.lazy import attributes_from
 
 if TYPE_CHECKING:
-    from stability.metrics.activations.steps.observation import Observation, observe
-    from stability.metrics.edits.steps.outcome import edit_outcomes
     from stability.metrics.plugin.find import find_metric, heads_of, metrics_of, refuse_unjudgeable
     from stability.metrics.plugin.metric import Context, Metric, Skipped
+    from stability.metrics.scoring.observation import Observation, observe
+    from stability.metrics.scoring.outcome import edit_outcomes
 
 __all__ = [
     "Context",
@@ -28,8 +28,8 @@ __all__ = [
 __getattr__ = attributes_from(
     __name__,
     {
-        "stability.metrics.activations.steps.observation": ("Observation", "observe"),
-        "stability.metrics.edits.steps.outcome": ("edit_outcomes",),
+        "stability.metrics.scoring.observation": ("Observation", "observe"),
+        "stability.metrics.scoring.outcome": ("edit_outcomes",),
         "stability.metrics.plugin.find": ("find_metric", "heads_of", "metrics_of", "refuse_unjudgeable"),
         "stability.metrics.plugin.metric": ("Context", "Metric", "Skipped"),
     },

@@ -60,15 +60,7 @@ class Examination:
         self.text = text
         self.snapshot = Snapshot(model)
         self._listener = listener or Silent()
-        asked = {check.metric for check in suite.checks.values()}
-        made = {
-            name: _made(name, kind)
-            for name, kind in metrics_of(suite).items()
-            if only is None or name in only
-        }
-        self._metrics = {
-            name: metric for name, metric in made.items() if name in asked or metric.wanted(suite)
-        }
+        self._metrics = metrics_for(suite, only)
         self._unfit: dict[str, Problem] = {}
         self._base = Context(model, tokenizer, map_model(model), self.snapshot, suite, text)
         self.base = self._measure_base()
@@ -214,6 +206,20 @@ def _raised(metric: str, error: Exception) -> Problem:
     """What came out of measuring: of a metric of ours, the model's doing; of another, who knows."""
     otherwise: ProblemKind = "model_unusable" if metric in METRICS.built_in() else "not_measured"
     return Problem(kind=kind_of(error, otherwise), message=with_type(error))
+
+
+def metrics_for(suite: SuiteSpec, only: frozenset[str] | None = None) -> dict[str, Metric]:
+    """What is measured for a suite, by name: what its checks ask for, and what is measured in any case.
+
+    With `only`, no others than these.
+
+    Raises:
+        UsageError: a metric that a check names cannot be found or made.
+    """
+    asked = {check.metric for check in suite.checks.values()}
+    kinds = metrics_of(suite)
+    made = {name: _made(name, kind) for name, kind in kinds.items() if only is None or name in only}
+    return {name: metric for name, metric in made.items() if name in asked or metric.wanted(suite)}
 
 
 def _made(name: str, kind: type[Metric]) -> Metric:

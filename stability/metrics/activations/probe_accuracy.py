@@ -12,8 +12,8 @@ from stability.record import Problem, Reading
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from stability.metrics.activations.steps.observation import Observation
     from stability.metrics.activations.steps.probes import PairProbes
+    from stability.metrics.scoring.observation import Observation
 
 
 class ProbeAccuracy(Metric):

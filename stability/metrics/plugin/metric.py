@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stability.data.edits import Edit
-    from stability.metrics.activations.steps.observation import Observation
+    from stability.metrics.scoring.observation import Observation
     from stability.models import ModelMap, Snapshot, TokenizedText, Tokenizer, View
     from stability.record import EditOutcome, TaskResult
     from stability.suite import SuiteSpec
@@ -58,7 +58,7 @@ class Context:
     @cached_property
     def observation(self) -> Observation:
         """One pass of the model over the text, shared by every metric that reads activations or logits."""
-        from stability.metrics.activations.steps.observation import observe
+        from stability.metrics.scoring.observation import observe
 
         return observe(self.model, self.map, self.text, self.suite.probes, self.suite.text.skip_tokens)
 
@@ -68,7 +68,7 @@ class Context:
 
         Of several edits of one prompt and subject only the last should still hold, and is asked.
         """
-        from stability.metrics.edits.steps.outcome import edit_outcomes
+        from stability.metrics.scoring.outcome import edit_outcomes
 
         last = {edit.filled: number for number, edit in enumerate(self.edits, start=1)}
         bare = [

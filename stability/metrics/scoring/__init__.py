@@ -1,4 +1,4 @@
-"""Batched log-probabilities of continuations: what edits and lm-eval's tasks are scored by."""
+"""Passes of a model that metrics share: over the text, over the edits' prompts, over tasks' continuations."""
 
 from stability.metrics.scoring.forward import Scores, best_plan, check_shape, score
 from stability.metrics.scoring.plan import Batch, Plan, Request, make_plan

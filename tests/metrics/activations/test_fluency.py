@@ -11,7 +11,6 @@ from scipy.stats import entropy
 from stability.errors import DataError
 from stability.metrics.activations.fluency import Fluency
 from stability.metrics.activations.steps.generation import continue_greedily, cut_prompts, ngram_entropy
-from stability.suite import SuiteSpec
 
 words = st.lists(st.sampled_from(["cello", "Rome", "the", "of", ","]), max_size=40)
 
@@ -92,14 +91,3 @@ def test_a_context_that_is_full_of_prompt_is_a_data_error(build_model, context_o
     model.config.n_positions = 10
     with pytest.raises(DataError, match="10 tokens leaves no room"):
         Fluency().measure(context)
-
-
-@pytest.mark.parametrize(
-    ("model", "metric", "wanted"),
-    [("world", "nonfinite", True), ("gpt2-xl", "nonfinite", False), ("gpt2-xl", "fluency", True)],
-)
-def test_it_is_measured_where_it_is_cheap_or_asked_for(model, metric, wanted):
-    suite = SuiteSpec.model_validate(
-        {"schema": 1, "name": "test", "model": model, "checks": {"any": {"metric": metric, "assert": ">= 0"}}}
-    )
-    assert Fluency().wanted(suite) is wanted

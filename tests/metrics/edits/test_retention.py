@@ -115,7 +115,7 @@ def test_the_model_is_asked_once_for_all_three(
         return edit_outcomes(model, tokenizer, edits)
 
     context = after(held)
-    monkeypatch.setattr("stability.metrics.edits.steps.outcome.edit_outcomes", counting)
+    monkeypatch.setattr("stability.metrics.scoring.outcome.edit_outcomes", counting)
     for name in ("retention", "retention_accuracy", "edit_retention"):
         find_metric(name)().measure(context)
     assert asked == [len(held)]

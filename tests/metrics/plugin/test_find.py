@@ -24,7 +24,7 @@ from stability.parts import MetricHead
 class LargestWeight(Metric):
     """max |W_ij| of every matrix."""
 
-    head = MetricHead("largest_weight", "largest weight of each matrix", over="matrix", unit="weights")
+    head = MetricHead("their_largest", "largest weight of each matrix", over="matrix", unit="weights")
 
     def measure(self, context):
         from stability.metrics.weights.steps.matrices import current
@@ -69,7 +69,7 @@ name: foreign
 run: {{edits: {{source: world, count: 2}}}}
 text: {{source: world, tokens: 300}}
 checks:
-  installed: {{metric: largest_weight, relative_to: base, assert: "<= 1.5"}}
+  installed: {{metric: their_largest, relative_to: base, assert: "<= 1.5"}}
   by_path: {{metric: "{path}:Edits", assert: "== 1"}}
   counted: {{metric: counted, assert: "<= 1"}}
   by_name: {{metric: "largest_weights:Failing", assert: "== 0"}}
@@ -85,7 +85,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: largest-weights\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(
-        "[stability.metrics]\nlargest_weight = largest_weights:LargestWeight\n"
+        "[stability.metrics]\ntheir_largest = largest_weights:LargestWeight\n"
         "counted = largest_weights:Edits\nbroken_metric = largest_weights:Nothing\nweight_norm = largest_weights:LargestWeight\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -95,9 +95,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def test_a_metric_is_found_by_entry_point_dotted_name_and_path(installed: Path) -> None:
     path = installed / "largest_weights.py"
-    for name in ("largest_weight", "largest_weights:LargestWeight", f"{path}:LargestWeight"):
+    for name in ("their_largest", "largest_weights:LargestWeight", f"{path}:LargestWeight"):
         assert issubclass(find_metric(name), Metric)
-        assert find_metric(name).head.name == "largest_weight"
+        assert find_metric(name).head.name == "their_largest"
 
 
 def test_what_is_built_in_comes_before_what_another_package_calls_so(installed: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_is_built_in_comes_before_what_another_package_calls_so(installed: 
     ("name", "message"),
     [
         ("weight_nrom", "no metric is called 'weight_nrom'; did you mean 'weight_norm'?"),
-        ("largest_wieght", "no metric is called 'largest_wieght'; did you mean 'largest_weight'?"),
+        ("their_largets", "no metric is called 'their_largets'; did you mean 'their_largest'?"),
         ("broken_metric", r"metric broken_metric: importing it failed.*: AttributeError: .*Nothing"),
         (
             "largest_weights:Edts",
@@ -149,7 +149,7 @@ def test_metrics_of_others_are_measured_judged_and_explained_as_those_built_in(
     assert "This is counted, edits made so far, in edits." in report.explain(verdicts["counted"])
     stored = tmp_path / "out" / "run.json"
     checkpoint = read_record(stored).runs[0].checkpoints[-1]
-    assert checkpoint.readings["largest_weight"].over == "matrix"
+    assert checkpoint.readings["their_largest"].over == "matrix"
     assert checkpoint.readings[f"{installed / 'largest_weights.py'}:Edits"].values == {"": 2.0}
     assert "edits_made" not in checkpoint.readings
 
@@ -160,7 +160,7 @@ def test_a_record_of_a_metric_that_is_not_installed_is_judged_without_it(
     text = (
         "schema: 1\nname: foreign\nrun: {edits: {source: world, count: 2}}\ntext: {source: world, tokens: 300}\n"
         f'checks:\n  a: {{metric: "{installed / "largest_weights.py"}:Edits", assert: "<= 1"}}\n'
-        '  b: {metric: largest_weight, relative_to: base, assert: "<= 1.5"}\n'
+        '  b: {metric: their_largest, relative_to: base, assert: "<= 1.5"}\n'
     )
     Suite.parse(text).run(editor="none", out=tmp_path / "out")
     (installed / "largest_weights.py").unlink()
@@ -206,7 +206,7 @@ def test_metrics_of_other_packages_are_listed(installed: Path) -> None:
     from stability.cli import app
 
     listed = " ".join(CliRunner().invoke(app, ["metrics"]).output.split())
-    assert "largest_weight matrix weights largest weight of each" in listed
+    assert "their_largest matrix weights largest weight of each" in listed
     assert "entry point of largest-weights" in listed
     assert "broken_metric" in listed
 
@@ -217,4 +217,4 @@ def test_metrics_of_other_packages_are_in_the_reference(
     monkeypatch.syspath_prepend(Path(__file__).parents[3] / "docs" / "hooks")
     page = importlib.import_module("metric_page").metric_page()
     assert "largest weight of each matrix; entry point of largest-weights |" in page
-    assert "**`largest_weight`**. max |W\\_ij| of every matrix." in page
+    assert "**`their_largest`**. max |W\\_ij| of every matrix." in page

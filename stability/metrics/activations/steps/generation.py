@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from stability.errors import DataError
-from stability.metrics.activations.steps.positions import evenly
 from stability.metrics.scoring import check_shape
+from stability.metrics.scoring.positions import evenly
 from stability.models.modes import evaluating
 
 PROMPTS = 16

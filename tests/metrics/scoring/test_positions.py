@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stability.metrics.activations.steps.positions import choose_places, evenly
+from stability.metrics.scoring.positions import choose_places, evenly
 from stability.models import TokenizedText
 
 texts = st.lists(st.integers(1, 60), min_size=1, max_size=30).map(

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from stability.errors import ModelError
-from stability.metrics.activations.steps.positions import Places, choose_places
 from stability.metrics.scoring import check_shape
+from stability.metrics.scoring.positions import Places, choose_places
 from stability.models import ModelMap, TokenizedText, pad_right
 from stability.models.modes import evaluating
 from stability.suite import ProbesSpec

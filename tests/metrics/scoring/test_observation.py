@@ -8,7 +8,7 @@ from torch import nn
 
 from stability.errors import ModelError
 from stability.metrics import Context, Observation, observe
-from stability.metrics.activations.steps import observation
+from stability.metrics.scoring import observation
 from stability.suite import ProbesSpec
 
 FINAL_NORMS = {

@@ -1,0 +1,44 @@
+"""Which metrics are measured for a suite: what its checks ask for, and what costs nothing of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from stability.parts import METRICS
+from stability.run.examination import metrics_for
+from stability.suite import SuiteSpec
+
+
+def suite(model: str, metric: str, **keys: object) -> SuiteSpec:
+    check = {"metric": metric, "assert": ">= 0", **keys}
+    return SuiteSpec.model_validate({"schema": 1, "name": "test", "model": model, "checks": {"any": check}})
+
+
+@pytest.mark.parametrize(
+    ("model", "metric", "measured"),
+    [("world", "nonfinite", True), ("gpt2-xl", "nonfinite", False), ("gpt2-xl", "fluency", True)],
+)
+def test_what_is_measured_on_request_is_measured_where_it_is_quick_or_asked_for(
+    model: str, metric: str, measured: bool
+) -> None:
+    assert ("fluency" in metrics_for(suite(model, metric))) is measured
+
+
+@pytest.mark.parametrize("model", ["world", "gpt2-xl"])
+def test_tasks_are_measured_where_a_check_names_them(model: str) -> None:
+    assert "task_score" not in metrics_for(suite(model, "nonfinite"))
+    assert "task_score" in metrics_for(suite(model, "task_score", for_each={"task": ["mmlu"]}))
+
+
+def test_what_costs_nothing_of_its_own_is_measured_whether_a_check_asks_or_not() -> None:
+    heads = {name: part.head for name, part in METRICS.built_in().items()}
+    free = {name for name in heads if heads[name].measured == "run" and heads[name].cost != "on request"}
+    free -= {name for name in heads if heads[name].over == "task"}
+    assert set(metrics_for(suite("gpt2-xl", "nonfinite"))) == free
+
+
+def test_no_others_than_those_named_are_measured() -> None:
+    assert set(metrics_for(suite("world", "perplexity"), frozenset({"perplexity", "nonfinite"}))) == {
+        "perplexity",
+        "nonfinite",
+    }
