@@ -211,7 +211,11 @@ def test_pytest_keeps_the_run_as_the_baseline_and_says_so(shell, place):
 def test_pytest_keeps_no_run_that_failed(shell, place):
     path = place / "reports" / "1.0" / "run.json"
     content = json.loads(path.read_text())
-    content["runs"][0] |= {"status": "failed", "error": "boom", "failed_at": 3}
+    content["runs"][0] |= {
+        "status": "failed",
+        "error": {"kind": "editor_raised", "message": "boom"},
+        "failed_at": 3,
+    }
     path.write_text(json.dumps(content))
     done = shell("pytest", "suites", *QUIET, "--stability-from", path, "--stability-update-baseline")
     assert done.returncode == 1
