@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from stability.editors.plugin.loading import wrap_editor
     from stability.editors.plugin.protocol import BuiltIn, Editor, EditorSettings, Layers, LoadedEditor
     from stability.editors.plugin.store import Store
-    from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+    from stability.editors.plugin.wrapper import Wrapper, WrapperSettings
     from stability.parts import EditorHead, Restraint
 
 __all__ = [
@@ -44,7 +44,7 @@ __getattr__ = attributes_from(
             "LoadedEditor",
         ),
         "stability.editors.plugin.store": ("Store",),
-        "stability.editors.wrappers.steps.wrapper": ("Wrapper", "WrapperSettings"),
+        "stability.editors.plugin.wrapper": ("Wrapper", "WrapperSettings"),
         "stability.parts": ("EditorHead", "Restraint"),
     },
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stability.data.edits import Edit
-from stability.editors.mend.steps.settings import MendTrainingSettings
+from stability.editors.mend.steps.settings import MendSettings
 from stability.editors.plugin.protocol import BuiltIn
 from stability.editors.steps.selection import select
 from stability.errors import EditorError
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from stability.editors.mend.steps.hypernetwork import Hypernetwork
     from stability.editors.plugin.store import Store
     from stability.models import ModelMap, TokenizedText, Tokenizer
-
-
-class MendSettings(MendTrainingSettings):
-    """Settings of MEND: those of its training, and a hypernetwork that has been trained already."""
-
-    pretrained: str | None = None  # a file written by `stability.editors.mend.steps.training`
 
 
 class Mend(BuiltIn):

@@ -14,7 +14,7 @@ from stability.editors.plugin.loading import load
 from stability.editors.plugin.presets import load_presets, preset
 from stability.editors.plugin.protocol import BuiltIn, LoadedEditor
 from stability.editors.plugin.settings import described_settings, read_settings, settings_model
-from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+from stability.editors.plugin.wrapper import Wrapper, WrapperSettings
 from stability.errors import EditorError
 from stability.imports import import_named, import_point
 from stability.parts import BUILT_IN, EDITORS, origin, own_head

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+from stability.editors.plugin.wrapper import Wrapper, WrapperSettings
 from stability.parts import EditorHead, Restraint
 
 if TYPE_CHECKING:

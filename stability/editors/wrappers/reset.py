@@ -9,7 +9,7 @@ from pydantic import Field
 
 from stability.data.edits import Edit
 from stability.editors.plugin.protocol import LoadedEditor
-from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+from stability.editors.plugin.wrapper import Wrapper, WrapperSettings
 from stability.parts import EditorHead, Restraint
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from stability.editors.plugin.protocol import LoadedEditor
-from stability.editors.wrappers.steps.wrapper import Wrapper, WrapperSettings
+from stability.editors.plugin.wrapper import Wrapper, WrapperSettings
 from stability.parts import EditorHead, Restraint
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The settings of MEND's training."""
+"""The settings of MEND, and of its training."""
 
 from __future__ import annotations
 
@@ -33,3 +33,9 @@ class MendTrainingSettings(EditorSettings):
     locality_path: str | None = None  # a text file, in place of a named source
     locality_tokens: int = Field(100_000, ge=2)
     locality_window: int = Field(128, ge=2)  # tokens; one window is read after each edit
+
+
+class MendSettings(MendTrainingSettings):
+    """Settings of MEND: those of its training, and a hypernetwork that has been trained already."""
+
+    pretrained: str | None = None  # a file written by `stability.editors.mend.steps.training`

@@ -27,7 +27,7 @@ from stability.data.documents import load_documents
 from stability.data.edits import Edit, load_edits
 from stability.editors.mend.steps.gradient_factors import GradientFactors, added, capture
 from stability.editors.mend.steps.hypernetwork import Hypernetwork, Moments
-from stability.editors.mend.steps.settings import MendTrainingSettings
+from stability.editors.mend.steps.settings import MendSettings, MendTrainingSettings
 from stability.editors.steps.selection import select
 from stability.editors.steps.teacher_forcing import (
     TeacherForced,
@@ -284,7 +284,6 @@ def _label(network: Hypernetwork, model: nn.Module) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train a hypernetwork from the command line; the exit status as of the `stability` command."""
-    from stability.editors.mend.mend import MendSettings
     from stability.editors.plugin.find import find_editor
 
     parser = argparse.ArgumentParser(
