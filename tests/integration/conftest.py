@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from stability.editors import Store
+from tests.processes import run_module
+
+RunIn = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "suites" / "smoke.stability.yaml"
 
@@ -21,8 +26,8 @@ editors: [rome]
 run:
   edits: {source: world, count: 3}
   checkpoints: [1]
-text: {source: world, tokens: 1500}
-probes: {tokens: 300}
+text: {source: world, tokens: 600}
+probes: {tokens: 200}
 may_change: {layers: [0-2], matrices: [mlp_out]}
 checks:
   edits_took: {metric: edit_success, assert: ">= 0.60"}
@@ -72,28 +77,59 @@ def interrupted(model, tokenizer, edits):
 """
 
 
+@pytest.fixture(scope="session")
+def prepared() -> Callable[[Path], Path]:
+    """Puts the small suite and the file of editors into a folder."""
+    return prepare
+
+
+def prepare(folder: Path) -> Path:
+    """The folder, with a small suite and a file of editors."""
+    (folder / "small.stability.yaml").write_text(SMALL_SUITE)
+    (folder / "mine.py").write_text(EDITORS)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A fresh folder with a small suite and a file of editors."""
-    (tmp_path / "small.stability.yaml").write_text(SMALL_SUITE)
-    (tmp_path / "mine.py").write_text(EDITORS)
-    return tmp_path
+    return prepare(tmp_path)
 
 
-@pytest.fixture
-def shell(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `python -m MODULE ARGUMENTS` in the folder, as a user would."""
+def environment(store: Store) -> dict[str, str]:
+    """The environment of a command: nothing of this run of pytest, and a cache that the tests share."""
+    own = {"COLUMNS": "200", "NO_COLOR": "1", "OMP_NUM_THREADS": "1", "STABILITY_CACHE": str(store.folder)}
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | own
 
-    def run(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
-        environment.pop("PYTEST_ADDOPTS", None)
+
+@pytest.fixture(scope="session")
+def run_in(shared_store: Store) -> RunIn:
+    """Runs `python -m MODULE ARGUMENTS` in a folder; `tests.processes` says how."""
+
+    def run(folder: Path, module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return run_module([module, *map(str, arguments)], folder, environment(shared_store))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start_in(shared_store: Store) -> RunIn:
+    """As `run_in`, by an interpreter that has imported nothing yet: as a user does, and slow."""
+
+    def start(folder: Path, module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", module, *map(str, arguments)],
             cwd=folder,
-            env=environment,
+            env=environment(shared_store),
             capture_output=True,
             text=True,
             timeout=300,
         )
 
-    return run
+    return start
+
+
+@pytest.fixture
+def shell(folder: Path, run_in: RunIn) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `python -m MODULE ARGUMENTS` in the test's folder."""
+    return functools.partial(run_in, folder)

@@ -1,6 +1,7 @@
 """The command line, run for real on the built-in model."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -9,8 +10,23 @@ import pytest
 from stability.record import read_record
 
 
-def test_an_editor_that_holds_exits_0_and_leaves_every_report(shell, folder):
-    done = shell("stability", "run", "small.stability.yaml", "--out", "out")
+@pytest.fixture(scope="module")
+def held(tmp_path_factory, prepared, start_in):
+    """A folder in which an editor that holds was run into out/, and what the command said."""
+    folder = prepared(tmp_path_factory.mktemp("held"))
+    return folder, start_in(folder, "stability", "run", "small.stability.yaml", "--out", "out")
+
+
+@pytest.fixture(scope="module")
+def undone(tmp_path_factory, prepared, run_in):
+    """As `held`, of the editor that does nothing."""
+    folder = prepared(tmp_path_factory.mktemp("undone"))
+    arguments = ("small.stability.yaml", "--editor", "none", "--out", "out")
+    return folder, run_in(folder, "stability", "run", *arguments)
+
+
+def test_an_editor_that_holds_exits_0_and_leaves_every_report(held):
+    folder, done = held
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(path.name for path in (folder / "out").iterdir()) == [
         "junit.xml",
@@ -49,8 +65,8 @@ def test_nan_in_the_weights_fails_and_nothing_is_scored_on_it(shell, folder):
     assert "not scored" in checkpoint.errors["perplexity"].message
 
 
-def test_the_editor_that_does_nothing_fails_only_because_its_edits_did_not_take(shell, folder):
-    done = shell("stability", "run", "small.stability.yaml", "--editor", "none", "--out", "out")
+def test_the_editor_that_does_nothing_fails_only_because_its_edits_did_not_take(undone):
+    folder, done = undone
     assert done.returncode == 1
     status = {line.split()[1]: line.split()[0] for line in done.stdout.splitlines() if len(line.split()) > 3}
     assert status["edits_took"] == "FAIL"
@@ -133,12 +149,12 @@ def test_what_cannot_be_run_is_one_clear_line(shell, folder, arguments, status, 
     assert not (folder / "out").exists()
 
 
-def test_a_record_is_judged_again_without_torch(shell, folder):
-    done = shell("stability", "run", "small.stability.yaml", "--editor", "none", "--out", "out")
+def test_a_record_is_judged_again_without_torch(undone, shell, folder):
+    shutil.copytree(undone[0] / "out", folder / "out")
     strict = (folder / "small.stability.yaml").read_text().replace(">= 0.60", ">= 0")
     strict += '  certain: {metric: perplexity, assert: "<= 0.5"}\n'
     (folder / "strict.stability.yaml").write_text(strict)
-    assert shell("stability", "judge", "out/run.json").returncode == done.returncode
+    assert shell("stability", "judge", "out/run.json").returncode == undone[1].returncode
     judged = shell("stability", "judge", "out/run.json", "--suite", "strict.stability.yaml", "--out", "again")
     assert judged.returncode == 3
     assert "base is past this bound" in judged.stdout
@@ -165,9 +181,9 @@ def test_a_record_cut_short_is_one_line_and_exits_3(shell, folder):
     assert "was the file cut short?" in done.stderr
 
 
-def test_two_runs_of_one_seed_give_one_record_apart_from_times(shell, folder):
-    for name in ("one", "two"):
-        shell("stability", "run", "small.stability.yaml", "--out", name)
+def test_two_runs_of_one_seed_give_one_record_apart_from_times(held, run_in):
+    folder, _ = held
+    run_in(folder, "stability", "run", "small.stability.yaml", "--out", "again")
 
     def timeless(content):
         if isinstance(content, dict):
@@ -178,7 +194,7 @@ def test_two_runs_of_one_seed_give_one_record_apart_from_times(shell, folder):
             }
         return [timeless(value) for value in content] if isinstance(content, list) else content
 
-    one, two = (timeless(json.loads((folder / name / "run.json").read_text())) for name in ("one", "two"))
+    one, two = (timeless(json.loads((folder / name / "run.json").read_text())) for name in ("out", "again"))
     assert one == two
 
 

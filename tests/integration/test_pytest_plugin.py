@@ -1,6 +1,8 @@
 """The pytest door, run for real: pytest in a process of its own on a suite file."""
 
+import shutil
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -25,8 +27,22 @@ def test_one_item_a_check_is_collected_under_each_editor(shell):
     ]
 
 
-def test_a_run_passes_and_writes_its_reports(shell, folder):
-    done = shell("pytest", "small.stability.yaml", *QUIET)
+@pytest.fixture(scope="module")
+def undone(tmp_path_factory, prepared, run_in):
+    """A folder in which pytest has run the editor that does nothing, and what pytest said."""
+    folder = prepared(tmp_path_factory.mktemp("undone"))
+    arguments = ("small.stability.yaml", "--stability-editor", "none", "--junitxml", "junit.xml")
+    return folder, run_in(folder, "pytest", *arguments)
+
+
+@pytest.fixture
+def measured(undone, tmp_path):
+    """A copy of that folder."""
+    return Path(shutil.copytree(undone[0], tmp_path / "measured"))
+
+
+def test_a_run_passes_and_writes_its_reports(folder, start_in):
+    done = start_in(folder, "pytest", "small.stability.yaml", *QUIET)
     assert done.returncode == 0, done.stdout
     assert "6 passed" in outcomes(done)
     assert (folder / "reports" / "small-rome-0" / "run.json").exists()
@@ -60,42 +76,39 @@ def test_checks_are_chosen_by_metric_marker_and_by_keyword(shell):
     assert all(f"@pytest.mark.{name}" in markers for name in ("stability", "stability_slow", "weight_norm"))
 
 
-def test_the_last_failures_run_again_on_the_last_record(shell, folder):
-    first = shell("pytest", "small.stability.yaml", "--stability-editor", "none")
-    assert "1 failed, 4 passed, 1 skipped" in outcomes(first)
-    record = folder / "reports" / "small-none-0" / "run.json"
+def test_the_last_failures_run_again_on_the_last_record(undone, measured, run_in):
+    assert "1 failed, 4 passed, 1 skipped" in outcomes(undone[1])
+    record = measured / "reports" / "small-none-0" / "run.json"
     written = record.read_bytes()
 
-    again = shell("pytest", "small.stability.yaml", "--stability-editor", "none", "--lf")
-    assert "1 failed" in outcomes(again)
+    def last_failed():
+        return run_in(measured, "pytest", "small.stability.yaml", "--stability-editor", "none", "--lf")
+
+    assert "1 failed" in outcomes(last_failed())
     assert record.read_bytes() == written
 
-    suite = folder / "small.stability.yaml"
+    suite = measured / "small.stability.yaml"
     suite.write_text(suite.read_text().replace(">= 0.60", ">= 0"))
-    mended = shell("pytest", "small.stability.yaml", "--stability-editor", "none", "--lf")
-    assert "1 passed" in outcomes(mended)
+    assert "1 passed" in outcomes(last_failed())
     assert record.read_bytes() == written
 
-    suite.write_text(suite.read_text().replace("count: 3", "count: 4"))
-    shell("pytest", "small.stability.yaml", "--stability-editor", "none", "--lf")
+    suite.write_text(suite.read_text().replace("count: 3", "count: 2"))
+    last_failed()
     assert record.read_bytes() != written
 
 
-def test_a_record_is_judged_without_a_model(shell, folder):
-    shell("pytest", "small.stability.yaml", "--stability-editor", "none", *QUIET)
-    record = folder / "reports" / "small-none-0" / "run.json"
-    done = shell("pytest", "small.stability.yaml", *QUIET, "--stability-from", record)
-    assert "1 failed, 4 passed, 1 skipped" in outcomes(done)
-    (folder / "conftest.py").write_text(
+def test_a_record_is_judged_without_a_model(measured, start_in):
+    (measured / "conftest.py").write_text(
         "import sys\ndef pytest_sessionfinish():\n    assert 'torch' not in sys.modules, 'torch was imported'\n"
     )
-    done = shell("pytest", "small.stability.yaml", *QUIET, "--stability-from", record)
+    record = measured / "reports" / "small-none-0" / "run.json"
+    done = start_in(measured, "pytest", "small.stability.yaml", *QUIET, "--stability-from", record)
+    assert "1 failed, 4 passed, 1 skipped" in outcomes(done)
     assert "torch was imported" not in done.stdout + done.stderr
 
 
-def test_junit_holds_one_case_a_check_with_its_figures(shell, folder):
-    shell("pytest", "small.stability.yaml", *QUIET, "--junitxml", "junit.xml", "--stability-editor", "none")
-    (suite,) = ET.parse(folder / "junit.xml").getroot().iter("testsuite")
+def test_junit_holds_one_case_a_check_with_its_figures(undone):
+    (suite,) = ET.parse(undone[0] / "junit.xml").getroot().iter("testsuite")
     cases = list(suite.iter("testcase"))
     assert [case.get("name") for case in cases] == CHECKS
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "1", "0")
@@ -104,12 +117,14 @@ def test_junit_holds_one_case_a_check_with_its_figures(shell, folder):
     assert float(properties["value"]) == 1.0
 
 
-def test_the_editors_of_a_suite_are_spread_over_workers(shell):
-    done = shell(
-        "pytest", "small.stability.yaml", *QUIET, "-n", "2", "--dist", "loadgroup",
-        "--stability-editor", "rome", "--stability-editor", "none",
+def test_the_editors_of_a_suite_are_spread_over_workers(folder, start_in):
+    done = start_in(
+        folder, "pytest", "small.stability.yaml", *QUIET, "-v", "-n", "2", "--dist", "loadgroup",
+        "--stability-editor", "none", "--stability-editor", "./mine.py:nothing",
     )  # fmt: skip
-    assert "1 failed, 10 passed, 1 skipped" in outcomes(done), done.stdout
+    assert "2 failed, 8 passed, 2 skipped" in outcomes(done), done.stdout
+    ran = {line.split("] ")[0] for line in done.stdout.splitlines() if line.startswith("[gw")}
+    assert len({words.split()[0] for words in ran}) == 2
     assert done.stdout.count("edits_took") >= 2
 
 
@@ -178,14 +193,19 @@ def test_a_test_without_its_marker_says_what_is_missing(shell, folder):
     assert "stability_run needs @pytest.mark.stability(suite=PATH, editor=NAME_OR_FUNCTION)" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "option", ["--stability-editor", "--stability-from", "--stability-strict", "--stability-out"]
-)
-def test_the_options_are_in_the_help(shell, option):
-    assert option in shell("pytest", "--help").stdout
+def test_the_options_are_in_the_help(shell):
+    shown = shell("pytest", "--help").stdout
+    for option in ("--stability-editor", "--stability-from", "--stability-strict", "--stability-out"):
+        assert option in shown, option
 
 
-def test_the_terminal_shows_only_the_verdicts_that_were_asked_for(shell):
-    done = shell("pytest", "small.stability.yaml", *QUIET, "--stability-editor", "none", "-k", "fluent")
+def test_the_terminal_shows_only_the_verdicts_that_were_asked_for(undone, run_in):
+    folder, whole = undone
+    assert "edits_took" in whole.stdout
+    record = "reports/small-none-0/run.json"
+    done = run_in(
+        folder, "pytest", "small.stability.yaml", *QUIET, "--stability-from", record, "-k", "fluent"
+    )
     assert done.returncode == 0, done.stdout
+    assert "fluent" in done.stdout
     assert "edits_took" not in done.stdout
