@@ -1,5 +1,6 @@
 # make demo     install into .venv, then show one editor that holds and one that is caught
 # make test     install into .venv, then lint, type-check and test
+# make torture  install into .venv, then the slow tests too: every editor in full on every model and source
 # make docs     install into .venv, then build the documentation into site/
 # make sample   run every editor of the zoo; its report and figures go into reports/sample/
 PYTHON ?= python3
@@ -11,7 +12,7 @@ export HF_HUB_OFFLINE ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test sample docs clean
+.PHONY: help install demo check test torture sample docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -37,6 +38,9 @@ check: install
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+torture: install
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m ''
 
 sample: install
 	$(BIN)/stability run suites/zoo.stability.yaml --out reports/sample

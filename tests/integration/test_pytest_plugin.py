@@ -1,5 +1,8 @@
 """The pytest door, run for real: pytest in a process of its own on a suite file."""
 
+import copy
+import json
+import re
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -117,14 +120,39 @@ def test_junit_holds_one_case_a_check_with_its_figures(undone):
     assert float(properties["value"]) == 1.0
 
 
-def test_the_editors_of_a_suite_are_spread_over_workers(folder, start_in):
-    done = start_in(
-        folder, "pytest", "small.stability.yaml", *QUIET, "-v", "-n", "2", "--dist", "loadgroup",
-        "--stability-editor", "none", "--stability-editor", "./mine.py:nothing",
+def workers_of(done):
+    """By editor, the workers that its checks ran on: lines as `[gw0] [ 8%] PASSED small.stability.yaml::none::finite`."""
+    found = {}
+    for worker, test in re.findall(r"^\[(gw\d)\] \[.*?\] \w+ (\S+)", done.stdout, re.MULTILINE):
+        found.setdefault(test.split("::")[1], set()).add(worker)
+    return found
+
+
+def test_the_editors_of_a_record_are_spread_over_workers(measured, run_in):
+    record = measured / "reports" / "small-none-0" / "run.json"
+    content = json.loads(record.read_text())
+    other = copy.deepcopy(content["runs"][0])
+    other["editor"]["name"] = "other"
+    content["runs"].append(other)
+    record.write_text(json.dumps(content))
+    done = run_in(
+        measured, "pytest", "small.stability.yaml", *QUIET, "-v", "-n", "2", "--dist", "loadgroup",
+        "--stability-from", record,
     )  # fmt: skip
     assert "2 failed, 8 passed, 2 skipped" in outcomes(done), done.stdout
-    ran = {line.split("] ")[0] for line in done.stdout.splitlines() if line.startswith("[gw")}
-    assert len({words.split()[0] for words in ran}) == 2
+    workers = workers_of(done)
+    assert workers.keys() == {"none", "other"}
+    assert all(len(each) == 1 for each in workers.values())
+    assert done.stdout.count("edits_took") >= 2
+
+
+@pytest.mark.torture
+def test_the_editors_of_a_suite_are_run_by_workers(folder, start_in):
+    done = start_in(
+        folder, "pytest", "small.stability.yaml", *QUIET, "-n", "2", "--dist", "loadgroup",
+        "--stability-editor", "rome", "--stability-editor", "none",
+    )  # fmt: skip
+    assert "1 failed, 10 passed, 1 skipped" in outcomes(done), done.stdout
     assert done.stdout.count("edits_took") >= 2
 
 

@@ -52,6 +52,7 @@ def edited_in_turn(
     return Outcome(sum(took) / 20, reported)
 
 
+@pytest.mark.torture  # its training takes a minute
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_edits_by_mend_take_after_training_on_others(
     world: LoadedModel, shared_store: Store, seed: int
