@@ -34,7 +34,7 @@ checks:
   asked: {metric: edit_success, assert: ">= 0"}
   norm:
     {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0"}
-  unsure: {metric: nonfinite, assert: "< 0", severity: warn, at: [0]}
+  unsure: {metric: perplexity, assert: "< 1.001", severity: warn, at: [0]}
 """
 
 EDITOR = """\
