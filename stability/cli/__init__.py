@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from stability.cli.output import INTERRUPTED
+from stability.cli.steps.output import INTERRUPTED
 from stability.errors import StabilityError
 from stability.parts import COMMANDS
 

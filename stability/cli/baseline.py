@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stability.cli.output import printed
 from stability.cli.steps.command import command
+from stability.cli.steps.output import printed
 from stability.errors import RecordError, SuiteError, UsageError
 from stability.files import record_path
 

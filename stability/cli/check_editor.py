@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from stability.cli.output import printed
 from stability.cli.steps.command import command
 from stability.cli.steps.options import CheckedEditor
+from stability.cli.steps.output import printed
 from stability.errors import UsageError
 
 

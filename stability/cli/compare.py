@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from stability.cli.output import Delivery, console
 from stability.cli.steps.command import command
 from stability.cli.steps.options import Json, Summary
+from stability.cli.steps.output import Delivery, console
 
 
 @command("compare", place=6)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stability.cli.output import console
 from stability.cli.steps.command import command
+from stability.cli.steps.output import console
 
 
 @command("editors", place=11)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from stability.cli.output import Delivery, printed, show
 from stability.cli.steps.command import command
 from stability.cli.steps.options import Out, Strict
+from stability.cli.steps.output import Delivery, printed, show
 from stability.gate.levels import Level
 
 

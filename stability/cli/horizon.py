@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from stability.cli.output import Delivery, printed
 from stability.cli.steps.command import command
-from stability.cli.steps.options import Json, ReplacedOnTheWay, SuitePath, TrustRemoteCode
+from stability.cli.steps.options import HorizonOptions, Json, SuitePath, TrustRemoteCode
+from stability.cli.steps.output import Delivery, printed
 from stability.files import HORIZON_FILE
 
 
@@ -18,7 +18,7 @@ from stability.files import HORIZON_FILE
 def horizon(
     suite: SuitePath,
     *,
-    replaced: ReplacedOnTheWay,
+    replaced: HorizonOptions,
     every: Annotated[
         bool, typer.Option("--every", help="Measure after every batch of edits, in place of bisecting.")
     ] = False,

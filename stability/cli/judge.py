@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from stability.cli.output import FIGURES_FOLDER, Delivery, show
 from stability.cli.steps.command import command
 from stability.cli.steps.options import Baselines, Figures, JudgedBy, Strict
+from stability.cli.steps.output import FIGURES_FOLDER, Delivery, show
 from stability.files import record_path
 
 

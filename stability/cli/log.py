@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stability.cli.output import FIGURES_FOLDER
 from stability.cli.steps.command import command
 from stability.cli.steps.options import Baselines, JudgedBy, RunPath
+from stability.cli.steps.output import FIGURES_FOLDER
 from stability.errors import UsageError
 from stability.files import HORIZON_FILE, RECORD_FILE, record_path
 from stability.parts import TRACKERS

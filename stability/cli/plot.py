@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from stability.cli.output import FIGURES_FOLDER
 from stability.cli.steps.command import command
+from stability.cli.steps.output import FIGURES_FOLDER
 from stability.files import record_path
 
 

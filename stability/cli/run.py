@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from stability.cli.output import FIGURES_FOLDER, INTERRUPTED, Delivery, printed, show
 from stability.cli.steps.command import command
 from stability.cli.steps.options import (
     Baselines,
     Figures,
     Out,
-    Replaced,
+    RunOptions,
     Strict,
     SuitePath,
     TrustRemoteCode,
 )
+from stability.cli.steps.output import FIGURES_FOLDER, INTERRUPTED, Delivery, printed, show
 from stability.files import RECORD_FILE
 
 
@@ -25,7 +25,7 @@ from stability.files import RECORD_FILE
 def run(
     suite: SuitePath,
     *,
-    replaced: Replaced,
+    replaced: RunOptions,
     out: Out = None,
     figures: Figures = False,
     strict: Strict = False,

@@ -43,7 +43,7 @@ TrustRemoteCode = Annotated[
 
 
 @dataclass(frozen=True)
-class Replaced:
+class RunOptions:
     """What is put in place of what the suite says."""
 
     model: Annotated[str | None, typer.Option(help=options.MODEL)] = None
@@ -70,7 +70,7 @@ class Replaced:
 
 
 @dataclass(frozen=True)
-class ReplacedOnTheWay(Replaced):
+class HorizonOptions(RunOptions):
     """The same for what looks for the horizon of a suite."""
 
     editor: Annotated[

@@ -46,7 +46,7 @@ WITHOUT_EFFECT = frozenset(
 
 
 @dataclass(frozen=True)
-class Pair:
+class LowRankPair:
     """The two factors of one module's change, as the adapter's file has them."""
 
     first: NDArray[np.float32]  # A, [r, d_in]
@@ -107,7 +107,7 @@ def _refuse_others(folder: Path, config: object) -> None:
             raise ModelError(f"{where}: LoRA with {key} cannot be merged here; {INSTEAD}")
 
 
-def _read(folder: Path) -> tuple[dict[str, Pair], dict[str, Stored]]:
+def _read(folder: Path) -> tuple[dict[str, LowRankPair], dict[str, Stored]]:
     """The pairs of factors by module, and the tensors that replace the model's whole, by name."""
     factors: dict[str, dict[str, NDArray[np.float32]]] = {}
     embeddings: set[str] = set()
@@ -130,11 +130,13 @@ def _read(folder: Path) -> tuple[dict[str, Pair], dict[str, Stored]]:
     for module, parts in factors.items():
         if set(parts) != {"A", "B"} or any(part.ndim != 2 for part in parts.values()):
             raise ModelError(f"the adapter in {folder} does not hold both factors of {module} as matrices")
-        pairs[module] = Pair(parts["A"], parts["B"], module in embeddings)
+        pairs[module] = LowRankPair(parts["A"], parts["B"], module in embeddings)
     return pairs, whole
 
 
-def _low_rank(folder: Path, layout: Layout, module: str, pair: Pair, config: Mapping[str, Any]) -> LowRank:
+def _low_rank(
+    folder: Path, layout: Layout, module: str, pair: LowRankPair, config: Mapping[str, Any]
+) -> LowRank:
     """What a pair adds to its module's weight, the way round in which that is stored."""
     rank = _by_module(config.get("rank_pattern"), module, config.get("r", 8))
     if not pair.rank == pair.second.shape[1] == rank:

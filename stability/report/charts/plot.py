@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stability.report.charts.chart import Cell, Chart, Interval, Line, Mark, Shape, Threshold
 from stability.report.charts.figures import Figure
-from stability.report.charts.figures.shade import LEFT_OUT
 from stability.report.charts.palette import LIGHT, PATTERNS
+from stability.report.charts.shade import LEFT_OUT
 from stability.report.steps import wording
 
 if TYPE_CHECKING:

@@ -157,7 +157,7 @@ def find_horizon(
         tempfile.TemporaryDirectory(prefix="stability-horizon-") as folder,
         Walk(experiment, editor, seed, Path(folder)) as walk,
     ):
-        asking = _Search(experiment, editor, seed, point, walk, run)
+        asking = _HorizonSearch(experiment, editor, seed, point, walk, run)
         stops = walk.stops
         first = stops if every else experiment.suite.spec.run.schedule()
         try:
@@ -191,7 +191,7 @@ def _bisect(holds: Callable[[int], bool], held: int, failed: int, stops: tuple[i
     return stops[low], stops[high]
 
 
-class _Search:
+class _HorizonSearch:
     """Asks the suite at one number of edits after another, and remembers what it said."""
 
     def __init__(

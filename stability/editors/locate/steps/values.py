@@ -85,7 +85,7 @@ def optimise_values(
     found = torch.zeros_like(delta)
     losses: list[list[float]] = [[] for _ in range(len(v0))]
     running = torch.arange(len(v0), device=v0.device)
-    search = _Search(prompts, intervention, None)
+    search = _ValueSearch(prompts, intervention, None)
     sure_steps = torch.zeros_like(running)  # in a row
     nll_factor = torch.ones(len(v0), dtype=precise, device=v0.device)
     for step in range(settings.v_num_grad_steps):
@@ -123,14 +123,14 @@ def optimise_values(
 
 
 @dataclass(frozen=True)
-class _Search:
+class _ValueSearch:
     """The edits still searched, and what the unedited model predicts after each subject alone."""
 
     prompts: EditPrompts
     intervention: Intervention
     unedited: Tensor | None  # [edits, vocabulary], log-probabilities; None before the first run
 
-    def run(self, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, _Search]:
+    def run(self, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, _ValueSearch]:
         """Mean negative log-likelihood and KL of each edit with δ = `shift`, [edits, places, d]; whether all
         of its target tokens are the most probable; and the search as it goes on. The first δ must be 0."""
         prompts, edits = self.prompts, self.prompts.edits
@@ -148,12 +148,12 @@ class _Search:
         mean = mine.to(dtype) @ nll / mine.sum(dim=-1)
         kl = functional.kl_div(unedited, after, log_target=True, reduction="none").sum(dim=-1)
         sure = (~mine | (said.argmax(dim=-1) == targets)).all(dim=-1)
-        return mean, kl, sure, _Search(prompts, self.intervention, unedited)
+        return mean, kl, sure, _ValueSearch(prompts, self.intervention, unedited)
 
-    def only(self, edits: Tensor) -> _Search:
+    def only(self, edits: Tensor) -> _ValueSearch:
         """Go on with some of the edits."""
         edits = edits.to(self.prompts.subject_at.device)
         unedited = None if self.unedited is None else self.unedited[edits.to(self.unedited.device)]
-        return _Search(
+        return _ValueSearch(
             self.prompts.only(edits), self.intervention.only(self.prompts.rows_of(edits)), unedited
         )

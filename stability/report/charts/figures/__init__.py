@@ -5,7 +5,7 @@ from __future__ import annotations
 from stability.judge import Judgement, runs_by_editor
 from stability.parts import FIGURES, FigureHead, Part
 from stability.record import Record
-from stability.report.charts.figures.figure import Figure, LegendEntry
+from stability.report.charts.figure import Figure, LegendEntry
 from stability.report.charts.series import EditorRuns
 
 __all__ = ["EditorRuns", "Figure", "LegendEntry", "editor_runs", "figure_names", "figures", "overlays"]

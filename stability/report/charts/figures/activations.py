@@ -6,7 +6,7 @@ import math
 
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Chart, axis_over, blocks_axis
-from stability.report.charts.figures.figure import Figure, LegendEntry, thinned
+from stability.report.charts.figure import Figure, LegendEntry, thinned
 from stability.report.charts.palette import ramp
 from stability.report.charts.series import EditorRuns, by_layer
 from stability.report.steps import wording

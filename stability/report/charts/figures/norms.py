@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from stability.parts import FigureHead, part
 from stability.record import Matrix
 from stability.report.charts.chart import Chart, Point, axis_over, blocks_axis
-from stability.report.charts.figures.figure import Figure, LegendEntry, edits_axis, thinned
+from stability.report.charts.figure import Figure, LegendEntry, edits_axis, thinned
 from stability.report.charts.palette import COLOURS, ramp
 from stability.report.charts.series import EditorRuns, Points, over_edits, ratios, values
 from stability.report.steps import wording

@@ -7,7 +7,7 @@ import math
 from stability.judge import Judgement, Point, SeedVerdict, Verdict
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, axis_over
-from stability.report.charts.figures.figure import Figure, LegendEntry
+from stability.report.charts.figure import Figure, LegendEntry
 from stability.report.charts.palette import category
 from stability.report.charts.series import bound_ends
 from stability.report.steps import wording

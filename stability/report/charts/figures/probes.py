@@ -6,9 +6,9 @@ import math
 
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart
-from stability.report.charts.figures.figure import Figure, LegendEntry
-from stability.report.charts.figures.shade import LEFT_OUT, shade
+from stability.report.charts.figure import Figure, LegendEntry
 from stability.report.charts.series import EditorRuns, values
+from stability.report.charts.shade import LEFT_OUT, shade
 from stability.report.steps import wording
 
 

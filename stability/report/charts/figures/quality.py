@@ -6,7 +6,7 @@ import math
 
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart
-from stability.report.charts.figures.figure import Figure, LegendEntry, edits_axis
+from stability.report.charts.figure import Figure, LegendEntry, edits_axis
 from stability.report.charts.series import EditorRuns, over_edits
 from stability.report.steps import wording
 

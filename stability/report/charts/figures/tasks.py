@@ -5,7 +5,7 @@ from __future__ import annotations
 from stability.judge import Point
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, axis_over
-from stability.report.charts.figures.figure import Figure, LegendEntry, edits_axis
+from stability.report.charts.figure import Figure, LegendEntry, edits_axis
 from stability.report.charts.palette import COLOURS
 from stability.report.charts.series import EditorRuns
 from stability.report.steps import wording

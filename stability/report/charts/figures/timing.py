@@ -6,7 +6,7 @@ import math
 
 from stability.parts import FigureHead, part
 from stability.report.charts.chart import Axis, Chart, axis_over
-from stability.report.charts.figures.figure import Figure, LegendEntry, edits_axis
+from stability.report.charts.figure import Figure, LegendEntry, edits_axis
 from stability.report.charts.palette import COLOURS, category
 from stability.report.charts.series import EditorRuns, Points
 from stability.report.steps import wording
