@@ -11,6 +11,8 @@ from stability.testing.conformance import examine
 MAY_CHANGE = {"full_ft": ["*"], "cpt": ["*"]}  # they train every weight
 HEADS = {name: part.head for name, part in EDITORS.built_in().items()}
 NAMES = [name for name, head in HEADS.items() if head.family != "foreign"]  # those have tests of their own
+# Each shares most of its code with one that is always asked, and has tests of its own.
+AKIN = ("alphaedit", "cpt", "emmet", "encore", "frobenius", "ft_l", "nas", "pmet", "prune", "rect", "revive")
 SLOW = ("survives_unusual_subjects", "runs_on_gpt2", "runs_on_llama")
 FEW_STEPS = {"v_num_grad_steps": 8}  # of the search for a value
 LITTLE_TRAINING = {"mend": {"num_steps": 40, "train_edits_count": 80, "locality_tokens": 4000}}
@@ -34,7 +36,10 @@ def passes(called, name, **options):
     return len(found.of("pass"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.torture) if name in AKIN else name for name in NAMES],
+)
 def test_a_built_in_editor_passes_what_is_quickly_asked(name, store):
     assert passes(name, name, settings=short(name), skip=SLOW, store=store) >= 14
 

@@ -28,6 +28,7 @@ def test_tasks_have_enough_documents_to_show_a_drop():
     assert [count for name, count in counts.items() if "choice" not in name] == [400, 400, 400]
 
 
+@pytest.mark.torture  # elsewhere lm-eval is called in the same process
 def test_lm_evals_own_command_line_gives_the_same_figures_from_any_directory(
     model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ):
