@@ -92,7 +92,10 @@ class SourceHead(Head):
 
 @dataclass(frozen=True)
 class FormHead(Head):
-    """The head of a form that edits are published in: entries have all `fields`, none of `without`."""
+    """The head of a form that edits are published in: entries have all `fields`, none of `without`.
+
+    A field of a field is written with a dot, `target_new.str`.
+    """
 
     fields: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()

@@ -12,9 +12,7 @@ from stability.suite import EditsSpec
 
 
 @part(
-    SourceHead(
-        "file", "a JSON or JSONL file in our form, CounterFact's or zsRE's; needs 'path'", takes_path=True
-    )
+    SourceHead("file", "a JSON or JSONL file in our form or a published one; needs 'path'", takes_path=True)
 )
 def file(spec: EditsSpec, seed: int) -> tuple[Edit, ...]:
     """The edits of the file at `path`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability.data.edits.plugin.edit import Edit
-from stability.data.edits.steps.fields import texts
+from stability.data.edits.plugin.fields import identifier, text, texts
 from stability.parts import FormHead, part
 
 
@@ -20,13 +20,12 @@ from stability.parts import FormHead, part
 )
 def counterfact(entry: Mapping[str, Any], number: int) -> Edit:
     """An entry of CounterFact."""
-    rewrite = entry["requested_rewrite"]
     return Edit(
-        id=str(entry.get("case_id", number)),
-        prompt=rewrite["prompt"],
-        subject=rewrite["subject"],
-        target=rewrite["target_new"]["str"].strip(),
-        target_true=rewrite["target_true"]["str"].strip(),
-        paraphrase_prompts=texts(entry.get("paraphrase_prompts")),
-        neighborhood_prompts=texts(entry.get("neighborhood_prompts")),
+        id=identifier(entry, "case_id", number),
+        prompt=text(entry, "requested_rewrite.prompt"),
+        subject=text(entry, "requested_rewrite.subject"),
+        target=text(entry, "requested_rewrite.target_new.str").strip(),
+        target_true=text(entry, "requested_rewrite.target_true.str").strip(),
+        paraphrase_prompts=texts(entry, "paraphrase_prompts"),
+        neighborhood_prompts=texts(entry, "neighborhood_prompts"),
     )

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability.data.edits.plugin.edit import Edit
-from stability.data.edits.steps.fields import texts
-from stability.errors import DataError
+from stability.data.edits.plugin.fields import FieldError, identifier, optional_text, text, texts
 from stability.parts import FormHead, part
 
 FIELDS = ("id", "prompt", "subject", "target", "target_true", "paraphrase_prompts", "neighborhood_prompts")
@@ -25,14 +24,14 @@ FIELDS = ("id", "prompt", "subject", "target", "target_true", "paraphrase_prompt
 def ours(entry: Mapping[str, Any], number: int) -> Edit:
     """An entry in our form; a field that it does not have is an error."""
     if unknown := sorted(entry.keys() - set(FIELDS)):
-        raise DataError(f"edit {number}: unknown field {unknown[0]!r}; known: {', '.join(sorted(FIELDS))}")
-    true = entry.get("target_true")
+        raise FieldError(f"unknown field {unknown[0]!r}; known: {', '.join(sorted(FIELDS))}")
+    true = optional_text(entry, "target_true")
     return Edit(
-        id=str(entry.get("id", number)),
-        prompt=str(entry["prompt"]),
-        subject=str(entry["subject"]),
-        target=str(entry["target"]).strip(),
-        target_true=None if true is None else str(true).strip(),
-        paraphrase_prompts=texts(entry.get("paraphrase_prompts")),
-        neighborhood_prompts=texts(entry.get("neighborhood_prompts")),
+        id=identifier(entry, "id", number),
+        prompt=text(entry, "prompt"),
+        subject=text(entry, "subject"),
+        target=text(entry, "target").strip(),
+        target_true=None if true is None else true.strip(),
+        paraphrase_prompts=texts(entry, "paraphrase_prompts"),
+        neighborhood_prompts=texts(entry, "neighborhood_prompts"),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability.data.edits.plugin.edit import Edit
-from stability.data.edits.steps.fields import template, texts
+from stability.data.edits.plugin.fields import identifier, template, text, texts
 from stability.parts import FormHead, part
 
 
@@ -20,12 +20,13 @@ from stability.parts import FormHead, part
 )
 def zsre(entry: Mapping[str, Any], number: int) -> Edit | None:
     """An entry of zsRE; None where its target is empty, as some are."""
-    if entry["alt"] == "":
+    target, subject = text(entry, "alt").strip(), text(entry, "subject")
+    if not target:
         return None
     return Edit(
-        id=str(entry.get("case_id", number)),
-        prompt=template(entry["src"], entry["subject"], str(number)),
-        subject=entry["subject"],
-        target=entry["alt"].strip(),
-        paraphrase_prompts=texts(entry.get("rephrase")),
+        id=identifier(entry, "case_id", number),
+        prompt=template(text(entry, "src"), subject, "src"),
+        subject=subject,
+        target=target,
+        paraphrase_prompts=texts(entry, "rephrase"),
     )

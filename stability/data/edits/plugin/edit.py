@@ -27,6 +27,16 @@ class Edit:
     neighborhood_prompts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or len(self.id.splitlines()) != 1:
+            raise DataError(f"edit {self.id!r}: id: expected one line of text")
+        for name in ("prompt", "subject", "target", "target_true"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and not (name == "target_true" and value is None):
+                raise DataError(f"edit {self.id}: {name}: expected text, got {value!r}")
+        for name in ("paraphrase_prompts", "neighborhood_prompts"):
+            value = getattr(self, name)
+            if not isinstance(value, tuple | list) or not all(isinstance(item, str) for item in value):
+                raise DataError(f"edit {self.id}: {name}: expected a tuple of texts, got {value!r}")
         if self.prompt.count("{}") != 1:
             raise DataError(
                 f"edit {self.id}: prompt must hold exactly one '{{}}' for the subject, got {self.prompt!r}"

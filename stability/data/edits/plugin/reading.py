@@ -1,4 +1,4 @@
-"""Edit requests of a JSON list or JSONL file, each in whatever form it is in."""
+"""Edit requests of a JSON or JSONL file, each in whatever form it is in."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import Any, cast
 
 from stability.data.edits.plugin.edit import Edit
-from stability.errors import DataError
+from stability.data.edits.plugin.fields import FieldError, kind, shown
+from stability.errors import DataError, first_line
 from stability.parts import EDIT_FORMS
 
 logger = logging.getLogger(__name__)
+
+JSON_SPACE = " \t\r\n"
 
 Form = Callable[[Mapping[str, Any], int], Edit | None]
 """A function with a head: the edit of an entry and its number, None where the entry asks for nothing."""
 
 
 def read_edits(path: Path) -> list[Edit]:
-    """All edits of a JSON list or JSONL file, in its order; ids must differ.
+    """All edits of a JSON or JSONL file, in its order; ids must differ.
+
+    It holds a list of entries, or entries one after the other, or an object with one list of them.
 
     Raises:
         DataError: the file cannot be read, or an entry is none that asks for an edit.
@@ -50,37 +55,88 @@ def parse_edit(entry: Any, number: int) -> Edit | None:
         DataError: it has none of the forms, or a field of the wrong kind.
     """
     if not isinstance(entry, Mapping):
-        raise DataError(f"edit {number} is a {type(entry).__name__}, not a mapping of fields")
+        raise DataError(f"edit {number}: expected an object with the fields of an edit, got {kind(entry)}")
+    form = _form(entry)
+    if form is None:
+        raise DataError(
+            f"edit {number} has the fields {_fields(entry)}; expected prompt, subject and target, or the "
+            f"fields of a published form: {', '.join(EDIT_FORMS.names())}"
+        )
+    try:
+        return form(entry, number)
+    except FieldError as error:
+        raise DataError(f"edit {number}: {error}") from error
+
+
+def _form(entry: Mapping[str, Any]) -> Form | None:
     for part in EDIT_FORMS.built_in().values():
-        if part.head.fields <= entry.keys() and not part.head.without & entry.keys():
-            try:
-                return cast(Form, part.made)(entry, number)
-            except (KeyError, TypeError) as error:
-                raise DataError(f"edit {number}: a field is missing or of the wrong kind: {error}") from error
-    raise DataError(
-        f"edit {number} has the fields {', '.join(sorted(map(str, entry)))}; expected prompt, subject "
-        "and target, or the fields of CounterFact or zsRE as published"
-    )
+        has = [_has(entry, field) for field in part.head.fields]
+        if all(has) and not any(_has(entry, field) for field in part.head.without):
+            return cast(Form, part.made)
+    return None
+
+
+def _has(entry: Any, field: str) -> bool:
+    """Whether there is such a field, null or not; a field of a field is written with a dot."""
+    name, _, rest = field.partition(".")
+    return isinstance(entry, Mapping) and name in entry and (not rest or _has(entry[name], rest))
 
 
 def _read_entries(path: Path) -> list[Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+        text = content.decode(json.detect_encoding(content))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the edits: {error}") from error
-    try:
-        if text.lstrip().startswith("["):
-            entries = json.loads(text)
-        else:
-            entries = []
-            for number, line in enumerate(text.splitlines(), start=1):
-                if line.strip():
-                    try:
-                        entries.append(json.loads(line))
-                    except json.JSONDecodeError as error:
-                        raise DataError(f"{path}:{number}: not JSON: {error.msg}") from error
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-    if not entries:
+    values = _values(text, path)
+    if len(values) == 1 and isinstance(values[0], list):
+        values = values[0]
+    elif len(values) == 1 and isinstance(values[0], Mapping) and _form(values[0]) is None:
+        values = _wrapped(values[0], path)
+    if not values:
         raise DataError(f"{path}: holds no edits")
-    return list(entries)
+    return values
+
+
+def _values(text: str, path: Path) -> list[Any]:
+    """The values of JSON that stand one after the other, on a line each or over several.
+
+    Lines are not split: a value may hold U+2028 or U+0085, which Python takes for ends of lines.
+    """
+    decoder, values = json.JSONDecoder(), []
+    begin = _skip_space(text, 0)
+    while begin < len(text):
+        try:
+            value, end = decoder.raw_decode(text, begin)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, or lists as deep
+            line = text.count("\n", 0, begin) + 1
+            raise DataError(f"{path}:{line}: not JSON that can be read: {first_line(error)}") from error
+        values.append(value)
+        begin = _skip_space(text, end)
+    return values
+
+
+def _skip_space(text: str, place: int) -> int:
+    while place < len(text) and text[place] in JSON_SPACE:
+        place += 1
+    return place
+
+
+def _wrapped(entry: Mapping[str, Any], path: Path) -> list[Any]:
+    """The one list of objects that an object holds; an object that holds none is the edit itself."""
+    lists = {
+        name: value
+        for name, value in entry.items()
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value)
+    }
+    if len(lists) > 1:
+        raise DataError(
+            f"{path}: {', '.join(map(repr, lists))} each hold a list of objects; expected one list of edits"
+        )
+    return list(next(iter(lists.values()), [entry]))
+
+
+def _fields(entry: Mapping[str, Any]) -> str:
+    return ", ".join(map(shown, sorted(entry)))

@@ -75,14 +75,14 @@ def test_zsre_has_no_true_target(tmp_path):
     ("entries", "message"),
     [
         ([], "holds no edits"),
-        ([3], "edit 0 is a int"),
+        ([3], "edit 0: expected an object with the fields of an edit, got a number"),
         ([{"prompt": "x"}], "expected prompt, subject and target"),
         ([OURS | {"targe": "x"}], "unknown field 'targe'"),
         ([OURS | {"prompt": "Ada plays"}], "must hold exactly one '{}'"),
         ([OURS | {"target": " "}], "target is empty"),
         ([OURS | {"id": 1}, OURS | {"id": 1}], "two edits have the id '1'"),
         ([FLAT | {"subject": "Eve"}], "the subject 'Eve' does not occur"),
-        ([{"requested_rewrite": {}}], "a field is missing"),
+        ([{"requested_rewrite": {}}], "requested_rewrite.prompt: expected text, it is missing"),
     ],
 )
 def test_a_malformed_file_says_which_edit_and_why(tmp_path, entries, message):
