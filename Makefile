@@ -1,6 +1,7 @@
 # make demo     install into .venv, then show one editor that holds and one that is caught
 # make test     install into .venv, then lint, type-check and test
-# make torture  install into .venv, then the slow tests too: every editor in full on every model and source
+# make torture  install into .venv, then the slow tests too: every editor in full on every model and source,
+#               and property tests with fresh seeds and ten times the examples
 # make docs     install into .venv, then build the documentation into site/
 # make sample   run every editor of the zoo; its report and figures go into reports/sample/
 PYTHON ?= python3
@@ -41,7 +42,7 @@ test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 torture: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m ''
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --hypothesis-profile=torture
 
 sample: install
 	$(BIN)/stability run suites/zoo.stability.yaml --out reports/sample

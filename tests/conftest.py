@@ -10,8 +10,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 from stability.editors import Store
+
+# `make test` draws the same examples each day; `make torture` (--hypothesis-profile=torture) new ones, and many.
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
+settings.register_profile("torture", derandomize=False, deadline=None, max_examples=1_000, print_blob=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ from stability.record import (
 )
 from stability.record.schema import Over
 from stability.record.tables import TableName, table
+from tests.examples import examples
 
 TABLES = list(TableName)
 DERIVED = {"ratio", "edit", "layer", "other_layer"}  # the rest is in run.json as it stands
@@ -90,7 +91,7 @@ some_records = st.builds(
     command=st.just(""), model=st.just(model), edits_source=names, text_fingerprint=names, text_tokens=whole,
     base=checkpoints, runs=some(runs), timing=few(figures),
 )  # fmt: skip
-some_of_them = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+some_of_them = settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 
 
 def walks(content):

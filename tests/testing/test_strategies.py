@@ -6,7 +6,7 @@ import importlib.util
 import sys
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import find, given
 
 from stability.data.edits.plugin.reading import parse_edit
 from stability.errors import UsageError
@@ -19,7 +19,6 @@ TOKENIZER = tiny_model("gpt2").tokenizer
 
 
 @given(edit=edits())
-@settings(deadline=None)
 def test_a_drawn_edit_is_one_that_a_file_could_hold(edit):
     entry = {
         "id": edit.id,
@@ -33,7 +32,6 @@ def test_a_drawn_edit_is_one_that_a_file_could_hold(edit):
 
 
 @given(edit=edits())
-@settings(deadline=None)
 def test_tokens_of_bytes_find_every_drawn_subject_and_target(edit):
     encoded = encode(TOKENIZER, edit.filled, edit.target)
     assert TOKENIZER.decode(encoded.target_ids).strip() in (
@@ -48,7 +46,6 @@ def test_tokens_of_bytes_find_every_drawn_subject_and_target(edit):
 
 
 @given(drawn=edit_lists(min_size=2))
-@settings(deadline=None)
 def test_edits_of_one_list_have_ids_of_their_own(drawn):
     assert len({edit.id for edit in drawn}) == len(drawn) >= 2
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stability.editors import Store
 from stability.errors import EditorError
+from tests.examples import examples
 
 KEY = {"what": "moment", "layer": 3, "weights": "abc"}
 TENSORS = {"moment": torch.arange(12, dtype=torch.float64).reshape(3, 4), "count": torch.tensor(7)}
@@ -42,7 +43,7 @@ def test_a_view_and_a_transpose_are_saved_as_they_read(store: Store) -> None:
 
 
 @given(cut=st.floats(0, 0.999))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(25))
 def test_a_truncated_entry_counts_as_missing(store: Store, cut: float) -> None:
     store.save(KEY, TENSORS)
     path = store.path(KEY)

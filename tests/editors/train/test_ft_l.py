@@ -13,9 +13,10 @@ from stability.data.edits import Edit
 from stability.editors import find_editor
 from stability.errors import SettingsError
 from stability.models import Snapshot, map_model
+from tests.examples import examples
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(8), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     reach=st.floats(1e-4, 0.1),
     lr=st.floats(1e-3, 1.0),

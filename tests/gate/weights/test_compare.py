@@ -15,6 +15,7 @@ from stability.gate.files.folder import open_folder
 from stability.gate.files.layout import lay_out
 from stability.gate.weights.compare import compare
 from stability.gate.weights.windows import WINDOW, Pair, blocks, over, windows
+from tests.examples import examples
 from tests.gate.conftest import down, llama
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
@@ -155,7 +156,7 @@ def test_a_tensor_of_several_blocks_has_the_figures_of_all_of_them(save, dtype):
     st.integers(1, 4),
     st.integers(1, 4),
 )
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_exactly_the_tensors_with_another_bit_differ(save, tmp_path_factory, changed, dtype, shards, others):
     place = tmp_path_factory.mktemp("pair").name
     base, edited = llama(dtype), llama(dtype)

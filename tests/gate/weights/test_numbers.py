@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stability.gate.files.folder import BYTES
 from stability.gate.weights.numbers import SPACING, STORED, count_nonfinite, norm_of, norm_of_parts, widen
+from tests.examples import examples
 
 TORCH = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -70,7 +71,7 @@ def test_a_norm_is_right_where_float64_has_no_room_for_squares(scale):
     st.floats(2.0**-120, 2.0**100, width=32),
     st.sampled_from(["constant", "normal", "one large"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 def test_a_norm_is_right_at_any_length(length, scale, kind):
     values = np.full(length, scale, np.float32)
     if kind == "normal":

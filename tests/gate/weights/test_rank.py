@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stability.gate.weights.rank import MOST, RELATIVE, applied, first_basis, rounding_floor, streamed_rank
+from tests.examples import examples
 
 
 def in_blocks(matrix, rows=7):
@@ -31,7 +32,7 @@ def counted(matrix, floor):
 @given(
     st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-3, 0.5, 3.0])
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_a_small_matrix_has_the_rank_that_its_singular_values_say(rows, columns, seed, floor):
     generator = np.random.default_rng(seed)
     rank = int(generator.integers(1, min(rows, columns) + 1))
@@ -69,7 +70,7 @@ def test_singular_values_just_above_the_floor_are_found(rank, value, floor):
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.3, 6), st.sampled_from([0.0, 0.02, 0.3]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_a_rank_is_never_overstated(seed, decay, floor):
     generator = np.random.default_rng(seed)
     left = np.linalg.qr(generator.standard_normal((90, 80)))[0]

@@ -12,6 +12,7 @@ from stability.judge.noise.bootstrap import Bca, Distribution, influence
 from stability.judge.noise.drops import ResampledDrop
 from stability.judge.noise.paired import PairedNumbers, pair
 from stability.record import TaskResult
+from tests.examples import examples
 
 
 def f1(gold: np.ndarray, answer: np.ndarray) -> np.ndarray:
@@ -109,7 +110,7 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     assert first.p_value(0.05) == second.p_value(0.05)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.floats(0.001, 0.4), st.floats(-0.1, 0.1))
 def test_the_p_value_at_a_limit_is_its_level(alpha: float, acceleration: float) -> None:
     replicates = np.random.default_rng(0).normal(-0.05, 0.06, 4000)
@@ -127,7 +128,7 @@ def test_bias_and_acceleration_move_the_limits_as_efron_has_it(acceleration: flo
     assert limit == pytest.approx(np.quantile(replicates, share), abs=0.01)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.floats(1e-6, 1 - 1e-6))
 def test_the_smoothed_distribution_is_its_own_inverse_far_into_the_tails(share: float) -> None:
     distribution = Distribution(np.random.default_rng(0).normal(0.0, 1.0, 4000).round(2))

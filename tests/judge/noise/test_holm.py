@@ -5,11 +5,12 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from stability.judge.noise.holm import holm
+from tests.examples import examples
 
 P_VALUES = st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=30)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(P_VALUES, st.floats(0.01, 0.3))
 def test_the_decisions_are_those_of_statsmodels(p_values: list[float], alpha: float) -> None:
     expected = multipletests(p_values, alpha=alpha, method="holm")[0]

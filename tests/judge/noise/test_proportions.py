@@ -11,6 +11,7 @@ from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
 from stability.judge.noise.proportions import drop_p_value, interval, score, variance, wilson_lower
+from tests.examples import examples
 
 
 @st.composite
@@ -32,7 +33,7 @@ def likelihood(gains: int, losses: int, n: int, delta: float, lost: float) -> fl
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(tables(), st.floats(-0.9, 0.9))
 def test_the_closed_form_finds_the_maximum_of_the_likelihood_under_the_hypothesis(
     table: tuple[int, int, int], delta: float
@@ -50,7 +51,7 @@ def test_the_closed_form_finds_the_maximum_of_the_likelihood_under_the_hypothesi
     assert likelihood(gains, losses, n, delta, closed) >= -found.fun - 1e-6 * max(1.0, abs(found.fun))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(tables(), st.floats(0.6, 0.999))
 def test_the_interval_holds_the_estimate_and_its_ends_lie_at_the_stated_score(
     table: tuple[int, int, int], confidence: float
@@ -65,7 +66,7 @@ def test_the_interval_holds_the_estimate_and_its_ends_lie_at_the_stated_score(
         assert float(score(gains, losses, n, high)) == pytest.approx(-reach, rel=1e-4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(tables(), st.floats(0.6, 0.999))
 def test_gains_and_losses_swapped_mirror_the_interval(table: tuple[int, int, int], confidence: float) -> None:
     gains, losses, n = table
@@ -74,7 +75,7 @@ def test_gains_and_losses_swapped_mirror_the_interval(table: tuple[int, int, int
     assert (float(low), float(high)) == pytest.approx((-float(mirrored[1]), -float(mirrored[0])), abs=1e-9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(tables(), st.floats(0.0, 0.3), st.floats(0.001, 0.3))
 def test_a_drop_is_significant_exactly_if_the_interval_lies_past_the_tolerance(
     table: tuple[int, int, int], tolerance: float, alpha: float

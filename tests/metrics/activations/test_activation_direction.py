@@ -10,6 +10,7 @@ from stability.errors import DataError
 from stability.metrics.activations.activation_direction import ActivationDirection
 from stability.metrics.activations.steps.layers import mean_cosine
 from stability.models import TokenizedText
+from tests.examples import examples
 
 
 def test_on_the_unedited_model_it_is_exactly_1(build_model, context_of):
@@ -33,7 +34,7 @@ def test_after_an_edit_it_is_the_mean_cosine_to_the_stream_before(build_model, c
 
 
 @given(seed=st.integers(0, 1000), scale=st.floats(1e-3, 1e3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 def test_a_cosine_knows_no_length_and_is_minus_1_for_the_opposite(seed, scale):
     one, other = torch.randn(2, 9, 7, generator=torch.Generator().manual_seed(seed))
     cosine = mean_cosine(one, other)

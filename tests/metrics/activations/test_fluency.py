@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
@@ -16,7 +16,6 @@ words = st.lists(st.sampled_from(["cello", "Rome", "the", "of", ","]), max_size=
 
 
 @given(words=words)
-@settings(deadline=None)
 def test_the_entropy_is_romes(words):
     def h(n):
         grams = Counter(tuple(words[start : start + n]) for start in range(len(words) - n + 1))

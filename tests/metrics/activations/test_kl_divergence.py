@@ -13,6 +13,7 @@ from stability.errors import DataError
 from stability.metrics.activations.kl_divergence import KLDivergence
 from stability.metrics.activations.steps.divergence import mean_kl
 from stability.models import TokenizedText
+from tests.examples import examples
 
 
 def test_the_unedited_model_is_exactly_0_away_and_the_unit_says_from_how_many_positions(
@@ -43,7 +44,7 @@ def test_an_edited_model_is_as_far_as_scipy_says(build_model, context_of):
 
 
 @given(rows=st.integers(1, 5), outcomes=st.integers(2, 20), seed=st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_it_is_not_negative_and_0_only_for_equal_distributions(rows, outcomes, seed):
     p, q = torch.randn(2, rows, outcomes, generator=torch.Generator().manual_seed(seed)).log_softmax(-1)
     expected = entropy(np.exp(p.double().numpy()), np.exp(q.double().numpy()), axis=1).mean()

@@ -12,6 +12,7 @@ from stability.metrics import Skipped
 from stability.metrics.activations.probe_accuracy import ProbeAccuracy
 from stability.metrics.activations.steps.split import training_documents
 from stability.models import TokenizedText
+from tests.examples import examples
 
 ALL_PAIRS = {"minimum_base_accuracy": 0.5}
 
@@ -114,7 +115,7 @@ def test_a_single_document_cannot_be_split_and_is_a_data_error(build_model, cont
     repeated=st.booleans(),
     seed=st.integers(0, 100),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_the_split_follows_the_documents_content_and_keeps_the_share(lengths, share, repeated, seed):
     generator = torch.Generator().manual_seed(seed)
     documents = [torch.randint(0, 10**9, (length,), generator=generator) for length in lengths]

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stability.metrics.scoring.positions import choose_places, evenly
@@ -18,7 +18,6 @@ texts = st.lists(st.integers(1, 60), min_size=1, max_size=30).map(
 
 
 @given(text=texts, features=st.integers(1, 80), skip=st.integers(0, 5), kept=st.integers(1, 80))
-@settings(deadline=None)
 def test_places_follow_from_the_documents(text, features, skip, kept):
     places = choose_places(text, features, skip, kept)
     flat = [
@@ -41,7 +40,6 @@ def test_places_follow_from_the_documents(text, features, skip, kept):
 
 
 @given(text=texts, most=st.integers(1, 300))
-@settings(deadline=None)
 def test_every_document_is_in_one_batch_and_no_batch_of_several_is_too_large(text, most):
     batches = [batch.tolist() for batch in choose_places(text, 1, 0, 1).batches(most)]
     assert sorted(document for batch in batches for document in batch) == list(range(len(text.documents)))

@@ -22,6 +22,7 @@ from stability.metrics.scoring import (
 )
 from stability.models import LoadedModel, map_model, model_fingerprint
 from stability.models.modes import evaluating
+from tests.examples import examples
 
 LENGTH = 24
 VOCABULARY = 40
@@ -144,7 +145,7 @@ ids = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6).map(tuple
 batches = st.lists(st.builds(Request, ids, ids), min_size=1, max_size=12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(requests=batches, batch_size=st.integers(1, 5), random=st.randoms())
 def test_scores_depend_neither_on_order_nor_on_batches_nor_on_sharing(
     gpt2: nn.Module, requests: list[Request], batch_size: int, random: Random

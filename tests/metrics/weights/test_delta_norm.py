@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -81,7 +81,6 @@ def test_a_matrix_of_another_shape_is_a_model_error_that_names_it(metric, build_
 
 
 @given(value=st.floats(0, 1e30), base=st.floats(1e-30, 1e30))
-@settings(deadline=None)
 def test_a_ratio_over_nothing_is_infinite_unless_nothing_moved(value, base):
     assert ratio(value, base) == value / base
     assert ratio(value, 0.0) == (float("inf") if value > 0 else 0.0)

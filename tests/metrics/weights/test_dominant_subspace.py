@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stability.metrics.weights.dominant_subspace import DominantSubspace
@@ -27,7 +27,6 @@ def reference(before, after):
     size=st.floats(0.01, 3),
     seed=st.integers(0, 99),
 )
-@settings(deadline=None)
 def test_the_overlap_is_that_of_the_dense_decomposition(rows, columns, size, seed):
     generator = torch.Generator().manual_seed(seed)
     before = torch.randn(rows, columns, generator=generator)

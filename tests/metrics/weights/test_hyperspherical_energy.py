@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stability.metrics.weights.hyperspherical_energy import HypersphericalEnergy
@@ -25,7 +25,6 @@ def reference(rows):
     rows=st.sampled_from([3, 7, 1024]),
     dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
 )
-@settings(deadline=None)
 def test_the_energy_is_the_sum_over_ordered_pairs(neurons, d, seed, rows, dtype):
     matrix = torch.randn(neurons, d, generator=torch.Generator().manual_seed(seed)).to(dtype)
     with pytest.MonkeyPatch.context() as patch:

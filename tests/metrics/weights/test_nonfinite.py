@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stability.metrics.weights.nonfinite import NonFinite
@@ -52,7 +52,6 @@ def test_the_unedited_weights_are_counted_once(build_model, context_of):
     values=st.lists(st.floats(width=32), max_size=30),
     dtype=st.sampled_from([torch.float32, torch.float16, torch.bfloat16, torch.float64]),
 )
-@settings(deadline=None)
 def test_the_count_is_that_of_python(values, dtype):
     stored = torch.tensor(values).to(dtype)
     assert count_nonfinite(stored) == sum(not math.isfinite(value) for value in stored.double().tolist())

@@ -29,6 +29,7 @@ from stability.report.explain.remedies import REMEDIES
 from stability.report.explain.texts import TEXTS
 from stability.suite import parse_suite
 from stability.suite.overrides import Overrides, override
+from tests.examples import examples
 
 PATH = "suites/norm-growth.stability.yaml"
 SUITE = """
@@ -838,7 +839,7 @@ def whole(gate: Any) -> tuple[Record, Judgement]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(data=st.data())
 def test_an_explanation_is_two_sentences_and_at_most_six_things_to_try(
     whole: tuple[Record, Judgement], data: st.DataObject
@@ -883,7 +884,7 @@ SETTINGS = (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     name=st.sampled_from(
         [("rome"), "ft", "ft_l", "lora", "frobenius(ft)", "reset(rome)", "frobenius", "none(", ""]

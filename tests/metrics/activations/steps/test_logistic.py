@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stability.metrics.activations.steps import logistic
 from stability.metrics.activations.steps.logistic import minimise
+from tests.examples import examples
 
 
 class Dense:
@@ -56,7 +57,7 @@ def objective(weights, features, signs, C):
     C=st.sampled_from([1e-4, 0.01, 1.0, 100.0]),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_weights_and_objective_are_those_of_scikit_learn(regressions, samples, d, overlap, C, seed):
     features, signs = draw(regressions, samples, d, overlap, seed)
     fit = minimise(Dense(features, signs), torch.zeros(regressions, d + 1, dtype=torch.float64), samples, C)

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from stability.metrics.activations.steps import probes
 from stability.metrics.activations.steps.probes import PairProbes, fit_probes
+from tests.examples import examples
 
 
 def draw(layers=4, tokens=120, d=10, step=0.4, seed=0):
@@ -92,7 +93,7 @@ def test_features_that_are_large_and_hardly_vary_cost_no_precision():
 
 
 @given(scale=st.floats(1e-3, 1e3), shift=st.floats(-10, 10), seed=st.integers(0, 20))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 def test_scaling_and_shifting_a_feature_changes_no_decision(scale, shift, seed):
     streams = draw(layers=3, tokens=60, d=5, seed=seed).double()
     moved = streams.clone()

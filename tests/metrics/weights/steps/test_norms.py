@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stability.metrics.weights.steps.norms import CPU_CHUNK, frobenius_norm
+from tests.examples import examples
 
 EXPONENTS = {  # of the largest magnitude, in powers of ten
     torch.float64: (-300, 300),
@@ -33,7 +34,7 @@ def reference(values: torch.Tensor, minus: torch.Tensor | None = None) -> float:
     share=st.floats(0, 1),
     seed=st.integers(0, 10**6),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 def test_the_norm_is_right_to_1e_6_in_every_dtype_and_at_every_magnitude(dtype, rows, columns, share, seed):
     low, high = EXPONENTS[dtype]
     generator = torch.Generator().manual_seed(seed)
@@ -48,7 +49,7 @@ def test_the_norm_is_right_to_1e_6_in_every_dtype_and_at_every_magnitude(dtype, 
     step=st.floats(1e-4, 1),
     seed=st.integers(0, 10**6),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_the_norm_of_a_difference_is_right_as_the_values_are_stored(dtype, share, step, seed):
     low, high = EXPONENTS[dtype]
     generator = torch.Generator().manual_seed(seed)

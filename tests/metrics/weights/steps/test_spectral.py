@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stability.metrics.weights.steps.spectral import DIRECT, spectral_norm
+from tests.examples import examples
 
 LARGE = DIRECT + 88
 
@@ -47,7 +48,7 @@ def test_the_largest_singular_value_is_right_to_1e_4(kind, size):
 
 
 @given(exponent=st.floats(-44, 34), seed=st.integers(0, 1000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_it_scales_with_the_matrix_as_far_as_the_dtype_goes(exponent, seed):
     matrix = (draw(9, 14, seed).double() * 10**exponent).float()
     exact = np.linalg.svd(matrix.double().numpy(), compute_uv=False)[0]
