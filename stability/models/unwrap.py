@@ -36,11 +36,12 @@ def language_model(model: object) -> nn.Module | None:
 def measurable(model: object) -> nn.Module:
     """The module that is called with `input_ids` for logits, and whose parameters are the edited model's.
 
-    That is what the editor returned, if it can be called so: a wrapper may add something to the language
-    model that it holds. Otherwise the language model is called.
+    That is what the editor returned, if it can be called: a wrapper may add something to the language model
+    that it holds. What cannot be called only holds it, and the language model is called.
 
     Raises:
-        ModelError: there is no language model in it, or it takes `input_ids` but not what goes with them.
+        ModelError: there is no language model in it, or it can be called but not with `input_ids` and what
+            goes with them.
     """
     inner = language_model(model)
     if inner is None and isinstance(model, nn.Module):
@@ -112,12 +113,14 @@ def _held(model: object) -> list[object]:
 
 
 def _takes_ids(model: object) -> bool:
-    """Whether it is called with `input_ids` by name.
+    """Whether it can be called, with `input_ids` by name.
 
     Raises:
-        ModelError: it takes them, but not the mask, positions and cache that models are called with.
+        ModelError: it can, but not with `input_ids` and the mask, positions and cache that go with them.
     """
     if isinstance(model, nn.Module) and type(model).__call__ is nn.Module.__call__:
+        if type(model).forward is nn.Module.forward and "forward" not in vars(model):
+            return False
         function: Any = model.forward
     elif callable(model):
         function = model
@@ -127,7 +130,10 @@ def _takes_ids(model: object) -> bool:
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return True
     if "input_ids" not in parameters:
-        return False
+        raise ModelError(
+            f"{type(model).__name__} can be called, but not with input_ids, so that what it makes of the "
+            "language model in it cannot be measured; let its forward take **kwargs and pass them on"
+        )
     missing = [name for name in PASSED if name not in parameters]
     if missing:
         raise ModelError(

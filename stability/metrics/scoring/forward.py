@@ -1,9 +1,10 @@
-"""Running a plan: the model's own forward pass, with the head applied at the needed places only."""
+"""Running a plan by the model's own forward pass, of a plain model with the head where it is needed only."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from stability.errors import MeasurementError, ModelError, with_type
 from stability.metrics.scoring.plan import Batch, Plan, Request, make_plan
 from stability.models import language_model
 from stability.models.modes import evaluating
+from stability.models.plain import is_plain
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +33,25 @@ class Scores:
 
 
 def score(plan: Plan, model: nn.Module, head: nn.Module) -> Scores:
-    """Answer every request of the plan.
+    """Answer every request of the plan from the logits that the model returns.
+
+    What an editor has wrapped, hooked or patched is called as its user would: a text at a time, whole, with
+    its mask. A plain model gives the same for many at once.
 
     Raises:
         MeasurementError: a log-probability is NaN or infinite.
-        ModelError: the model does not compute its logits by calling `head` on the residual stream.
+        ModelError: the model returns no logits; a plain one does not compute them by calling `head` on the
+            residual stream.
     """
     log_probs = torch.zeros(plan.n, dtype=torch.float64)
     misses = torch.zeros(plan.n, dtype=torch.int64)
     dtype = torch.float64
-    with evaluating(model), _Places(head) as places:
-        for batch in plan.batches:
-            logits = places.logits(model, batch)  # [places, vocabulary]
+    with evaluating(model), ExitStack() as stack:
+        plain = is_plain(model)
+        places = stack.enter_context(_Places(head)) if plain else None
+        for batch in plan.batches if plain else plan.apart():
+            # [places, vocabulary]
+            logits = _returned_logits(model, batch) if places is None else places.logits(model, batch)
             dtype = logits.dtype
             place, token = batch.place.to(logits.device), batch.token.to(logits.device)
             norms, peaks = reduce_vocabulary(logits)
@@ -58,6 +67,34 @@ def score(plan: Plan, model: nn.Module, head: nn.Module) -> Scores:
             count=broken,
         )
     return Scores(log_probs.to(dtype).double(), misses == 0)
+
+
+def _returned_logits(model: nn.Module, batch: Batch) -> Tensor:
+    """Logits [places, vocabulary] out of those of the whole batch, which needs no padding."""
+    logits = returned_logits(model, batch.input_ids, torch.ones_like(batch.input_ids))
+    return logits[batch.rows.to(logits.device), batch.columns.to(logits.device)]
+
+
+def returned_logits(model: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    """The logits [rows, tokens, vocabulary] of a model that is called as its user would, on [rows, tokens].
+
+    Raises:
+        ModelError: it returns no logits, or not for every token.
+    """
+    device = next((language_model(model) or model).parameters()).device
+    returned = model(
+        input_ids=input_ids.to(device), attention_mask=attention_mask.to(device), use_cache=False
+    )
+    logits = _logits_of(model, returned)
+    check_shape(model, logits, input_ids.shape)
+    return logits
+
+
+def _logits_of(model: nn.Module, returned: object) -> Tensor:
+    logits = getattr(returned, "logits", None)
+    if not isinstance(logits, Tensor):
+        raise ModelError(f"{type(model).__name__} returns a {type(returned).__name__} without logits")
+    return logits
 
 
 class _Places:
@@ -94,10 +131,7 @@ class _Places:
             extra["attention_mask"] = tree_mask(batch.segment.to(device), batch.above.to(device), dtype)
             extra["position_ids"] = batch.positions.to(device)
         self._at, self._shape, self._model = (batch.rows, batch.columns), batch.input_ids.shape, model
-        returned = model(input_ids=batch.input_ids.to(device), use_cache=False, **extra)
-        output = getattr(returned, "logits", None)
-        if output is None:
-            raise ModelError(f"{type(model).__name__} returns a {type(returned).__name__} without logits")
+        output = _logits_of(model, model(input_ids=batch.input_ids.to(device), use_cache=False, **extra))
         if self._at is not None or output.shape[:2] != (1, len(batch.rows)):
             raise ModelError(
                 f"{type(model).__name__} does not compute its logits by one call of its output embedding "

@@ -57,9 +57,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """All batches for `n` requests. `truncated` holds the requests whose context was cut on the left."""
+    """All batches for `n` requests. `truncated` holds the requests whose context was cut on the left.
+
+    `requests` are as they are asked, cut where they were too long.
+    """
 
     n: int
+    requests: tuple[Request, ...] = field(repr=False)
     batches: tuple[Batch, ...] = field(repr=False)
     lengths: Tensor = field(repr=False)  # [n] tokens of each continuation
     truncated: frozenset[int] = field(default=frozenset(), repr=False)
@@ -68,6 +72,10 @@ class Plan:
     def tokens(self) -> int:
         """The number of tokens that the model is run on, padding included."""
         return sum(batch.input_ids.numel() for batch in self.batches)
+
+    def apart(self) -> Iterator[Batch]:
+        """The same requests with each different sequence run by itself, without padding."""
+        return (_batch([row]) for row in _single_rows(self.requests))
 
 
 def make_plan(requests: Sequence[Request], max_length: int, batch_size: int, *, share: bool) -> Plan:
@@ -85,6 +93,7 @@ def make_plan(requests: Sequence[Request], max_length: int, batch_size: int, *, 
     groups = [row for row in rows if not row.branches], [row for row in rows if row.branches]
     return Plan(
         n=len(requests),
+        requests=tuple(cut),
         batches=tuple(_batch(part) for group in groups for part in _parts(group, batch_size)),
         lengths=torch.tensor([len(request.continuation) for request in requests], dtype=torch.int64),
         truncated=frozenset(

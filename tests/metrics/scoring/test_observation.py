@@ -168,13 +168,11 @@ def test_a_model_in_training_mode_is_measured_without_dropout(build_model, conte
     assert torch.equal(context_of(model).observation.norms, quiet.norms)
 
 
-def test_a_model_whose_logits_do_not_come_from_its_head_is_a_model_error(
-    build_model, context_of, monkeypatch
-):
+def test_a_model_that_returns_no_logits_is_a_model_error(build_model, context_of, monkeypatch):
     model = build_model()
     context = context_of(model)
     monkeypatch.setattr(model, "forward", lambda **_: None)
-    with pytest.raises(ModelError, match="output embedding"):
+    with pytest.raises(ModelError, match="returns a NoneType without logits"):
         look(model, context)
 
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from stability.errors import DataError
-from stability.metrics.scoring import check_shape
+from stability.metrics.scoring import check_shape, returned_logits
 from stability.metrics.scoring.positions import evenly
 from stability.models.modes import evaluating
+from stability.models.plain import is_plain
 
 PROMPTS = 16
 PROMPT_TOKENS = 8
@@ -36,7 +37,13 @@ def cut_prompts(documents: Sequence[Tensor]) -> Tensor:
 
 
 def continue_greedily(model: nn.Module, prompts: Tensor, tokens: int) -> Tensor:
-    """The most probable next token, again and again, past any end-of-text: [prompts, tokens]."""
+    """The most probable next token, again and again, past any end-of-text: [prompts, tokens].
+
+    Of a model that an editor has wrapped, hooked or patched each prompt is continued by itself, and each
+    token is that of the whole text before it: a cache, or other prompts, may be more than it expects.
+    """
+    if not is_plain(model):
+        return torch.cat([_continue_alone(model, prompt[None], tokens) for prompt in prompts])
     made: list[Tensor] = []
     cache: Any = None
     ids, seen = prompts, torch.ones_like(prompts)
@@ -49,6 +56,16 @@ def continue_greedily(model: nn.Module, prompts: Tensor, tokens: int) -> Tensor:
             seen = torch.cat([seen, torch.ones_like(ids)], 1)
             made.append(ids)
     return torch.cat(made, 1)
+
+
+def _continue_alone(model: nn.Module, prompt: Tensor, tokens: int) -> Tensor:
+    """The same for one prompt, [1, tokens], without a cache."""
+    ids = prompt
+    with evaluating(model):
+        for _ in range(tokens):
+            best = returned_logits(model, ids, torch.ones_like(ids))[:, -1:].argmax(-1)
+            ids = torch.cat([ids, best.to(ids.device)], 1)
+    return ids[:, prompt.shape[1] :]
 
 
 def ngram_entropy(text: str) -> float:

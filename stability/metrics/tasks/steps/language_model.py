@@ -15,6 +15,7 @@ from torch import nn
 from stability.errors import MeasurementError, ModelError
 from stability.metrics.scoring import Request
 from stability.models import language_model
+from stability.models.plain import is_plain
 from stability.models.tokens import Tokenizer
 
 
@@ -64,6 +65,7 @@ class TaskModel(HFLM):  # type: ignore[misc]  # lm-eval is not typed
             tokenizer=copy.deepcopy(tokenizer),
             batch_size=batch_size,
         )
+        self._batch_size = batch_size
 
     def tokenise(self, instances: Sequence[Instance]) -> list[Request]:
         """Contexts and continuations as ids, by lm-eval's rules for spaces and empty contexts."""
@@ -106,6 +108,8 @@ class TaskModel(HFLM):  # type: ignore[misc]  # lm-eval is not typed
             raise MeasurementError(
                 "the model's logits are NaN or infinite, so nothing can be generated", kind="not_finite"
             )
+        # What an editor has wrapped may look at the whole batch, or be misled by padding.
+        self.batch_size_per_gpu = self._batch_size if is_plain(self.view.model) else 1
         texts: list[str] = self.generate_until(list(instances), disable_tqdm=True)
         return texts
 
