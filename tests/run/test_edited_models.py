@@ -303,7 +303,8 @@ def test_parameters_added_outside_of_a_matrix_are_counted_and_seen_when_they_are
     name = f"transformer.h.{LAYER}.shift"
     assert found.changed == (name, f"transformer.h.{LAYER}")
     assert {key: n for key, n in found.readings["frozen_weights"].values.items() if n} == {name: 5}
-    assert found.readings["kl_divergence"].values == {"": 0.0}
+    # Asked a text at a time, where the unedited model was asked in batches: equal but for rounding.
+    assert found.readings["kl_divergence"].values == pytest.approx({"": 0.0}, abs=1e-7)
     assert found.readings["nonfinite"].values == {"": 0.0}
     found = checkpoint(experiment, adding(float("nan")))[1]
     assert found.readings["nonfinite"].values == {"": 5.0}
