@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -229,10 +230,25 @@ def test_branches_that_do_not_fit_into_the_model_go_into_further_rows(gpt2: nn.M
 
 def test_only_the_places_that_are_asked_for_reach_the_head(gpt2: nn.Module):
     seen: list[int] = []
-    handle = head(gpt2).register_forward_hook(lambda module, args, out: seen.append(out[..., 0].numel()))
-    score(make_plan([Request(tuple(range(20)), (1, 2))], LENGTH, 8, share=True), gpt2, head(gpt2))
-    handle.remove()
+
+    class Watching(TorchFunctionMode):
+        """Sees the head's products; a hook on it would have the whole forward pass taken."""
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            if func is torch.nn.functional.linear and args[1] is head(gpt2).weight:
+                seen.append(args[0][..., 0].numel())
+            return func(*args, **(kwargs or {}))
+
+    plan = make_plan([Request(tuple(range(20)), (1, 2))], LENGTH, 8, share=True)
+    with Watching():
+        score(plan, gpt2, head(gpt2))
     assert seen == [2]
+    seen.clear()
+    handle = head(gpt2).register_forward_hook(lambda *_: None)
+    with Watching():
+        score(plan, gpt2, head(gpt2))
+    handle.remove()
+    assert seen == [21]
 
 
 def test_a_sliding_window_is_not_seen_through_when_contexts_are_shared():
