@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from stability.errors import DataError
 from stability.parts import SourceHead, part
+
+BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")  # white space counts as nothing, as in raw WikiText
 
 
 @part(
@@ -21,7 +24,7 @@ def file(path: str | None = None) -> tuple[str, ...]:
         content = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read it as UTF-8 text: {error}") from error
-    documents = tuple(piece.strip() for piece in content.split("\n\n") if piece.strip())
+    documents = tuple(piece.strip() for piece in BLANK_LINES.split(content) if piece.strip())
     if not documents:
         raise DataError(f"{path}: holds no text")
     return documents

@@ -12,6 +12,13 @@ def test_a_files_documents_are_parted_by_blank_lines(tmp_path):
     assert load_documents("file", str(path)) == ("One.\nStill one.", "Two.")
 
 
+@pytest.mark.parametrize("between", ["\n \n", "\n \t\n\n", " \n\u3000\n \n", "\n\x0c\n"])
+def test_a_line_of_white_space_is_a_blank_line(tmp_path, between):
+    path = tmp_path / "text.txt"
+    path.write_text(f"{between}One.\n  Still one.{between}Two.{between}")
+    assert load_documents("file", str(path)) == ("One.\n  Still one.", "Two.")
+
+
 @pytest.mark.parametrize("content", ["", " \n\n "])
 def test_an_empty_file_is_refused(tmp_path, content):
     path = tmp_path / "text.txt"
