@@ -199,7 +199,7 @@ class Journal:
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
-        lines = content[:whole].decode("utf-8", errors="replace").splitlines()
+        lines = content[:whole].decode("utf-8", errors="replace").split("\n")[:-1]
         if whole < len(content):
             self._file.truncate(whole)
         if not lines:

@@ -77,6 +77,13 @@ def test_a_journal_opened_again_holds_what_was_written(journal):
     assert opened.state("another", "x") == {}
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\x85", "\x1e", "\n"])
+def test_a_line_separator_inside_an_edit_ends_no_line_of_the_journal(journal, character):
+    asked = Edit(id="a", prompt="{} is", subject=f"b{character}c", target="d")
+    first = journal.append(entry(journal, accepted=False).model_copy(update={"edits": (asked,)}), {}, {})
+    assert again(journal).entries == [first]
+
+
 def test_going_back_leaves_out_what_came_after(journal):
     add(journal, 1)
     add(journal, 2, "w", "v")

@@ -380,3 +380,46 @@ def test_a_suite_that_requires_its_data_has_an_error_instead(
     with pytest.raises(MeasurementError, match=r"task cola: no documents: .*; the suite says require_data"):
         battery(model, world, folder, "choices", "cola", require_data=True)
     assert unreachable == ["nyu-mll/glue"]
+
+
+@pytest.mark.parametrize("name", ["old", "capitals"])
+def test_a_group_in_lm_evals_old_form_says_what_to_write(
+    model: nn.Module, world: LoadedModel, folder: Path, name: str
+):
+    add(folder, "old", **PLAIN, group="capitals")
+    with pytest.raises(
+        MeasurementError, match=r"old\.yaml.*'group'.*lm-eval's old form: write 'tag"
+    ) as caught:
+        battery(model, world, folder, name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([], r"some\.yaml: group some: holds no tasks; expected a list"),
+        (None, r"some\.yaml: group some: holds no tasks"),
+        (["choices", "chioces"], r"some\.yaml: group some: lm-eval knows no task 'chioces'"),
+        (["inside"], r"inside\.yaml: group inside: holds no tasks"),
+    ],
+)
+def test_a_group_without_tasks_is_an_error_that_names_its_file(
+    model: nn.Module, world: LoadedModel, folder: Path, members: list[str] | None, message: str
+):
+    (folder / "some.yaml").write_text(yaml.safe_dump({"group": "some", "task": members}), encoding="utf-8")
+    (folder / "inside.yaml").write_text(yaml.safe_dump({"group": "inside", "task": []}), encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        battery(model, world, folder, "some")
+
+
+@pytest.mark.parametrize("kind", ["choices", "generated"])
+def test_a_task_whose_documents_are_all_filtered_out_has_none(
+    model: nn.Module, world: LoadedModel, folder: Path, kind: str
+):
+    more = {} if kind == "choices" else {"output_type": "generate_until", "doc_to_target": "question"}
+    add(folder, "filtered", **(PLAIN | more))
+    (folder / "filters.py").write_text("def none(documents):\n    return documents.filter(lambda _: False)\n")
+    with (folder / "filtered.yaml").open("a", encoding="utf-8") as file:
+        file.write("process_docs: !function filters.none\n")
+    with pytest.raises(DataError, match=r"^task filtered: has no documents"):
+        battery(model, world, folder, "filtered")

@@ -233,6 +233,16 @@ def test_any_task_of_lm_eval_takes_its_documents_from_a_folder_of_its_name(
     assert prompts(ours, "capitals") == ["Capital of France? Paris"]
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\u0085"])
+def test_a_line_separator_inside_a_value_and_a_bom_are_no_ends_of_lines(data: Path, character: str):
+    documents = [{"question": f"One.{character}Two?"}, {"question": "Three?"}]
+    lines = "\r\n".join(json.dumps(document, ensure_ascii=False) for document in documents)
+    write(data / "capitals" / "test.jsonl", f"\ufeff{lines}\r\n")
+    found = find_local(data, "capitals", {})
+    assert found is not None
+    assert [{**row} for row in found.load()["test"]] == documents
+
+
 def test_a_missing_subject_is_an_error_that_names_the_file(world: LoadedModel, data: Path):
     with pytest.raises(DataError, match=r"MMLU's \w+: .*/mmlu/test/\w+_test.csv is missing"):
         battery(world, data, "mmlu")

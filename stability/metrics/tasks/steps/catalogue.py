@@ -66,7 +66,7 @@ class Catalogue:
         """Index as little as knows all the names.
 
         Raises:
-            DataError: a folder that the suite names does not exist.
+            DataError: a folder that the suite names does not exist, or a group lists no tasks.
             MeasurementError: no task, group or tag has one of the names.
         """
         self._spec = spec
@@ -88,9 +88,12 @@ class Catalogue:
             if name not in self._manager.task_index:
                 close = get_close_matches(name, self._manager.all_tasks, n=3)
                 hint = f"; did you mean {' or '.join(close)}?" if close else ""
+                if old := self._old_group_of(name):
+                    hint = f"; {old} names it beside 'group', lm-eval's old form: write 'tag' in its place"
                 raise MeasurementError(
                     f"lm-eval knows no task, group or tag {name!r}{hint}", kind="does_not_fit", task=name
                 )
+            self._check_groups(name)
         self._leaves_wanted = tuple(dict.fromkeys(leaf for name in names for leaf in self._leaves(name)))
 
     def __enter__(self) -> Catalogue:
@@ -123,11 +126,18 @@ class Catalogue:
                 raise DataAbsentError(self._remember(name, error)) from error
             except StopIteration as error:  # what datasets makes of a file without a line
                 raise DataError(f"task {name}: a file of its documents is empty") from error
+            except IndexError as error:  # what lm-eval makes of no documents, when it looks at the first
+                raise DataError(
+                    f"task {name}: has no documents, or none is left of them ({with_type(error)})"
+                ) from error
             except FAULTS as error:
                 raise DataError(f"task {name}: {with_type(error)}") from error
+            groups = loaded.get("groups", {})
+            if not loaded["tasks"] or not all(group.get_all_tasks() for group in groups.values()):
+                raise DataError(f"task {name}: lm-eval loads it, or a group in it, without any task")
             for task in loaded["tasks"].values():
                 _set_fewshot(task, self._spec.num_fewshot)
-        return Found(name, loaded["tasks"], loaded.get("groups", {}))
+        return Found(name, loaded["tasks"], groups)
 
     def tag_members(self, name: str) -> tuple[str, ...]:
         """The tasks that a tag stands for; empty for a task or a group."""
@@ -168,13 +178,43 @@ class Catalogue:
             leaf in self._manager.task_index for leaf in self._leaves(name)
         )
 
+    def _old_group_of(self, task: str) -> Path | None:
+        """The file that defines a task in lm-eval's old form, where the task is hidden by its group."""
+        for entry in self._manager.task_index.values():
+            if entry.kind.name == "GROUP" and (entry.cfg or {}).get("task") == task:
+                return Path(entry.yaml_path) if entry.yaml_path else None
+        return None
+
+    def _check_groups(self, name: str) -> None:
+        """See that a group, and those in it, list tasks that there are.
+
+        lm-eval's old form named the group in the task's own file; what it loads of that today is empty.
+        """
+        entry = self._manager.task_index[name]
+        if entry.kind.name != "GROUP":
+            return
+        place, children = f"{entry.yaml_path}: group {name}", (entry.cfg or {}).get("task")
+        if isinstance(children, str):
+            raise DataError(
+                f"{place}: expected a list of tasks, got {children!r}; if that is this file's own task, "
+                f"'group' is lm-eval's old form: write 'tag: {name}'"
+            )
+        if not isinstance(children, list) or not children:
+            raise DataError(f"{place}: holds no tasks; expected a list of them in 'task'")
+        for child in children:
+            if isinstance(child, str):
+                if child not in self._manager.task_index:
+                    raise DataError(f"{place}: lm-eval knows no task {child!r}")
+                self._check_groups(child)
+
     def _leaves(self, name: str) -> Iterator[str]:
         """The tasks under a name, unknown ones included."""
         entry = self._manager.task_index.get(name)
         if entry is not None and entry.kind.name == "TAG":
             yield from entry.tags
         elif entry is not None and entry.kind.name == "GROUP":
-            for child in (entry.cfg or {}).get("task", ()):
+            listed = (entry.cfg or {}).get("task")
+            for child in listed if isinstance(listed, list) else ():
                 child_name = child if isinstance(child, str) else child.get("task", child.get("group"))
                 if isinstance(child_name, str):
                     yield from self._leaves(child_name)

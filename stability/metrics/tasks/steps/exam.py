@@ -88,6 +88,8 @@ def build_exam(name: str, task: Task, limit: int | None) -> Exam:
         questions = tuple(_question(task, doc_id, asked) for doc_id, asked in by_document.items())
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
         raise DataError(f"task {name}: cannot make requests of its documents: {with_type(error)}") from error
+    if not questions:
+        raise DataError(f"task {name}: has no documents")
     kinds = {instance.request_type for instance in task.instances}
     if not kinds <= set(REQUESTS):
         raise MeasurementError(

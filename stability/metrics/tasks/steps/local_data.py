@@ -93,7 +93,8 @@ def _read_lines(file: Path) -> list[dict[str, Any]]:
     """The documents of a JSON Lines file."""
     documents = []
     try:
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        # Not splitlines: a value may hold U+2028 or U+0085, which Python takes for ends of lines.
+        for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), start=1):
             if not line.strip():
                 continue
             document = json.loads(line)
