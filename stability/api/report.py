@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stability.errors import RecordError
+from stability.files import RECORD_FILE
 from stability.judge import Judgement, Verdict
 from stability.record import Record
-from stability.record.file import write_atomically
+from stability.record.file import read_record, write_atomically, write_record
 from stability.report import render_terminal
 from stability.report.explain.explain import explain, explanation_lines
 from stability.report.steps.files import rendered_files
@@ -87,15 +89,21 @@ class Report:
             raise StabilityFailure(str(self))
 
     def write(self, folder: str | Path) -> Path:
-        """Write the file of every renderer that has one, each atomically; returns the folder.
+        """Write the record and the file of every renderer that has one, each atomically; returns the folder.
 
-        These are report.md, report.html and junit.xml; then those of other packages.
+        These are run.json, which is left as it is if this run has written it, report.md, report.html and
+        junit.xml; then those of other packages.
 
         Raises:
-            RecordError: the folder takes no files.
+            RecordError: the folder takes no files, or holds the record of another run.
             RendererError: a renderer of another package failed, after the others have written theirs.
         """
         folder = Path(folder)
+        path = folder / RECORD_FILE
+        if not path.exists():
+            write_record(self.record, path)
+        elif read_record(path).started != self.record.started:
+            raise RecordError(f"{path} is the record of another run; write the report into another folder")
         for name, text in rendered_files(self.record, self.judgement):
             write_atomically(folder / name, text)
         return folder

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from stability.api import Report
-from stability.errors import RendererError
+from stability.errors import RecordError, RendererError
 from stability.judge import Judgement
 from stability.parts import RENDERERS
-from stability.record import Record
+from stability.record import Record, read_record
 
 Gate = Callable[..., tuple[Record, Judgement]]
-BUILT_IN = {"report.html", "report.md", "junit.xml"}
+BUILT_IN = {"run.json", "report.html", "report.md", "junit.xml"}
 OTHER = r"""
 from stability.parts import RendererHead, part
 
@@ -75,8 +75,24 @@ def test_every_renderer_is_a_function_of_a_record_and_a_judgement(gate: Gate) ->
 
 def test_a_report_is_the_files_of_all_renderers(gate: Gate, tmp_path: Path) -> None:
     folder = Report(*gate()).write(tmp_path / "reports" / "new")
-    assert written(folder) == {part.head.file for part in RENDERERS.built_in().values()} - {None}
+    assert written(folder) == {part.head.file for part in RENDERERS.built_in().values()} - {None} | {
+        "run.json"
+    }
     assert written(folder) >= BUILT_IN
+
+
+def test_the_record_is_written_with_its_reports_and_never_over_another_runs(
+    gate: Gate, tmp_path: Path
+) -> None:
+    record, judgement = gate()
+    folder = Report(record, judgement).write(tmp_path)
+    assert read_record(folder / "run.json") == record
+    before = (folder / "run.json").stat().st_mtime_ns
+    Report(record, judgement).write(tmp_path)
+    assert (folder / "run.json").stat().st_mtime_ns == before
+    with pytest.raises(RecordError, match="is the record of another run"):
+        Report(record.model_copy(update={"started": "2020-01-01T00:00:00Z"}), judgement).write(tmp_path)
+    assert read_record(folder / "run.json") == record
 
 
 def test_a_renderer_of_another_package_writes_its_file_as_well(
