@@ -162,6 +162,7 @@ def test_a_record_is_judged_again_without_torch(undone, shell, folder):
         "junit.xml",
         "report.html",
         "report.md",
+        "run.json",
     ]
 
     code = (
