@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stability.errors import ModelError
+from stability.models.composition import Composition
 from stability.models.unwrap import language_model, named_buffers, named_parameters
 
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -33,6 +34,7 @@ class Snapshot:
         self.parameters = tuple(name for name, _ in named_parameters(model))
         self._aliases = _aliases(model)
         self._builds = builds(language_model(model) or model)
+        self.composition = Composition(model)
 
     def __contains__(self, name: str) -> bool:
         """Whether the model had a parameter or persistent buffer of that name."""

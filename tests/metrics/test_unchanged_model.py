@@ -18,6 +18,7 @@ WHOLE_MODEL = (
     "nonfinite",
     "perplexity",
     "probe_accuracy",
+    "structure_differences",
     "weight_norm",
 )
 

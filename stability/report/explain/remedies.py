@@ -20,6 +20,7 @@ REMEDIES: Mapping[str, Callable[[Evidence], Suggestion | None]] = {
         procedure.fewer,
         procedure.guard,
         procedure.look_at_table,
+        procedure.own_modules,
         procedure.remake,
         procedure.same_files,
         procedure.saved_alike,

@@ -193,6 +193,16 @@ TEXTS: Mapping[str, Text] = {
             remedies=("keep_to_layers", "allow"),
         ),
     ),
+    "structure_differences": Text(
+        figure="the number of modules, methods, hooks and settings that differ from the unedited model's",
+        high=Side(
+            means=(
+                "The editor changed what is no weight: the model as it is saved is not the one that was "
+                "measured."
+            ),
+            remedies=("examine", "own_modules"),
+        ),
+    ),
     "hyperspherical_energy": Text(
         figure="how closely the neurons of a weight matrix crowd in direction (hyperspherical energy)",
         high=Side(

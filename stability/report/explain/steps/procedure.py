@@ -88,6 +88,16 @@ def allow(e: Evidence) -> Suggestion | None:
     )
 
 
+def own_modules(e: Evidence) -> Suggestion | None:
+    """Modules that the editor is meant to add."""
+    if not e.method.core.head.adds_modules(e.method.core.settings):
+        return None
+    return Suggestion(
+        "this editor leaves modules of its own in the model; let it merge them, or name it under `except` of "
+        "this check in the suite"
+    )
+
+
 def versions(e: Evidence) -> Suggestion | None:
     """The earlier version, where that is what is compared with."""
     if e.verdict.relative_to != "previous":
