@@ -9,6 +9,7 @@ from stability.lazy import attributes_from
 if TYPE_CHECKING:
     from stability.metrics.plugin.find import find_metric, heads_of, metrics_of, refuse_unjudgeable
     from stability.metrics.plugin.metric import Context, Metric, Skipped
+    from stability.metrics.scoring.lengths import refuse_too_long
     from stability.metrics.scoring.observation import Observation, observe
     from stability.metrics.scoring.outcome import edit_outcomes
 
@@ -22,12 +23,14 @@ __all__ = [
     "heads_of",
     "metrics_of",
     "observe",
+    "refuse_too_long",
     "refuse_unjudgeable",
 ]
 
 __getattr__ = attributes_from(
     __name__,
     {
+        "stability.metrics.scoring.lengths": ("refuse_too_long",),
         "stability.metrics.scoring.observation": ("Observation", "observe"),
         "stability.metrics.scoring.outcome": ("edit_outcomes",),
         "stability.metrics.plugin.find": ("find_metric", "heads_of", "metrics_of", "refuse_unjudgeable"),

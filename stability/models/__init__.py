@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stability.models.load import LoadedModel, load_model, model_depth
     from stability.models.map import ModelMap, map_model, output_head
     from stability.models.snapshot import Snapshot, same_bytes
-    from stability.models.text import TokenizedText, context_length, tokenize_text
+    from stability.models.text import TokenizedText, context_length, stated_context_length, tokenize_text
     from stability.models.tokens import (
         EncodedTarget,
         Tokenizer,
@@ -52,6 +52,7 @@ __all__ = [
     "pad_right",
     "recording",
     "same_bytes",
+    "stated_context_length",
     "subject_last_index",
     "suspend",
     "tensors_fingerprint",
@@ -97,6 +98,7 @@ __getattr__ = attributes_from(
         "stability.models.text": (
             "TokenizedText",
             "context_length",
+            "stated_context_length",
             "tokenize_text",
         ),
         "stability.models.tokens": (

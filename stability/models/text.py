@@ -31,8 +31,13 @@ class TokenizedText:
 
 def context_length(model: nn.Module) -> int:
     """The most tokens that the model takes at once; 1,024 where its configuration does not say."""
+    return stated_context_length(model) or UNSTATED_LENGTH
+
+
+def stated_context_length(model: nn.Module) -> int | None:
+    """The most tokens that the model takes at once, by its configuration; None where that does not say."""
     config = getattr(language_model(model) or model, "config", None)
-    return int(getattr(config, "max_position_embeddings", None) or UNSTATED_LENGTH)
+    return int(getattr(config, "max_position_embeddings", None) or 0) or None
 
 
 def tokenize_text(

@@ -12,6 +12,7 @@ from torch import nn
 from stability.data.edits import Edit
 from stability.editors import LoadedEditor, Store
 from stability.errors import EditorError, StabilityError, with_type
+from stability.metrics import refuse_too_long
 from stability.models import language_model
 from stability.models.memory import kind_of
 from stability.models.modes import random_state
@@ -37,8 +38,10 @@ def make_batch(
     The random numbers are those of the seed and of `first`, whatever was drawn before.
 
     Raises:
+        DataError: an edit's prompt does not fit into the model's context.
         EditorError: the editor raised, or returned something else than a model.
     """
+    refuse_too_long(model, tokenizer, batch)
     name = editor.info.name
     number = f"edit {first + 1}" if len(batch) == 1 else f"edits {first + 1}-{first + len(batch)}"
     with random_state(edit_seed(seed, first)):

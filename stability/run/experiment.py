@@ -15,7 +15,7 @@ from stability.data.documents import load_documents
 from stability.data.edits import Edit, load_edits
 from stability.editors import LoadedEditor, Store
 from stability.errors import MeasurementError, StabilityError
-from stability.metrics import refuse_unjudgeable
+from stability.metrics import refuse_too_long, refuse_unjudgeable
 from stability.models import LoadedModel, context_length, describe_model, tokenize_text
 from stability.record import Checkpoint, EditOutcome, Problem, Record, Replaced, Run, write_record
 from stability.run.costs import scalar, timed
@@ -50,6 +50,8 @@ class Experiment:
         spec = self.suite.spec
         model = self.loaded.model
         self.streams = {seed: load_edits(spec.run.edits, seed) for seed in spec.run.seeds}
+        for edits in self.streams.values():
+            refuse_too_long(model, self.loaded.tokenizer, edits)
         self.structure = Structure(model)
         self.text = tokenize_text(
             self.loaded.tokenizer,

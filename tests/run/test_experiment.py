@@ -1,5 +1,8 @@
 """The engine on the built-in model, with editors written for the occasion."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +13,8 @@ from stability.errors import DataError, StabilityError
 from stability.models import Snapshot, load_model
 from stability.record import Problem, read_record
 from stability.run import Experiment
-from stability.suite import ModelSpec, parse_suite
+from stability.run.listener import Silent
+from stability.suite import EditsSpec, ModelSpec, parse_suite
 
 SUITE = parse_suite(
     """
@@ -291,3 +295,24 @@ def test_what_there_is_nothing_to_measure_of_is_told_apart(experiment):
     [_, last] = run(experiment, grow).checkpoints
     assert last.skipped["value_norm"].kind == "nothing_to_measure"
     assert {one.kind for one in last.readings["probe_accuracy"].left_out.values()} <= {"probe_unreliable"}
+
+
+def test_an_edit_too_long_for_the_model_is_refused_before_anything_is_measured(loaded, tmp_path):
+    long = {"id": "q7", "prompt": "{}" + " is" * 2_000, "subject": "Ada", "target": "porter"}
+    short = {"id": "q1", "prompt": "{} is a", "subject": "Ada", "target": "porter"}
+    path = tmp_path / "edits.json"
+    path.write_text(json.dumps([short, long]))
+    spec = SUITE.spec.model_copy(
+        update={"run": SUITE.spec.run.model_copy(update={"edits": EditsSpec(path=str(path), count=2)})}
+    )
+    stages = []
+
+    class Stages(Silent):
+        def stage(self, name):
+            stages.append(name)
+
+    with pytest.raises(
+        DataError, match=r"edit q7: its prompt has [\d,]+ tokens .* the model takes \d+ at once"
+    ):
+        Experiment(replace(SUITE, spec=spec), loaded, listener=Stages())
+    assert stages == []

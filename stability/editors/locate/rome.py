@@ -116,9 +116,10 @@ class Rome(BuiltIn):
         from stability.editors.locate.steps.keys import subject_states
         from stability.editors.locate.steps.prompts import build_prompts
         from stability.editors.locate.steps.values import optimise_value
+        from stability.models import stated_context_length
 
         device = found.weight(found.matrix(layer, "mlp_out")).device
-        prompts = build_prompts(tokenizer, edit, self._contexts, device)
+        prompts = build_prompts(tokenizer, edit, self._contexts, device, stated_context_length(model))
         states = subject_states(model, found, prompts, layer)
         v0 = states.values[0]
         target = (v0 + optimise_value(prompts, states.above, v0, self.settings).delta).double()  # v*, [d_out]

@@ -9,6 +9,7 @@ from torch import nn
 
 from stability.data.edits import Edit
 from stability.metrics.scoring import score_targets
+from stability.metrics.scoring.lengths import refuse_too_long
 from stability.models.tokens import Tokenizer
 from stability.record import EditOutcome
 
@@ -21,10 +22,11 @@ def edit_outcomes(model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit])
     Meng et al. 2022). Without `target_true` only the accuracy is measured.
 
     Raises:
-        DataError: a prompt or a target has no tokens.
+        DataError: a prompt or a target has no tokens, or a prompt does not fit into the model's context.
         MeasurementError: a log-probability is NaN or infinite.
         ModelError: the model has no output embedding.
     """
+    refuse_too_long(model, tokenizer, edits)
     asked: dict[tuple[str, str], int] = {}  # each (prompt, target) once, in order
     for edit in edits:
         for pair in _pairs(edit):

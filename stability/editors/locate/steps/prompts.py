@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stability.data.edits import Edit
+from stability.errors import DataError
 from stability.models import Tokenizer, encode, pad_id, pad_right, subject_last_index
 
 
@@ -75,11 +76,14 @@ def build_prompts(
     edits: Edit | Sequence[Edit],
     contexts: Sequence[str],
     device: torch.device | str = "cpu",
+    limit: int | None = None,
 ) -> EditPrompts:
     """Tokenise edits, or one, behind each context, the target teacher-forced.
 
+    `limit` is the most tokens that the model takes, None if it does not say.
+
     Raises:
-        DataError: a subject or a target has no token of its own.
+        DataError: a subject or a target has no token of its own, or a row would be longer than the limit.
         ModelError: the tokenizer knows no character offsets.
     """
     sequences: list[list[int]] = []
@@ -88,6 +92,13 @@ def build_prompts(
     for edit in (edits,) if isinstance(edits, Edit) else edits:
         for context in contexts:
             encoded = encode(tokenizer, context + edit.filled, edit.target)
+            if limit is not None and len(encoded.input_ids) > limit + 1:
+                behind = f" behind a context of {len(tokenizer(context)['input_ids'])}" if context else ""
+                raise DataError(
+                    f"edit {edit.id}: its prompt and target have {len(encoded.input_ids):,} tokens{behind}, "
+                    f"the model takes {limit:,} at once; shorten it, or set "
+                    "context_template_length_params to []"
+                )
             for offset, target in enumerate(encoded.target_ids):
                 places.append((len(sequences), encoded.target_start - 1 + offset, target))
             sequences.append(encoded.input_ids[:-1])

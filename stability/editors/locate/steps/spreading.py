@@ -101,7 +101,7 @@ class Spreading(BuiltIn):
 
         found = map_model(model)
         with frozen(model):
-            batches = self._prompts(found, tokenizer, edits, self._contexts)
+            batches = self._prompts(model, found, tokenizer, edits, self._contexts)
             searched = [self._at_norm(self.search(model, found, prompts)) for prompts in batches]
             self._value_norms = torch.cat([one.value.norm(dim=-1) for one in searched]).tolist()
             target = torch.cat([one.target for one in searched]).double()  # [edits, d]
@@ -167,15 +167,22 @@ class Spreading(BuiltIn):
         return self._past[layer]
 
     def _prompts(
-        self, found: ModelMap, tokenizer: Tokenizer, edits: Sequence[Edit], contexts: Sequence[str]
+        self,
+        model: nn.Module,
+        found: ModelMap,
+        tokenizer: Tokenizer,
+        edits: Sequence[Edit],
+        contexts: Sequence[str],
     ) -> list[EditPrompts]:
         """The edits, so many at a time as are searched together."""
         from stability.editors.locate.steps.prompts import build_prompts
+        from stability.models import stated_context_length
 
+        limit = stated_context_length(model)
         device = found.weight(found.matrix(self.layers[-1], "mlp_out")).device
         size = self.settings.v_batch
         parts = [edits[start : start + size] for start in range(0, len(edits), size)]
-        return [build_prompts(tokenizer, part, contexts, device) for part in parts]
+        return [build_prompts(tokenizer, part, contexts, device, limit) for part in parts]
 
     def _read(
         self, model: nn.Module, found: ModelMap, batches: Sequence[EditPrompts], layer: int
@@ -226,7 +233,7 @@ class Spreading(BuiltIn):
             log.info("norm anchor over %d requests", len(requests))
             searched = [
                 self.search(model, found, prompts)
-                for prompts in self._prompts(found, tokenizer, requests, [""])
+                for prompts in self._prompts(model, found, tokenizer, requests, [""])
             ]
             norms = torch.cat([one.value.norm(dim=-1) for one in searched])
             stored = {"norms": norms.double()}

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 
 from stability.data.edits import Edit
 from stability.editors.locate.steps.contexts import sample_contexts
 from stability.editors.locate.steps.keys import subject_states
 from stability.editors.locate.steps.prompts import build_prompts
+from stability.errors import DataError
 from stability.models import map_model
 
 CONTEXTS = ("", "the dog is lazy . ", "Anna Berg is quick . ")
@@ -84,3 +86,15 @@ def test_every_drawn_token_is_among_the_five_most_probable(gpt2: Any) -> None:
     best = gpt2.model(input_ids=torch.tensor([[0]])).logits[0, -1].topk(5).indices
     allowed = {f"{gpt2.tokenizer.decode([index]).strip()}" for index in best.tolist()}
     assert {context.removesuffix(" ").removesuffix(".") for context in contexts[1:]} <= allowed
+
+
+def test_a_prompt_that_is_too_long_behind_a_context_is_named_and_alone_it_is_taken(
+    gpt2: Any, edit: Edit
+) -> None:
+    limit = len(gpt2.tokenizer(f"{edit.filled} {edit.target}")["input_ids"])
+    assert build_prompts(gpt2.tokenizer, edit, ("",), limit=limit).edits == 1
+    message = (
+        rf"edit {edit.id}: its prompt and target have \d+ tokens behind a context of \d+, .* takes {limit}"
+    )
+    with pytest.raises(DataError, match=message):
+        build_prompts(gpt2.tokenizer, edit, CONTEXTS, limit=limit)
