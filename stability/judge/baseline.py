@@ -10,7 +10,7 @@ from stability.judge.inputs import Baseline
 from stability.judge.problems import CannotJudge
 from stability.record import Checkpoint, EditOutcome, Record, Run
 
-DECIDED_BY_DATA = (  # parts of what a suite measures that the records themselves are compared in
+DECIDED_BY_DATA = (  # keys of a suite that need no comparison here, because their effect is in the records
     "metrics",
     "model",
     "run.checkpoints",
@@ -26,15 +26,14 @@ DECIDED_BY_DATA = (  # parts of what a suite measures that the records themselve
     "text.path",
     "text.source",
 )
-SHOWN = 12  # letters of a fingerprint
+SHOWN = 12  # characters of a fingerprint
 
 
 def differences(ours: Record, theirs: Record, besides: Sequence[str] = ()) -> list[str]:
-    """Why the figures of an earlier record cannot be compared with ours, each in words; empty if they can.
+    """The reasons why the figures of an earlier record cannot be compared with ours; empty if they can.
 
-    Editors, their versions and settings differ by design, and count for nothing here; nor do the parts of the
-    suite that `besides` names. Which edits were made and at which checkpoints is asked run by run: see
-    `previous_checkpoint`.
+    Editors, their versions and their settings are expected to differ and are ignored, and so are the keys of
+    the suite that `besides` names. Edits and checkpoints are compared run by run: see `previous_checkpoint`.
     """
     found = []
     if _major(ours.harness_version) != _major(theirs.harness_version):
@@ -55,8 +54,8 @@ def previous_checkpoint(record: Record, run: Run, edits: int, baseline: Baseline
     """The checkpoint of the baseline that this one is compared with: same editor, seed and number of edits.
 
     Raises:
-        CannotJudge: there is no baseline, or it was measured on other things or lacks the checkpoint; with
-            the command that mends it.
+        CannotJudge: there is no baseline, or it was measured on other things, or it has no such checkpoint.
+            The message has the command that fixes it.
     """
     if baseline is None or baseline.record is None:
         missing = baseline or Baseline()
@@ -83,7 +82,7 @@ def previous_checkpoint(record: Record, run: Run, edits: int, baseline: Baseline
 
 
 def edits_up_to(run: Run, edits: int) -> list[tuple[str | None, ...]]:
-    """What the run's first edits asked for."""
+    """The requests of the run's first `edits` edits, to compare two runs by."""
     return [_asked(edit) for edit in run.edits[:edits]]
 
 
@@ -96,7 +95,7 @@ def _major(version: str) -> str:
 
 
 def _measured_otherwise(ours: Record, theirs: Record, besides: Sequence[str]) -> Iterator[str]:
-    """What the two suites measure in different ways."""
+    """The differences in what the two suites measure."""
     if ours.measured_fingerprint == theirs.measured_fingerprint:
         return
     if ours.measured and theirs.measured:
@@ -108,7 +107,7 @@ def _measured_otherwise(ours: Record, theirs: Record, besides: Sequence[str]) ->
 def suite_differences(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], besides: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Where two suites, given by all that they measure, differ in what their records do not show."""
+    """Differences between what two suites measure, other than those that show in their records."""
     decided = (*DECIDED_BY_DATA, *besides)
     now, before = flat(ours), flat(theirs)
     for key in sorted(now.keys() | before.keys()):
@@ -119,7 +118,7 @@ def suite_differences(
 
 
 def flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
+    """Nested mappings as one flat mapping with dotted keys."""
     found: dict[str, Any] = {}
     for key, value in content.items():
         if isinstance(value, Mapping):
@@ -130,7 +129,7 @@ def flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _other_documents(ours: Record, theirs: Record) -> Iterator[str]:
-    """Tasks that were asked about other documents, as far as ids and right answers tell."""
+    """Tasks whose documents differ between the records, by their ids and right answers."""
     for metric, reading in ours.base.readings.items():
         earlier = theirs.base.readings.get(metric)
         for task, result in reading.tasks.items():

@@ -1,4 +1,4 @@
-"""The second step: a value against its reference, which for `relative_to: unedited` is a median."""
+"""The second step: compare each value with its reference, which for `relative_to: unedited` is a median."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from stability.record import Problem, Reading
 class ComparedValues:
     """A selection whose values are compared with their references.
 
-    `left_out` says of the selected ones, too, why they have none. Where no value is left to hold against the
-    bound, `unjudged` says why.
+    `left_out` gives the reason for every selected value that could not be compared. If no value is left to
+    check against the bound, `unjudged` says why.
     """
 
     selection: Selection
@@ -29,7 +29,7 @@ class ComparedValues:
 
 
 def compare(selection: Selection) -> ComparedValues:
-    """The selected values against what the check is relative to."""
+    """The selected values, compared with what the check is relative to."""
     if selection.unjudged is not None or selection.reading is None:
         return ComparedValues(selection, unjudged=selection.unjudged)
     try:
@@ -57,7 +57,7 @@ def _compare(selection: Selection, reading: Reading) -> ComparedValues:
 
 
 def _nothing_to_judge(selection: Selection, left_out: Mapping[str, Problem]) -> Unjudged:
-    """Why no value is left over to look at."""
+    """Why the check has no value left to look at."""
     assertion = selection.assertion
     is_one_task = assertion.task is not None
     if left_out:
@@ -75,7 +75,7 @@ def _nothing_to_judge(selection: Selection, left_out: Mapping[str, Problem]) -> 
 def change_of(value: float, reference: float, change: str) -> float:
     """`ratio` is value/reference, `absolute` their difference, `relative` the difference over the reference.
 
-    An overflow is an infinity, which no bound holds.
+    An overflow gives an infinity, which no bound accepts.
     """
     difference = value - reference
     if change == "absolute":
@@ -86,10 +86,10 @@ def change_of(value: float, reference: float, change: str) -> float:
 def changes_of(
     values: Mapping[str, float], references: Mapping[str, float], change: str, reference_name: str
 ) -> dict[str, float]:
-    """Every value against the reference of the same key.
+    """Every value compared with the reference of the same key.
 
     Raises:
-        CannotJudge: a reference is missing, not finite, or 0 where a share of it is asked for.
+        CannotJudge: a reference is missing or not finite, or is 0 and has to be divided by.
     """
     changes = {}
     for key, value in values.items():

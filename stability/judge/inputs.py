@@ -1,4 +1,4 @@
-"""What is judged: an assertion of the suite, and a run of a record with what it is compared with."""
+"""What the judge works on: an assertion of the suite, and a run of a record with its baseline."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from stability.suite import CheckSpec, SuiteSpec
 
 @dataclass(frozen=True, eq=False)
 class EditedModel:
-    """A model and what one run changed in it: all that a selection depends on; made by `edited_model`.
+    """A model and what one run changed in it, which is all that a selection needs; see `edited_model`.
 
     `changed` names every parameter that differs from the base at any checkpoint of the run. `matrices` are
     the block matrices by name; `edited_matrices` those that changed, and `edited_layers` their blocks.
-    `blocks` has the block of every parameter whose name begins so: `transformer.h.7` is 7.
+    `blocks` maps prefixes of parameter names to blocks: `transformer.h.7` to 7.
     """
 
     info: ModelInfo
@@ -28,10 +28,10 @@ class EditedModel:
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """What one editor's runs are compared with.
+    """The earlier record that one editor's runs are compared with.
 
-    `record` is None where there is none, and `problem` says why. `save` and `update` are the commands that
-    make it, and make it anew.
+    If there is none, `record` is None and `problem` says why. `save` is the command that creates the
+    baseline, `update` the one that replaces it.
     """
 
     record: Record | None = None
@@ -42,7 +42,7 @@ class Baseline:
 
 @dataclass(frozen=True, eq=False)
 class RecordedRun:
-    """One run of a record, what it changed in the model, and the earlier record that it is compared with."""
+    """One run of a record, what it changed in the model, and the baseline that it is compared with."""
 
     record: Record
     run: Run
@@ -52,10 +52,11 @@ class RecordedRun:
 
 @dataclass(frozen=True, eq=False)
 class Assertion:
-    """One check of a suite, or the part of it that is about one task.
+    """One check of a suite, or its part for one task.
 
-    `id` is how it is shown: `task_drop[mmlu]`. `task` is the only task that it is about; None if it is about
-    all, or not about tasks. `at_chance` says why a task is left out that the unedited model only guesses at.
+    `id` is shown in reports: `task_drop[mmlu]`. `task` is set if the assertion covers that task only, and
+    None if it covers all tasks or the metric has none. `at_chance` has, by task, the reason for leaving out
+    tasks on which the unedited model only guesses.
     """
 
     id: str

@@ -36,12 +36,12 @@ def judge(suite: SuiteSpec, record: Record, baselines: Mapping[str, Baseline] | 
 
 
 def recorded_run(record: Record, run: Run, baseline: Baseline | None = None) -> RecordedRun:
-    """A run of a record, with all that it is judged by."""
+    """A run of a record with its model and baseline, ready to be judged."""
     return RecordedRun(record, run, edited_model(record.model, run.edited), baseline)
 
 
 def judge_editor(label: str, suite: SuiteSpec, runs: Sequence[RecordedRun]) -> EditorJudgement:
-    """Judge the runs of one editor by every check that is put to it."""
+    """Judge the runs of one editor by every check that applies to it."""
     verdicts = [
         replace(verdict, editor=label)
         for name, check in suite.checks_of(label).items()
@@ -58,9 +58,9 @@ def judge_editor(label: str, suite: SuiteSpec, runs: Sequence[RecordedRun]) -> E
 
 
 def judge_check(name: str, check: CheckSpec, suite: SuiteSpec, runs: Sequence[RecordedRun]) -> list[Verdict]:
-    """The verdicts of one check over the runs of one editor: one, or one for each of its tasks.
+    """The verdicts of one check on the runs of one editor: one, or one for each of its tasks.
 
-    Select, compare, reduce, tell from noise, summarise: every step is given what the one before it made.
+    Select, compare, reduce, test for noise, summarise: each step takes the previous step's result.
     """
     scores = runs[0].record.base.readings.get(check.metric)
     at_chance = tasks_at_chance(check, scores) if scores and scores.over == "task" else {}

@@ -1,4 +1,4 @@
-"""Why there is no verdict on a value: a problem, and the exceptions that carry it through a step."""
+"""The exceptions with which a step says that a value cannot be judged; each has a problem."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from stability.record import Problem
 
 
 class Unjudged(Exception):  # noqa: N818
-    """There is no value to hold against the bound; `problem` says why."""
+    """There is no value to check against the bound; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -14,8 +14,8 @@ class Unjudged(Exception):  # noqa: N818
 
 
 class CannotJudge(Unjudged):
-    """The check cannot be judged. Becomes an `error`."""
+    """The check cannot be judged. The verdict is `error`."""
 
 
 class NothingSelected(Unjudged):
-    """The check looks at nothing here, and that is no fault. Becomes a `skip`."""
+    """The check has nothing to look at, and this is not an error. The verdict is `skip`."""

@@ -1,4 +1,4 @@
-"""The third step: from many values to the one that is held against the bound."""
+"""The third step: from many values to the one that is checked against the bound."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLURALS = {
 
 @dataclass(frozen=True)
 class DropTest:
-    """What the documents say about one drop.
+    """The test of one drop on its documents.
 
     `low` and `high` are one-sided limits of the change; `detects` is the smallest drop that would have been
     found with a probability of 0.8; `flip_rate` the share of documents whose answer changed.
@@ -45,11 +45,11 @@ class DropTest:
 
 @dataclass(frozen=True, eq=False)
 class PointResult:
-    """An assertion in one run after so many edits: the value that decides it, and whether that holds.
+    """An assertion at one checkpoint of one run: the value that decides it, and the outcome.
 
-    `key` is the value's in the record, `where` what people call it. Where there is no value, the outcome is
-    `error` or `nothing`, and `problem` says why. `drop` is there where noise was judged, and `detects` is
-    then the worst over all tasks looked at.
+    `key` is the value's key in the record, `where` the same for people. Without a value, the outcome is
+    `error` or `nothing`, and `problem` says why. `drop` is set if the check tests for noise; `detects` is
+    then the worst over all of its tasks.
     """
 
     assertion: Assertion
@@ -67,21 +67,21 @@ class PointResult:
 
     @classmethod
     def error(cls, assertion: Assertion, run: RecordedRun, edits: int, problem: Problem) -> PointResult:
-        """What could not be judged."""
+        """The result of an assertion that could not be judged."""
         return cls(assertion, run, edits, "error", problem=problem)
 
     def without_value(self, problem: Problem) -> PointResult:
-        """The same as an error."""
+        """The same result as an error, without its value."""
         return PointResult.error(self.assertion, self.run, self.edits, problem)
 
     def as_error(self, problem: Problem) -> PointResult:
-        """The same, where it may not be that there is nothing to look at."""
+        """The same result; as an error, if it is `nothing`."""
         return replace(self, outcome="error", problem=problem)
 
 
 @dataclass(frozen=True)
 class Worst:
-    """The value that decides, its key ("" for an aggregate of many), and whether it holds."""
+    """The value that decides, its key ("" for an aggregate of several), and whether the bound accepts it."""
 
     value: float
     key: str
@@ -89,7 +89,7 @@ class Worst:
 
 
 def reduce(compared: ComparedValues) -> PointResult:
-    """The value of those compared that decides, and whether the bound accepts it, noise aside."""
+    """The value that decides, and whether the bound accepts it; noise is not considered here."""
     selection = compared.selection
     assertion, run, edits = selection.assertion, selection.run, selection.edits
     if compared.unjudged is not None or selection.reading is None:
@@ -112,9 +112,9 @@ def reduce(compared: ComparedValues) -> PointResult:
 
 
 def worst_of(values: Mapping[str, float], bound: Bound) -> Worst:
-    """The value that lies nearest to the bound's outside, or farthest out; the first of equals.
+    """The value farthest outside the bound, or closest to its end if all are inside; the first of equals.
 
-    Where all are equal, no key is worse than the others, and none is named.
+    If all are equal and there are several, the key is "".
     """
     key = min(values, key=lambda key: bound.reach(values[key]))
     if len(values) > 1 and len(set(values.values())) == 1:
@@ -123,9 +123,9 @@ def worst_of(values: Mapping[str, float], bound: Bound) -> Worst:
 
 
 def aggregate(values: Mapping[str, float], how: str, bound: Bound) -> Worst:
-    """One value made of all: `max`, `min`, `mean`, `median` or a quantile such as `q05` (linear).
+    """One value from all: `max`, `min`, `mean`, `median` or a quantile such as `q05` (linear).
 
-    A single value that is not finite makes the aggregate NaN, which holds nothing, and is named by its key.
+    If any value is not finite, the aggregate is NaN, which no bound accepts, with the key of that value.
     """
     for key, value in values.items():
         if not math.isfinite(value):
@@ -146,7 +146,7 @@ def aggregate(values: Mapping[str, float], how: str, bound: Bound) -> Worst:
 
 
 def coverage(over: str, compared: ComparedValues, how: str | None) -> str:
-    """`mean of 27 pairs; 1 left out (base 0.93)`; "" for the worst of all there are, which needs no words."""
+    """`mean of 27 pairs; 1 left out (base 0.93)`; "" for the plain worst of all values."""
     looked_at, left_out = len(compared.values), compared.left_out
     if not left_out and (how is None or looked_at == 1):
         return ""

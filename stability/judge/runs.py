@@ -1,4 +1,4 @@
-"""What the runs themselves say, beside the verdicts: how far each came, and what a reader should know."""
+"""Summaries of the runs and notes on them, shown with the verdicts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ NAMED = 4  # tensors that a note names
 
 
 def stopped_early(verdicts: Sequence[Verdict], runs: Sequence[RunSummary]) -> list[Verdict]:
-    """A run that was stopped at its first failure has to have one; else nobody knows what came after.
+    """A run that was stopped at its first failure, but in which no check fails, gets an error.
 
-    It has none when a record is judged by another suite than the one that stopped it.
+    This happens when a record is judged by another suite than the one that stopped it: the checks might have
+    failed later.
     """
     short = [run for run in runs if run.status == "truncated"]
     if not short or any(verdict.status == "fail" for verdict in verdicts):
@@ -32,12 +33,12 @@ def stopped_early(verdicts: Sequence[Verdict], runs: Sequence[RunSummary]) -> li
 
 
 def without_bracket(verdict: Verdict) -> Verdict:
-    """The verdict with nothing said of the number of edits, which nobody knows."""
+    """The verdict without its bracket, for a checkpoint whose number of edits is unknown."""
     return replace(verdict, bracket=Bracket(), worst=replace(verdict.worst, checkpoint=None))
 
 
 def summary_of(recorded: RecordedRun) -> RunSummary:
-    """What was done in a run."""
+    """The summary of a run."""
     run = recorded.run
     edits = len(run.edits) or max((checkpoint.edits for checkpoint in run.checkpoints), default=0)
     keys = [matrix.d_in for matrix in recorded.model.edited_matrices]
@@ -56,7 +57,7 @@ def summary_of(recorded: RecordedRun) -> RunSummary:
 def notes_of(
     label: str, suite: SuiteSpec, runs: Sequence[RecordedRun], summaries: Sequence[RunSummary]
 ) -> tuple[str, ...]:
-    """What a reader should know of an editor's runs."""
+    """Notes for the reader on an editor's runs."""
     is_gated = runs[0].run.is_gated
     first = gate_notes(runs[0]) if is_gated else shortfalls(suite, summaries)
     ran = (REMOTE_CODE,) if runs[0].model.info.remote_code else ()
@@ -64,7 +65,7 @@ def notes_of(
 
 
 def shortfalls(suite: SuiteSpec, runs: Sequence[RunSummary]) -> list[str]:
-    """Where the record holds less than the suite asks for; a command line may have asked for less."""
+    """Seeds or edits that the suite asks for and the record lacks, as after a command line with fewer."""
     notes = []
     missing = sorted(set(suite.run.seeds) - {run.seed for run in runs})
     if missing:
@@ -77,7 +78,7 @@ def shortfalls(suite: SuiteSpec, runs: Sequence[RunSummary]) -> list[str]:
 
 
 def compared_with(label: str, suite: SuiteSpec, runs: Sequence[RecordedRun]) -> list[str]:
-    """Which earlier version a check compared with; above all where it was no earlier one."""
+    """Which version the baseline is of; in particular, whether it is this same version."""
     asked = any(check.relative_to == "previous" for check in suite.checks_of(label).values())
     earlier = runs[0].baseline.record if runs[0].baseline else None
     if not asked or earlier is None or not earlier.runs:
@@ -98,7 +99,7 @@ def compared_with(label: str, suite: SuiteSpec, runs: Sequence[RecordedRun]) -> 
 
 
 def gate_notes(recorded: RecordedRun) -> list[str]:
-    """Which tensors of a gated checkpoint differ, in which layers; and whether its edits were looked at."""
+    """Which tensors of a gated checkpoint differ, in which layers, and whether its edits were verified."""
     model, changed = recorded.model, sorted(recorded.run.edited)
     layers = sorted({layer for name in changed if (layer := layer_of(name, model)) is not None})
     named = ", ".join(place("parameter", name, model) for name in changed[:NAMED])

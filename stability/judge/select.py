@@ -21,12 +21,12 @@ FUSED = {"attn_q": "attn_qkv", "attn_k": "attn_qkv", "attn_v": "attn_qkv"}
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What an assertion looks at in one run after so many edits.
+    """What an assertion looks at, at one checkpoint of one run.
 
-    `values` has those that were measured, `left_out` says why others are not among them, `places` what
-    people call each. `reference` is the reading that they are to be compared with, if with any, and
-    `reference_name` what people call that. `is_change`: the values are a comparison already. Where there is
-    nothing to look at, `unjudged` says why.
+    `values` are the measured ones, `left_out` has the reasons for the others, and `places` the names of both
+    for people. `reference` is the reading to compare with, if there is one, and `reference_name` its name for
+    people. `is_change`: the metric is itself a comparison with the unedited model. If there is nothing to
+    look at, `unjudged` says why.
     """
 
     assertion: Assertion
@@ -43,14 +43,14 @@ class Selection:
 
 
 def checkpoints_of(check: CheckSpec, run: RecordedRun) -> Sequence[int]:
-    """The numbers of edits after which a check looks, in order: those it names, or all after the first."""
+    """The checkpoints that a check looks at, in order: those in its `at`, else all after the first edit."""
     if check.at is not None:
         return sorted(set(check.at))
     return sorted({point.edits for point in run.run.checkpoints if point.edits > 0})
 
 
 def select(assertion: Assertion, run: RecordedRun, edits: int) -> Selection:
-    """The values that an assertion looks at after so many edits; 0 is the unedited model."""
+    """The values that an assertion looks at after `edits` edits; 0 is the unedited model."""
     try:
         return _select(assertion, run, edits)
     except Unjudged as unjudged:
@@ -84,10 +84,10 @@ def _select(assertion: Assertion, run: RecordedRun, edits: int) -> Selection:
 
 
 def _reference(check: CheckSpec, run: RecordedRun, edits: int) -> tuple[Reading | None, str]:
-    """The reading to compare with, and what it is: the unedited model's, or the baseline's.
+    """The reading to compare with, and its name: the unedited model's or the baseline's.
 
     Raises:
-        CannotJudge: it was not measured, or there is no baseline that fits.
+        CannotJudge: it was not measured, or there is no usable baseline.
     """
     if check.relative_to == "base":
         return reading_of(check.metric, run.record.base), UNEDITED_MODEL
@@ -102,10 +102,10 @@ def _reference(check: CheckSpec, run: RecordedRun, edits: int) -> tuple[Reading 
 
 
 def _checkpoint(run: RecordedRun, edits: int) -> Checkpoint:
-    """What was measured after so many edits.
+    """The checkpoint after `edits` edits.
 
     Raises:
-        CannotJudge: nothing was.
+        CannotJudge: nothing was measured then.
     """
     there = {point.edits: point for point in run.run.checkpoints if point.edits > 0} | {0: run.record.base}
     if edits not in there:
@@ -117,7 +117,7 @@ def reading_of(metric: str, checkpoint: Checkpoint) -> Reading:
     """A metric's reading at a checkpoint.
 
     Raises:
-        CannotJudge: it was not measured there; with the reason.
+        CannotJudge: it was not measured there, with the reason.
     """
     found = checkpoint.readings.get(metric) or checkpoint.costs.get(metric)
     if found is not None:
@@ -134,7 +134,7 @@ def reading_of(metric: str, checkpoint: Checkpoint) -> Reading:
 
 
 def edited_model(info: ModelInfo, changed: frozenset[str]) -> EditedModel:
-    """A model, and the parameters of it that a run changed."""
+    """A model with the parameters that a run changed."""
     edited = tuple(matrix for matrix in info.matrices if matrix.name in changed)
     blocks = {}
     for matrix in info.matrices:
@@ -152,7 +152,7 @@ def edited_model(info: ModelInfo, changed: frozenset[str]) -> EditedModel:
 
 
 def layer_of(parameter: str, model: EditedModel) -> int | None:
-    """The block that a parameter belongs to; None outside of the blocks."""
+    """The block that a parameter belongs to; None if it is outside the blocks."""
     if parameter in model.matrices:
         return model.matrices[parameter].layer
     parts = parameter.split(".")
@@ -163,7 +163,7 @@ def layer_of(parameter: str, model: EditedModel) -> int | None:
 def first_affected(model: EditedModel) -> int:
     """The first block whose output the edits can change.
 
-    The first block with a changed parameter; 0 where only parameters outside of the blocks, such as the
+    This is the first block with a changed parameter, or 0 if only parameters outside the blocks, such as the
     embedding, were changed.
 
     Raises:
@@ -176,11 +176,11 @@ def first_affected(model: EditedModel) -> int:
 
 
 def layers_of(wanted: str | tuple[int, ...] | None, model: EditedModel) -> frozenset[int]:
-    """The blocks that the suite's word or numbers mean.
+    """The blocks that the suite's word or numbers select.
 
     Raises:
         CannotJudge: the model has no such block.
-        NothingSelected: the word depends on edited layers, and there is none, or it leaves none over.
+        NothingSelected: the word refers to edited layers and nothing was edited, or no layer is left.
     """
     everything = range(model.info.layers)
     if wanted is None or wanted == "all":
@@ -205,7 +205,7 @@ def layers_of(wanted: str | tuple[int, ...] | None, model: EditedModel) -> froze
 
 
 def is_wanted(matrix: Matrix, wanted: Iterable[str] | None, model: EditedModel) -> bool:
-    """Whether one of the words means the matrix; a fused attn_qkv is meant by each of its parts."""
+    """Whether one of the words selects the matrix; a fused attn_qkv is selected by the word of each part."""
     if wanted is None:
         return True
     return any(
@@ -220,10 +220,12 @@ def is_wanted(matrix: Matrix, wanted: Iterable[str] | None, model: EditedModel) 
 
 
 def check_form(check: CheckSpec, reading: Reading) -> None:
-    """See that a check can be asked of readings of this kind; suites of today are refused before they run.
+    """Check that the metric's readings have the form the check needs.
+
+    For suites in old records: a suite that is loaded now is refused before it runs.
 
     Raises:
-        CannotJudge: it cannot.
+        CannotJudge: they do not.
     """
     check_fits(check.metric, reading.over, check.where)
     if reading.over != "task" and (check.for_each or check.noise):
@@ -234,21 +236,21 @@ def check_form(check: CheckSpec, reading: Reading) -> None:
 
 
 def check_fits(metric: str, over: str, where: Where) -> None:
-    """See that every key of `where` selects something in readings of this kind.
+    """Check that every key of `where` selects something in readings of this kind.
 
     Raises:
-        CannotJudge: it names the key that does not fit, and what would.
+        CannotJudge: with the key that does not fit, and those that do.
     """
     for _, message in misfits(metric, over, where):
         raise CannotJudge(words.does_not_fit(metric, message))
 
 
 def check_nonempty(where: Where, model: EditedModel) -> None:
-    """See that the words of `where` mean something in this run, whatever was measured.
+    """Check that the words of `where` select something in this run, whatever was measured.
 
     Raises:
         CannotJudge: the model has no such block.
-        NothingSelected: they depend on what was edited, and nothing was, or no layer is left over.
+        NothingSelected: they refer to edited layers and nothing was edited, or no layer is left.
     """
     if where.matrices is not None and set(where.matrices) == {"edited"} and not model.edited_matrices:
         raise NothingSelected(words.nothing_edited())
@@ -259,11 +261,11 @@ def check_nonempty(where: Where, model: EditedModel) -> None:
 
 
 def select_keys(reading: Reading, where: Where, model: EditedModel) -> frozenset[str]:
-    """The keys that `where` means, whether they were measured or left out.
+    """The keys that `where` selects, whether they were measured or left out.
 
     Raises:
         CannotJudge: `where` names a block that the model does not have.
-        NothingSelected: it means what was edited, and nothing was.
+        NothingSelected: it refers to edited layers and nothing was edited.
     """
     keys = frozenset(reading.values) | frozenset(reading.left_out)
     if reading.over == "matrix":
@@ -288,11 +290,11 @@ def select_keys(reading: Reading, where: Where, model: EditedModel) -> frozenset
 def frozen_parameters(reading: Reading, allowed: MayChange, model: EditedModel) -> frozenset[str]:
     """The parameters that `may_change` does not allow to change.
 
-    A matrix is allowed if its layer and its kind are; a parameter that is no block matrix (bias, norm,
-    embedding) only if it belongs to an allowed layer and `may_change.matrices` is `all`.
+    A matrix may change if its layer and its kind are both allowed. Any other parameter (bias, norm,
+    embedding) may change only if it belongs to an allowed layer and `may_change.matrices` is `all`.
 
     Raises:
-        CannotJudge: `may_change` speaks of what was edited, so that nothing could break it.
+        CannotJudge: `may_change` is defined by what was edited, so that nothing could violate it.
     """
     for key, wanted in (("layers", (allowed.layers,)), ("matrices", allowed.matrices)):
         circular = [word for word in wanted if isinstance(word, str) and "edited" in word]
@@ -311,7 +313,7 @@ def frozen_parameters(reading: Reading, allowed: MayChange, model: EditedModel) 
 
 
 def place(over: str, key: str, model: EditedModel) -> str:
-    """How a person calls the place: `h.1.mlp.c_proj`, `block 7`, `blocks 3-7`."""
+    """The name of a key for people: `h.1.mlp.c_proj`, `block 7`, `blocks 3-7`."""
     if over == "layer":
         return f"block {key}"
     if over == "pair":

@@ -18,9 +18,9 @@ def summarise(
     results: Sequence[PointResult],
     unedited: Sequence[PointResult],
 ) -> list[Verdict]:
-    """A verdict for each assertion of one check; `results` are of all of them, in all runs.
+    """A verdict for each assertion of one check, from the `results` of all of them in all runs.
 
-    `unedited` says what the assertions come to for the unedited model.
+    `unedited` are the results of the assertions on the unedited model.
     """
     verdicts = []
     for assertion in assertions:
@@ -32,7 +32,7 @@ def summarise(
 
 
 def _may_not_be_skipped(assertion: Assertion, run: RecordedRun) -> bool:
-    """Whether it is about tasks that were to be measured."""
+    """Whether the check names tasks, so that skipping all of them has to be an error."""
     metric = assertion.check.metric
     reading = run.record.base.readings.get(metric)
     is_by_task = assertion.task is not None or (reading is not None and reading.over == "task")
@@ -40,7 +40,7 @@ def _may_not_be_skipped(assertion: Assertion, run: RecordedRun) -> bool:
 
 
 def _none_unjudged(verdicts: list[Verdict]) -> list[Verdict]:
-    """A check of tasks that are all skipped could not have failed, so it is an error."""
+    """If all tasks of a check are skipped, it could not have failed; the verdicts become errors."""
     if any(verdict.status != "skip" for verdict in verdicts):
         return verdicts
     return [
@@ -50,26 +50,26 @@ def _none_unjudged(verdicts: list[Verdict]) -> list[Verdict]:
 
 
 def as_error(verdict: Verdict, problem: Problem) -> Verdict:
-    """The verdict, where it cannot count."""
+    """The verdict as an error."""
     return replace(verdict, status="error", message=problem.message, problem=problem)
 
 
 def base_past_bound(unedited: Sequence[PointResult]) -> Problem | None:
-    """Why the check makes no sense for this record at all: the unedited model itself is past the bound."""
+    """The problem that the unedited model itself is past the bound, so that the check says nothing."""
     for result in unedited:
         check = result.assertion.check
         if check.at is not None and 0 in check.at:
-            return None  # the check is about the unedited model, too: then it simply fails there
+            return None  # the check looks at the unedited model too, and then it simply fails there
         if result.outcome == "failed" and result.value is not None:
             return words.base_past_bound(result.value, result.where, check.bound.text)
     return None
 
 
 def settle(assertion: Assertion, run: RecordedRun, results: Sequence[PointResult]) -> list[PointResult]:
-    """The results of one run in order, with what the run itself makes of them.
+    """The results of one run in order, completed by what is known of the run.
 
-    A run that failed adds its error. Where a check looks at nothing at one checkpoint and at something at
-    another, the former was not measured.
+    A failed run adds its error. If a check finds nothing to look at in some checkpoints only, these were not
+    measured, which is an error.
     """
     ordered = sorted(results, key=lambda result: result.edits)
     if not ordered and assertion.check.metric not in run.record.not_asked:
@@ -99,7 +99,7 @@ def verdict_of(
     by_run: Sequence[Sequence[PointResult]],
     past: Problem | None,
 ) -> Verdict:
-    """One verdict from the results of each run; `past` says why none of them can count."""
+    """One verdict from the results of each run; with `past`, it is an error for that reason."""
     everything = [result for results in by_run for result in results]
     check = assertion.check
     verdict = Verdict(
@@ -128,10 +128,11 @@ def verdict_of(
 def decided(
     verdict: Verdict, assertion: Assertion, results: Sequence[PointResult], past: Problem | None
 ) -> Verdict:
-    """The verdict with its status, and with what there is to say about that.
+    """The verdict with its status, and with a message about it.
 
-    A measured failure is a failure, whatever else could not be measured. Short of one, anything that could
-    not be measured is an error; then comes what is within noise, what held, and what looked at nothing.
+    A measured failure is a failure, whatever else could not be measured. Without one, anything that could not
+    be measured makes it an error. Then come inconclusive results, those that held, and those that had nothing
+    to look at.
     """
     if past is not None:
         return as_error(verdict, past)
@@ -158,7 +159,7 @@ def decided(
 
 
 def is_failure(result: PointResult) -> bool:
-    """Whether the result counts as failed; one within noise does under `on_inconclusive: fail`."""
+    """Whether the result counts as a failure; one within noise does with `on_inconclusive: fail`."""
     noise = result.assertion.check.noise
     return result.outcome == "failed" or (
         result.outcome == "inconclusive" and noise is not None and noise.on_inconclusive == "fail"
@@ -184,7 +185,7 @@ def _failed(
 
 
 def _undetectable(assertion: Assertion, results: Sequence[PointResult]) -> Problem | None:
-    """Why too few documents were measured to count on: a drop that should be seen would not be."""
+    """The problem if too few documents were measured to detect a drop of `max_detectable`; else None."""
     noise = assertion.check.noise
     limit = noise.max_detectable if noise else None
     detects = max((result.detects for result in results if result.detects is not None), default=None)
@@ -195,7 +196,7 @@ def _undetectable(assertion: Assertion, results: Sequence[PointResult]) -> Probl
 
 
 def _said(result: PointResult, results: Sequence[PointResult]) -> Problem | None:
-    """The result's problem, with its seed where there are several."""
+    """The result's problem, with its seed if there are several."""
     several = len({each.run.run.seed for each in results}) > 1
     if result.problem is None or not several:
         return result.problem
@@ -208,7 +209,7 @@ def seed_verdict(verdict: Verdict, run: RecordedRun, results: Sequence[PointResu
     held = [result.edits for result in results if result.outcome == "held"]
     if failed_at is None:
         held_to = max(held, default=None)
-    else:  # the unedited model is known to hold, unless it is what failed
+    else:  # the unedited model held, unless it is what failed
         held_to = max([edits for edits in held if edits < failed_at], default=0 if failed_at else None)
     points = tuple(
         Point(
@@ -226,7 +227,7 @@ def seed_verdict(verdict: Verdict, run: RecordedRun, results: Sequence[PointResu
 
 
 def bracket_of(seeds: Sequence[SeedVerdict]) -> Bracket:
-    """The bracket of the seed that failed first; of those that did not, what all held to."""
+    """The bracket of the seed that failed first; if none failed, the edits to which all of them held."""
     failed = [seed for seed in seeds if seed.failed_at is not None]
     if failed:
         first = min(failed, key=lambda seed: (seed.failed_at or 0, seed.held_to or 0))
@@ -236,7 +237,7 @@ def bracket_of(seeds: Sequence[SeedVerdict]) -> Bracket:
 
 
 def _shown(assertion: Assertion, results: Sequence[PointResult]) -> PointResult | None:
-    """The result whose value the verdict shows: the worst of those that decided it."""
+    """The result whose value is shown: the worst of those that decided the verdict."""
     measured = [result for result in results if result.value is not None]
     deciding = [result for result in measured if result.outcome == "failed"]
     deciding = deciding or [result for result in measured if result.outcome == "inconclusive"] or measured

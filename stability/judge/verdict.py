@@ -1,4 +1,4 @@
-"""What the judge says: a verdict for each check, editor by editor."""
+"""The judge's output: a verdict for each check and editor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORST_FIRST: tuple[Status, ...] = ("fail", "error", "warn", "inconclusive", "pas
 
 @dataclass(frozen=True)
 class Point:
-    """The worst value of a check at one checkpoint of one seed, with its limits where it is noisy."""
+    """The worst value of a check at one checkpoint of one seed, with its limits if noise was tested."""
 
     edits: int
     value: float
@@ -45,8 +45,8 @@ class SeedVerdict:
 class WorstValue:
     """The value that decides a check, and where it was measured.
 
-    `where` is for people, `key` is the record's. `margin` is the distance to the bound as a share of it,
-    negative outside.
+    `key` is the value's key in the record, `where` the same for people. `margin` is the distance to the bound
+    as a share of the bound, negative outside.
     """
 
     value: float | None = None
@@ -59,7 +59,7 @@ class WorstValue:
 
 @dataclass(frozen=True)
 class Bracket:
-    """(`held_to`, `failed_at`]: between which numbers of edits a check failed; of the seed that was first."""
+    """(`held_to`, `failed_at`]: between which edits a check failed, at the seed that failed first."""
 
     held_to: int | None = None
     failed_at: int | None = None
@@ -67,7 +67,7 @@ class Bracket:
 
 @dataclass(frozen=True)
 class NoiseFigures:
-    """How sure a drop is.
+    """How certain a drop is.
 
     `interval` holds one-sided limits of the value, each at the stated confidence (see `judge.noise`);
     `detects` is the smallest drop that the documents could have shown; `flip_rate` the share of documents
@@ -84,9 +84,9 @@ class NoiseFigures:
 class Verdict:
     """One check of one editor, over all checkpoints and seeds.
 
-    `task` is the only task that it is about. `message` says in words what there is to say beside the figures;
-    `problem` says as data why it could not be judged, or that it is within noise. `coverage` says how many
-    values the check looked at, and how many were left out and why.
+    `task` is set if the verdict covers that task only. `message` is for people, shown next to the figures;
+    `problem` says as data why the check could not be judged, or that the value is within noise. `coverage`
+    says how many values the check looked at, how many were left out, and why.
     """
 
     editor: str
@@ -109,12 +109,12 @@ class Verdict:
 
     @property
     def within_noise(self) -> bool:
-        """Whether what is past the bound, counted as failed or not, may all be chance."""
+        """Whether everything past the bound may be due to chance, whether or not it counts as failed."""
         return self.problem is not None and self.problem.kind == "within_noise"
 
     @property
     def value(self) -> float | None:
-        """The worst value; None where nothing was measured."""
+        """The worst value; None if nothing was measured."""
         return self.worst.value
 
     @property
@@ -129,7 +129,7 @@ class Verdict:
 
     @property
     def checkpoint(self) -> int | None:
-        """The edits after which the worst value was measured."""
+        """The number of edits after which the worst value was measured."""
         return self.worst.checkpoint
 
     @property
@@ -139,7 +139,7 @@ class Verdict:
 
     @property
     def margin(self) -> float | None:
-        """How far the worst value lies inside the bound, as a share of it."""
+        """How far the worst value is inside the bound, as a share of the bound."""
         return self.worst.margin
 
     @property
@@ -154,12 +154,12 @@ class Verdict:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The limits of the worst value, where noise was judged."""
+        """The limits of the worst value, if noise was tested."""
         return self.noise.interval
 
     @property
     def p_value(self) -> float | None:
-        """How likely such a drop is by chance alone, where noise was judged."""
+        """The probability of such a drop by chance alone, if noise was tested."""
         return self.noise.p_value
 
     @property
@@ -173,7 +173,7 @@ class Verdict:
         return self.noise.flip_rate
 
     def as_dict(self) -> dict[str, Any]:
-        """Its fields, those of its groups among them, and the problem as the record writes it."""
+        """All fields, those of its groups included, with the problem as in a record."""
         content: dict[str, Any] = {}
         for key, value in vars(self).items():
             content |= asdict(value) if key in GROUPS else {key: value}
@@ -191,7 +191,7 @@ GROUPS = ("worst", "bracket", "noise")
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One run: what was done, and how far it came."""
+    """One run: what was done, and how many edits it made."""
 
     seed: int
     status: Literal["complete", "truncated", "failed"]
@@ -209,7 +209,7 @@ class EditorJudgement:
     editor: str
     verdicts: tuple[Verdict, ...]
     runs: tuple[RunSummary, ...]
-    notes: tuple[str, ...] = ()  # what a reader should know: fewer seeds or edits than the suite asks for
+    notes: tuple[str, ...] = ()  # for the reader, such as fewer seeds or edits than the suite asks for
 
     @property
     def counts(self) -> dict[Status, int]:
@@ -218,19 +218,19 @@ class EditorJudgement:
 
     @property
     def worst_first(self) -> tuple[Verdict, ...]:
-        """The verdicts as they are shown: failed ones on top, then in the order of the suite."""
+        """The verdicts in the order they are shown: by status, failed first, then as in the suite."""
         return tuple(sorted(self.verdicts, key=lambda verdict: WORST_FIRST.index(verdict.status)))
 
     @property
     def held_to(self) -> int | None:
-        """The largest measured number of edits at which no check had failed; None where one is an error."""
+        """The largest measured number of edits at which no check had failed; None if any is an error."""
         if self.counts["error"]:
             return None
         failed = [verdict.held_to or 0 for verdict in self.verdicts if verdict.status == "fail"]
         return min(failed, default=min((run.edits for run in self.runs), default=None))
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything that was said of the editor."""
+        """All verdicts, runs and notes, as plain values."""
         return {
             "editor": self.editor,
             "verdicts": [verdict.as_dict() for verdict in self.verdicts],
@@ -241,7 +241,7 @@ class EditorJudgement:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a suite says of a record."""
+    """A suite's judgement of a record."""
 
     suite: str
     model: str
@@ -259,11 +259,11 @@ class Judgement:
         return count(self.verdicts)
 
     def exit_status(self, *, strict: bool = False) -> int:
-        """What a pipeline is told.
+        """The exit status for a pipeline.
 
-        1 if any check failed (`strict`: or warned or was inconclusive); else 3 if any is an error, or if an
-        editor has no verdict but skips, or there is no editor, so that nothing was judged; else 0. A failure
-        that was measured outranks what could not be: an editor that destroys the model leaves both.
+        1 if any check failed (`strict`: or warned or was inconclusive); else 3 if any is an error, or if
+        nothing was judged: there is no editor, or one has only skips; else 0. A measured failure comes before
+        an error, because an editor that destroys the model causes both.
         """
         counts = self.counts
         if counts["fail"] or (strict and (counts["warn"] or counts["inconclusive"])):

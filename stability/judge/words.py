@@ -1,6 +1,6 @@
-"""Everything that the judge says of what it could not judge, in words; what it is, the problem's kind says.
+"""The messages of all problems that the judge finds.
 
-Nothing else in the judge makes such sentences, and nothing at all reads them.
+All of these sentences are written here. They are for people: programs use a problem's kind and fields.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ WITHIN_NOISE = "past the bound, but within noise"
 
 
 def problem(kind: ProblemKind, message: str, **details: Unpack[Details]) -> Problem:
-    """A problem of the judge's."""
+    """A problem with its message."""
     return Problem(kind=kind, message=message, **details)
 
 
 def reworded(inner: Problem, message: str, **details: Unpack[Details]) -> Problem:
-    """A problem of the same kind, with more words round its message."""
+    """The same problem with a longer message."""
     return inner.model_copy(update={"message": message, **details})
 
 
-# -- what is not there --
+# -- missing values --
 
 
 def not_measured(inner: Problem, edits: int) -> Problem:
-    """A metric that could not be measured at a checkpoint, for the reason that the record holds."""
+    """A metric that could not be measured at a checkpoint, for the reason in the record."""
     return reworded(inner, f"not measured at {edits} edits: {inner.message}", edits=edits)
 
 
 def not_in_record(metric: str, edits: int) -> Problem:
-    """A metric that nobody asked to be measured."""
+    """A metric that is not in the record, since the suite that ran did not ask for it."""
     message = f"not measured: the record has no {metric} at {edits} edits"
     return problem("not_in_record", message, metric=metric, edits=edits)
 
 
 def no_task(metric: str, task: str) -> Problem:
-    """A task that nobody asked to be measured."""
+    """A task that is not in the record, since the suite that ran did not ask for it."""
     return problem(
         "not_in_record", f"not measured: the record has no task {task!r}", metric=metric, task=task
     )
 
 
 def no_checkpoint(run: Run, edits: int, known: Sequence[int]) -> Problem:
-    """`at` names a number of edits after which nothing was measured; `known` are those there are."""
+    """`at` names a number of edits after which nothing was measured; `known` are the checkpoints."""
     last = known[-1]
     if run.status != "complete" and edits > last:
         message = f"the run stopped at {last} edits, before {edits}"
@@ -63,7 +63,7 @@ def never_measured() -> Problem:
 
 
 def nothing_left(left_out: Mapping[str, Problem], *, is_one_task: bool) -> Problem:
-    """Every value is left out; the first reason stands for all."""
+    """Every value is left out; the message has the first reason."""
     key, inner = next(iter(left_out.items()))
     if is_one_task:
         return inner
@@ -72,17 +72,17 @@ def nothing_left(left_out: Mapping[str, Problem], *, is_one_task: bool) -> Probl
 
 
 def data_required(inner: Problem) -> Problem:
-    """A task without a value, where the suite insists on one."""
+    """A task without a value, where the suite requires one."""
     return reworded(inner, f"{inner.message}, and the suite says 'require_data'")
 
 
 def required(inner: Problem) -> Problem:
-    """A check that looks at nothing, and must not."""
+    """A check that has nothing to look at, although it is required."""
     return reworded(inner, f"{inner.message}, and the check says 'require: true'")
 
 
 def all_skipped(inner: Problem) -> Problem:
-    """A check whose tasks are all skipped could not have failed."""
+    """A check whose tasks are all skipped, so that it could not have failed."""
     return reworded(inner, f"every task of this check was skipped: {inner.message}")
 
 
@@ -98,19 +98,19 @@ def documents_differ(task: str, words: str) -> Problem:
 
 
 def at_chance(task: str, score: float, documents: int, guess: float) -> Problem:
-    """A task that cannot show a drop, since the unedited model only guesses."""
+    """A task that cannot show a drop, because the unedited model only guesses."""
     message = f"base at chance ({score:.2f} of {documents} documents, a guess scores {guess:.2f})"
     return problem("at_chance", message, task=task, count=documents)
 
 
 def of_baseline(inner: Problem) -> Problem:
-    """Documents that cannot be paired, where it is the baseline's that do not fit."""
+    """The problem that documents cannot be paired, if the reference is a baseline: then it is stale."""
     if inner.kind != "not_comparable":
         return inner
     return inner.model_copy(update={"kind": "baseline_stale"})
 
 
-# -- what the suite asks, and cannot be answered --
+# -- checks that cannot be answered --
 
 
 def no_block(layer: int, model: str, blocks: int) -> Problem:
@@ -120,34 +120,34 @@ def no_block(layer: int, model: str, blocks: int) -> Problem:
 
 
 def has_no_tasks(word: str, metric: str) -> Problem:
-    """A word of the suite that is for tasks."""
+    """A key of the suite that applies only to metrics with tasks."""
     message = f"'{word}' does not fit {metric}, which has no tasks"
     return problem("does_not_fit", message, metric=metric)
 
 
 def noise_has_no_aggregate() -> Problem:
-    """Noise and an aggregate in one check."""
+    """`noise` and `aggregate` in one check."""
     return problem("does_not_fit", "noise is told task by task; leave 'aggregate' out")
 
 
 def does_not_fit(metric: str, message: str) -> Problem:
-    """What does not fit a metric, as the suite's own refusal says it."""
+    """A check that does not fit its metric, in the words used when a suite is refused."""
     return problem("does_not_fit", message, metric=metric)
 
 
 def circular(key: str, word: str) -> Problem:
-    """`may_change` speaks of what was edited, so that nothing could break it."""
+    """`may_change` is defined by what was edited, so that nothing could violate it."""
     message = f"may_change.{key}: {word} allows whatever the editor did; name the {key} instead"
     return problem("does_not_fit", message)
 
 
 def nothing_edited() -> Problem:
-    """Words for what was edited, where nothing was."""
+    """The check refers to edited matrices, but none was edited."""
     return problem("nothing_edited", "no matrix was edited")
 
 
 def no_layer_left(wanted: str, blocks: int) -> Problem:
-    """A word for layers that leaves none over."""
+    """A word for layers that selects none."""
     message = {
         "before_edited": "no block lies before the first edited one (block 0)",
         "after_edited": f"no block lies after the last edited one (block {blocks - 1})",
@@ -157,15 +157,15 @@ def no_layer_left(wanted: str, blocks: int) -> Problem:
 
 
 def selects_nothing() -> Problem:
-    """`where` means nothing that there is."""
+    """`where` selects nothing that was measured."""
     return problem("nothing_selected", "'where' selects nothing that was measured")
 
 
-# -- what there is to compare with --
+# -- references --
 
 
 def no_reference(called: str, label: str) -> Problem:
-    """No value of the same key; `label` names it."""
+    """The reference has no value of the same key; `label` names the key."""
     return problem("not_comparable", f"{called} has no value{label} to compare with")
 
 
@@ -176,41 +176,41 @@ def reference_not_finite(called: str, label: str, reference: float) -> Problem:
 
 
 def reference_zero(called: str, label: str, change: str) -> Problem:
-    """A share of 0 is asked for."""
+    """A reference of 0, which cannot be divided by."""
     message = f"{called} is 0{label}, so no {change} can be taken; use 'change: absolute'"
     return problem("does_not_fit", message)
 
 
 def no_matrices(over: str) -> Problem:
-    """`relative_to: unedited` for what is no matrix."""
+    """`relative_to: unedited` for a metric that is not over matrices."""
     message = f"'relative_to: unedited' compares matrices, and this metric has a value for each {over}"
     return problem("does_not_fit", message)
 
 
 def all_edited() -> Problem:
-    """`relative_to: unedited` where no layer is."""
+    """`relative_to: unedited`, but every layer is edited."""
     message = "every layer holds an edited matrix: none is left to compare with"
     return problem("nothing_selected", message)
 
 
 def none_of_its_kind() -> Problem:
-    """`relative_to: unedited` where no matrix of the kind is."""
+    """`relative_to: unedited`, but every matrix of this kind is edited."""
     return problem("nothing_selected", "no matrix of its kind is unedited")
 
 
 def no_baseline(why: str, save: str) -> Problem:
-    """No earlier record; `save` is the command that makes one of this."""
+    """There is no baseline; `save` is the command that makes this record the baseline."""
     message = f"{why}; make it: {save}" if save else why
     return Problem(kind="baseline_missing", message=message, command=save or None)
 
 
 def stale_baseline(why: str, update: str = "") -> Problem:
-    """An earlier record of other things; `update` is the command that puts this one in its place."""
+    """A baseline that was measured on other things; `update` is the command that replaces it."""
     message = f"{why}; update it: {update}" if update else why
     return Problem(kind="baseline_stale", message=message, command=update or None)
 
 
-# -- what the run was --
+# -- problems of the run --
 
 
 def failed_after(edits: int) -> str:
@@ -219,24 +219,24 @@ def failed_after(edits: int) -> str:
 
 
 def why_failed(run: Run) -> Problem:
-    """`run failed after 7 edits: ...`; the last of them may be what broke the model."""
+    """`run failed after 7 edits: ...`; the last of these edits may be what broke the model."""
     edits = run.failed_at or 0
     message = f"{failed_after(edits)}: {run.error or 'no reason was recorded'}"
     return problem("run_failed", message, edits=edits, seed=run.seed)
 
 
 def of_seed(inner: Problem, seed: int) -> Problem:
-    """With the seed, where there are several."""
+    """The problem with its seed, if there are several seeds."""
     return reworded(inner, f"seed {seed}: {inner.message}", seed=seed)
 
 
 def truncated(edits: int) -> Problem:
-    """A run that was stopped at its first failure, judged by a suite that it does not fail."""
+    """A run that was stopped at its first failure, judged by another suite that does not fail there."""
     message = f"the run was stopped at {edits} edits, and what came after was not measured"
     return problem("run_truncated", message, edits=edits)
 
 
-# -- what the bound can tell --
+# -- problems with the bound --
 
 
 def base_past_bound(value: float, where: str, bound: str) -> Problem:
@@ -247,7 +247,7 @@ def base_past_bound(value: float, where: str, bound: str) -> Problem:
 
 
 def too_few_documents(documents: int, detects: float, limit: float) -> Problem:
-    """A drop that should be seen would not be."""
+    """Too few documents to detect a drop of `max_detectable`."""
     message = (
         f"{documents} documents show no drop below {detects:.2f}, and max_detectable is {limit:g}: "
         "measure more of them"
@@ -256,12 +256,12 @@ def too_few_documents(documents: int, detects: float, limit: float) -> Problem:
 
 
 def within_noise() -> Problem:
-    """Past the bound, but by no more than chance explains."""
+    """Past the bound, but by no more than chance may explain."""
     return problem("within_noise", WITHIN_NOISE)
 
 
 def about_failures(*, all_within_noise: bool, held_again: int | None, besides: Problem | None) -> str:
-    """What there is to say of a check that failed, beside its value."""
+    """The message of a check that failed, shown next to its value."""
     words = [f"{WITHIN_NOISE} (on_inconclusive: fail)"] if all_within_noise else []
     words += [] if held_again is None else [f"held again at {held_again}"]
     words += [] if besides is None else [besides.message]

@@ -1,1 +1,1 @@
-"""Which drops are real, and which chance explains."""
+"""Tests of whether a drop in a task's score is real or may be due to chance."""

@@ -1,10 +1,10 @@
 """Paired bootstrap of a change of score, stratified by task, with bias-corrected accelerated (BCa) limits.
 
-For scores without a closed test: F1, Matthews' correlation, means of unlike tasks. BCa (Efron, Journal of the
-American Statistical Association 82, 1987) is chosen over the plain percentiles because F1 and MCC are skewed
-where few documents are positive; its two corrections cost nothing here. Beyond the outermost few replicates,
-where Holm's levels lie, the distribution is continued by a normal tail that joins it without a step: a
-thousand replicates cannot tell one in ten thousand by counting.
+For scores without a closed-form test: F1, Matthews' correlation, means over different tasks. BCa (Efron,
+Journal of the American Statistical Association 82, 1987) is used instead of plain percentiles because F1 and
+MCC are skewed where few documents are positive; its two corrections cost nothing here. Beyond the outermost
+few replicates a normal tail continues the distribution, without a step. Holm's levels are that far out, and
+a thousand replicates are too few to count a probability of one in ten thousand.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from stability.judge.noise.scores import Floats
 
 REPLICATES = 4000
 TAIL = 10 / REPLICATES  # the share of replicates below which the normal tail takes over
-NUDGE = 1e-6  # of a document's weight, for its influence on the score
-BLOCK = 2**22  # numbers drawn at once
+NUDGE = 1e-6  # step in a document's weight, for the numerical derivative of the score
+BLOCK = 2**22  # random numbers drawn at once
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Influence:
 
 @dataclass(frozen=True)
 class Replicates:
-    """Scores [replicates] of resampled documents, before and now."""
+    """Scores [replicates] of resampled documents, before the edits and now."""
 
     before: Floats
     now: Floats
 
 
 def resample(paired: Paired, rng: np.random.Generator) -> Replicates:
-    """Draw the documents with replacement, each before and now together."""
+    """Draw the documents with replacement, keeping the two results of each document together."""
     if not isinstance(paired, PairedNumbers):
         shares = paired.counts / paired.counts.sum()
         counts = rng.multinomial(paired.n, shares, size=REPLICATES)
@@ -58,7 +58,7 @@ def resample(paired: Paired, rng: np.random.Generator) -> Replicates:
 
 
 def influences(score: Callable[[Floats], Floats], shares: Floats) -> Floats:
-    """How a score of cell shares [..., cells] moves as a cell gains weight: [..., cells]."""
+    """The derivative of a score of cell shares [..., cells] by the weight of each cell: [..., cells]."""
     cells = shares.shape[-1]
     moved = shares[..., None, :] * (1 - NUDGE) + NUDGE * np.eye(cells)
     return (score(moved) - score(shares)[..., None]) / NUDGE
@@ -111,7 +111,7 @@ class Distribution:
         return float(np.interp(value, self.values, self.below))
 
     def quantile(self, share: float) -> float:
-        """The value that a share of the distribution lies below."""
+        """The value below which this share of the distribution is."""
         if self.deviation == 0:
             return self.mean
         if share < self.below[0]:
@@ -148,7 +148,7 @@ class Bca:
         return self.distribution.quantile(float(ndtr(self.bias + score / room)))
 
     def p_value(self, hypothesis: float) -> float:
-        """One-sided: the least alpha whose upper limit at 1 - alpha still lies at or below `hypothesis`."""
+        """One-sided: the smallest alpha whose upper limit at 1 - alpha is still at or below `hypothesis`."""
         score = float(ndtri(self.distribution.share_below(hypothesis))) - self.bias
         if np.isinf(score):
             return 0.0 if score > 0 else 1.0

@@ -1,4 +1,4 @@
-"""How much a task's score dropped, how sure that is, and how small a drop its documents could have shown."""
+"""How much a task's score dropped, how certain that is, and the smallest drop its documents could show."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from stability.judge.noise.paired import Paired, PairedAnswers, PairedNumbers
 from stability.judge.noise.scores import Floats, score
 
 POWER = 0.80
-PATH = np.linspace(0.0, 1.0, 101)  # shares of the right answers that turn wrong, for what could be detected
+PATH = np.linspace(0.0, 1.0, 101)  # shares of the right answers that turn wrong, to find the detectable drop
 
 
 class Drop(Protocol):
-    """A score before and now, on the same documents."""
+    """A score before the edits and now, on the same documents."""
 
     @property
     def n(self) -> int:
-        """Documents."""
+        """The number of documents."""
 
     @property
     def before(self) -> float:
@@ -39,7 +39,7 @@ class Drop(Protocol):
         """The share of documents whose answer changed."""
 
     def p_value(self, tolerance: float) -> float:
-        """How likely such a drop is if the true one is no more than `tolerance`; one-sided."""
+        """The probability of such a drop if the true drop is at most `tolerance`; one-sided."""
 
     def limits(self, confidence: float) -> tuple[float, float]:
         """Lower and upper limit of the change, each one-sided at `confidence`."""
@@ -47,10 +47,9 @@ class Drop(Protocol):
     def detects(self, tolerance: float, alpha: float) -> float:
         """The smallest true drop that fails the test at `alpha` with a probability of 0.8.
 
-        It solves drop = tolerance + (z_(1-alpha) + z_0.8) · SE. The standard error is the one that was seen,
-        but at least the one of a model that loses this much by turning right answers wrong and changing no
-        other: a model that changed no answer has shown no noise, and still its documents could not show just
-        any drop.
+        It solves drop = tolerance + (z_(1-alpha) + z_0.8) · SE. The standard error is the observed one, but
+        at least that of a model which loses this much only by turning right answers wrong. Without this
+        minimum, a model that changed no answer would have SE = 0, as if its documents could show any drop.
         """
 
     def lowest_before(self, confidence: float) -> float:
@@ -105,8 +104,8 @@ class ProportionDrop:
     def detects(self, tolerance: float, alpha: float) -> float:
         """See `Drop`.
 
-        With a share q of documents that changed sides, the standard error at a drop d is √((q - d²) / n); at
-        the tolerance, where the test takes it, it is that of the score statistic.
+        If a share q of the documents changed between right and wrong, the standard error at a drop d is
+        √((q - d²) / n). At the tolerance, where the test evaluates it, it is that of the score statistic.
         """
         drops = np.linspace(max(tolerance, 0.0), 1.0, 2001)
         discordant = np.maximum((self.gains + self.losses) / self.n, drops)
@@ -149,7 +148,7 @@ class ResampledDrop:
 
     @property
     def n(self) -> int:
-        """Documents of all members."""
+        """The number of documents of all members."""
         return sum(paired.n for _, paired in self.members)
 
     @cached_property
@@ -176,7 +175,7 @@ class ResampledDrop:
         return self._bca.limit(1 - confidence), self._bca.limit(confidence)
 
     def detects(self, tolerance: float, alpha: float) -> float:
-        """See `Drop`; infinite where even losing every right answer would not be detected."""
+        """See `Drop`; infinite if even losing every right answer would not be detected."""
         drops, variance = np.zeros_like(PATH), np.zeros_like(PATH)
         for weight, paired in self.members:
             drop, error = degraded(paired)
@@ -200,9 +199,10 @@ def scores_of(paired: Paired) -> tuple[float, float]:
 
 
 def smallest(drops: Floats, tolerance: float, alpha: float, tested: Floats, there: Floats) -> float:
-    """Where drop = tolerance + z_(1-alpha) · tested + z_power · there, along rising drops; inf if nowhere.
+    """The smallest drop that reaches tolerance + z_(1-alpha) · tested + z_power · there; inf if none does.
 
-    All [points]: `tested` is the standard error that the test assumes, `there` the one at the drop.
+    All [points], by rising drop: `tested` is the standard error that the test assumes, `there` the one at the
+    drop.
     """
     excess = drops - tolerance - float(ndtri(1 - alpha)) * tested - float(ndtri(POWER)) * there
     above = np.flatnonzero(excess >= 0)
@@ -216,9 +216,9 @@ def smallest(drops: Floats, tolerance: float, alpha: float, tested: Floats, ther
 
 
 def degraded(paired: Paired) -> tuple[Floats, Floats]:
-    """The drop, and its standard error, of a model that differs from the one before by losses only.
+    """The drop and its standard error, for a model whose only changes are lost right answers.
 
-    Both along `PATH`, the share of right answers that turn wrong (numbers: that turn 0).
+    Both along `PATH`, the share of right answers that turn wrong (for numbers: that turn 0).
     """
     if isinstance(paired, PairedNumbers):
         size = np.abs(paired.before)

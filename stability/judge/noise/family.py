@@ -1,10 +1,10 @@
 """The fourth step: which drops are real, by one-sided tests of every drop against the tolerance.
 
 A check tests each of its tasks at each of its checkpoints and seeds. Holm's procedure decides which drops
-exceed the tolerance so that all of them together are wrong with a probability of at most 1 - confidence. The
-interval shown for a drop is the one at the level at which Holm decided it: it lies wholly past the tolerance
-exactly if the drop fails. The smallest detectable drop is stated at alpha divided by the size of the family,
-the level that the first drop to be found has to pass.
+exceed the tolerance; the probability that any of these decisions is wrong is at most 1 - confidence. A drop's
+interval is shown at the level at which Holm decided it, so the whole interval is past the tolerance exactly
+if the drop fails. The smallest detectable drop is stated at alpha divided by the size of the family, which is
+the level that the first drop has to pass.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ DECISIVE = ("failed", "inconclusive", "held")
 
 
 def decide_drops(results: Sequence[PointResult], bound: Bound, noise: Noise) -> list[PointResult]:
-    """The results of one check, with every drop in them judged as one family.
+    """The results of one check, with all of their drops tested as one family.
 
-    A result that has no value, or one that is not finite, stays as it is; one whose documents do not allow a
-    test becomes an error.
+    A result without a value, or with one that is not finite, stays as it is. A result whose documents do not
+    allow a test becomes an error.
     """
     drops: list[dict[str, Drop]] = []
     tried: list[PointResult] = []
@@ -72,7 +72,7 @@ def _drops(result: PointResult) -> dict[str, Drop]:
 
 
 def _decided(result: PointResult, tests: Mapping[str, DropTest], bound: Bound) -> PointResult:
-    """The result as its tasks' tests decide it: the worst of the most decisive ones."""
+    """The result of the tests of its tasks: the worst drop among those with the most decisive outcome."""
     task = min(tests, key=lambda task: (DECISIVE.index(tests[task].outcome), bound.reach(tests[task].change)))
     found = tests[task]
     return replace(

@@ -11,7 +11,7 @@ class HolmDecision:
     """Whether a hypothesis is rejected, and the level at which the procedure decided that.
 
     A p-value is at most `level` exactly when its hypothesis is rejected, so an interval at confidence
-    1 - level tells the same story as the test.
+    1 - level agrees with the test.
     """
 
     rejected: bool
@@ -19,7 +19,7 @@ class HolmDecision:
 
 
 def holm(p_values: Sequence[float], alpha: float) -> list[HolmDecision]:
-    """Decide every hypothesis so that any false rejection has a probability of at most `alpha`."""
+    """Decide every hypothesis; the probability of any false rejection at all is at most `alpha`."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     decisions: dict[int, HolmDecision] = {}
     stopped: float | None = None

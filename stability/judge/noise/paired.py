@@ -1,7 +1,7 @@
 """A task's documents at two times: which answers were right before, which are now, and which changed.
 
-A score depends on the documents only through how often each combination (gold, before, now) occurs, so
-resampling documents is drawing counts, however many documents there are.
+A score depends only on how often each combination (gold, before, now) occurs, so that documents are resampled
+by drawing counts, at a cost that does not grow with the number of documents.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from stability.judge.problems import CannotJudge
 from stability.judge.words import documents_differ
 from stability.record import TaskResult
 
-CLASS_SCORES = ("f1", "mcc")  # the others ask of an answer only whether it is right
+CLASS_SCORES = ("f1", "mcc")  # the other scores depend only on whether an answer is right
 
 
 @dataclass(frozen=True)
 class PairedAnswers:
     """Documents whose result is an answer.
 
-    `gold`, `before` and `now` [cells] are the combinations of classes that occur, `counts` [cells] says how
-    often. Where only right and wrong matter, gold is 1 and an answer is 1 if it is right. `flipped` counts
-    the documents whose answer changed.
+    `gold`, `before` and `now` [cells] are the combinations of classes that occur, `counts` [cells] how often
+    each does. For a score that depends on right and wrong only, gold is 1, and an answer is 1 if it is right.
+    `flipped` is the number of documents whose answer changed.
     """
 
     metric: str
@@ -37,7 +37,7 @@ class PairedAnswers:
 
     @cached_property
     def n(self) -> int:
-        """Documents."""
+        """The number of documents."""
         return int(self.counts.sum())
 
     @property
@@ -46,22 +46,22 @@ class PairedAnswers:
         return self.metric not in CLASS_SCORES
 
     def total(self, chosen: np.ndarray) -> int:
-        """Documents in the chosen cells."""
+        """The number of documents in the chosen cells."""
         return int(self.counts[chosen].sum())
 
     @property
     def gains(self) -> int:
-        """Documents that went from wrong to right."""
+        """The number of documents that went from wrong to right."""
         return self.total((self.before != self.gold) & (self.now == self.gold))
 
     @property
     def losses(self) -> int:
-        """Documents that went from right to wrong."""
+        """The number of documents that went from right to wrong."""
         return self.total((self.before == self.gold) & (self.now != self.gold))
 
     @property
     def right(self) -> int:
-        """Documents that were right before."""
+        """The number of documents that were right before."""
         return self.total(self.before == self.gold)
 
     def scores(self, counts: Floats) -> tuple[Floats, Floats]:
@@ -84,7 +84,7 @@ class PairedNumbers:
 
     @property
     def n(self) -> int:
-        """Documents."""
+        """The number of documents."""
         return len(self.before)
 
 

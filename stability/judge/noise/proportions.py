@@ -1,9 +1,9 @@
 """The change of a paired proportion: score test and interval (Tango, Statistics in Medicine 17, 1998).
 
 Of n documents, `gains` went from wrong to right and `losses` from right to wrong. The change is
-(gains - losses) / n. Under the hypothesis that it is truly `delta`, the probability of a loss has a closed
-maximum-likelihood estimate, and the score statistic z is near to a standard normal even for small n and for
-no discordant document at all, where a Wald interval has width zero.
+(gains - losses) / n. Under the hypothesis that the true change is `delta`, the probability of a loss has a
+closed-form maximum-likelihood estimate, and the score statistic z is close to standard normal even for small
+n and with no discordant documents, where a Wald interval has width zero.
 
 Only `scipy.special` is used: `scipy.stats` and `statsmodels` (which have no score interval for paired
 proportions) would take longer to import than a record takes to judge.
@@ -53,7 +53,7 @@ def interval(
 ) -> tuple[Floats, Floats]:
     """Lower and upper limit of the change, each one-sided at `confidence`.
 
-    The upper limit lies below `-tolerance` exactly when `drop_p_value` is below 1 - confidence.
+    The upper limit is below `-tolerance` exactly when `drop_p_value` is below 1 - confidence.
     """
     gains, losses, n, reach = np.broadcast_arrays(
         *(np.asarray(value, dtype=np.float64)[None] for value in (gains, losses, n, ndtri(confidence)))

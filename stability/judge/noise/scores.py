@@ -1,4 +1,4 @@
-"""A task's score from counts of (gold, answer), as lm-eval has it: accuracy, F1, Matthews' correlation."""
+"""A task's score from counts of (gold, answer), as in lm-eval: accuracy, F1, Matthews' correlation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def score(metric: str, gold: Ints, answer: Ints, counts: Floats) -> Floats:
 
 
 def f1(gold: Ints, answer: Ints, counts: Floats) -> Floats:
-    """Twice the hits over all that is positive or was called so."""
+    """Twice the true positives, over the sum of actual and predicted positives."""
     hits = counts @ ((gold == 1) & (answer == 1))
     named = counts @ (gold == 1) + counts @ (answer == 1)
     return np.asarray(np.divide(2 * hits, named, out=np.zeros_like(hits), where=named > 0))

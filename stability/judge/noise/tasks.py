@@ -1,4 +1,4 @@
-"""From two readings of a task to its drop: documents paired, groups put together, scores seen to agree."""
+"""From two readings of a task to its drop: pair documents, combine groups, check that the scores agree."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from stability.judge.words import documents_differ
 from stability.record import Problem, Reading, TaskResult
 from stability.suite import CheckSpec
 
-DEFAULT_CONFIDENCE = 0.95  # of being above chance, where the check states no noise
-AGREEMENT = 1e-6  # between the score in a record and the one that its documents give
+DEFAULT_CONFIDENCE = 0.95  # that a score is above chance, if the check has no `noise`
+AGREEMENT = 1e-6  # tolerance between the recorded score and the one computed from the documents
 
 
 def drop_of(
@@ -30,13 +30,13 @@ def drop_of(
 ) -> Drop:
     """The change of a task's score, or of a group's.
 
-    A group whose score is the mean over its members' documents is one pool of documents; any other is the
-    mean of its members' scores, and its documents are resampled member by member. `seed` makes the
-    resampling repeatable; the task's name is added to it. `when` and `reference` say in messages whose the
-    readings are.
+    If a group's score is the mean over all of its members' documents, these are treated as one set. Otherwise
+    it is the mean of the members' scores, and documents are resampled within each member. `seed` (with the
+    task's name added) makes the resampling repeatable. `when` and `reference` name the two readings in
+    messages.
 
     Raises:
-        CannotJudge: documents are missing or differ, or do not give the score that the record states.
+        CannotJudge: documents are missing or differ, or the score computed from them is not the recorded one.
     """
     reported = [score_in(reading, task, time) for reading, time in ((before, f"of {reference}"), (now, when))]
     names = leaves(task, before)
@@ -61,7 +61,7 @@ def drop_of(
 
 
 def candidates(paired: Sequence[Paired], seed: tuple[int, ...]) -> list[Drop]:
-    """The ways in which members make a score: by documents, and as the mean of the members."""
+    """The possible scores of a group: over all documents, and as the mean of the members' scores."""
     documents = sum(member.n for member in paired)
     answers = [member for member in paired if isinstance(member, PairedAnswers) and member.is_proportion]
     pooled: Drop
@@ -87,7 +87,7 @@ def score_in(reading: Reading, task: str, when: str) -> float:
 
 
 def leaves(task: str, reading: Reading) -> list[str]:
-    """The task itself, or the tasks that a group is made of, each once.
+    """The task itself or, for a group, the tasks in it, each once.
 
     Raises:
         CannotJudge: one of them has no results by document.
@@ -116,9 +116,9 @@ def leaves(task: str, reading: Reading) -> list[str]:
 
 
 def chance(task: str, reading: Reading) -> float | None:
-    """What a guess scores: an accuracy's majority rate, an MCC of 0, the F1 of calling everything positive.
+    """The score of a guess: the majority rate for an accuracy, 0 for MCC, all-positive answers for F1.
 
-    A group's is stated by its result, or else the mean of its members', by documents. None if not known.
+    For a group, the one in its result, else the mean of its members', weighted by documents. None if unknown.
     """
     result = reading.tasks.get(task)
     if result is None:
@@ -151,7 +151,7 @@ def _chance_of_leaf(result: TaskResult) -> float | None:
 
 
 def tasks_at_chance(check: CheckSpec, unedited: Reading) -> dict[str, Problem]:
-    """The tasks that cannot show a drop because the unedited model only guesses, each with the reason."""
+    """The tasks that cannot show a drop since the unedited model only guesses, with the reason for each."""
     is_drop = check.relative_to in ("base", "previous") and math.isfinite(check.bound.low)
     if not is_drop:
         return {}
@@ -162,16 +162,16 @@ def tasks_at_chance(check: CheckSpec, unedited: Reading) -> dict[str, Problem]:
 
 
 def at_chance(task: str, reading: Reading, confidence: float) -> Problem | None:
-    """Why a task cannot show a drop: its score on the unedited model is not above chance. None if it is.
+    """The problem of a task that cannot show a drop, since the unedited model is not above chance; else None.
 
-    The score's one-sided lower limit at `confidence` must lie above chance.
+    Above chance means that the score's one-sided lower limit at `confidence` is.
     """
     guess = chance(task, reading)
     if guess is None or task not in reading.values:
         return None
     try:
         drop = drop_of(task, reading, reading, "unedited")
-    except CannotJudge:  # no results by document: a check that needs them says so itself
+    except CannotJudge:  # no results by document: a check that needs them reports that itself
         return None
     if drop.lowest_before(confidence) > guess:
         return None

@@ -1,1 +1,1 @@
-"""Editors against each other."""
+"""Editors compared with each other."""

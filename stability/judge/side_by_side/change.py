@@ -1,4 +1,4 @@
-"""One check's value for two editors at the same seeds: its change, and whether that is beyond noise."""
+"""One check's value for two editors at the same seeds: the change, and whether it is beyond noise."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Outcome = Literal["better", "worse", "mixed", "same", "untold", "alone", "missin
 class ChangeCell:
     """One check's value for one editor.
 
-    `value` is the mean over seeds of the value that decides the check, `change` that mean less the one of the
-    editor it is compared with. `interval` holds the limits of the change, at the level at which Holm's
-    procedure decided it. `outcome` is `untold` where there is a change and nothing to tell noise by,
-    and `alone` where only this editor has a value.
+    `value` is the mean over seeds of the value that decides the check, `change` the difference of that mean
+    from the other editor's. `interval` is that of the change, at the level at which Holm's procedure decided
+    it. `outcome` is `untold` if there is a change but it cannot be tested for noise, and `alone` if only this
+    editor has a value.
     """
 
     value: float | None = None
@@ -39,7 +39,7 @@ class ChangeCell:
 
 @dataclass(frozen=True, eq=False)
 class SeedChange:
-    """One check's values by seed, `before` being the other editor's; and each seed's documents of a task."""
+    """One check's values by seed (`before` are the other editor's), and a task's drop at each seed."""
 
     bound: Bound
     before: Mapping[int, float]
@@ -48,7 +48,7 @@ class SeedChange:
 
     @cached_property
     def gains(self) -> list[float]:
-        """By how much the value of each seed lies farther inside the bound."""
+        """How much farther inside the bound the value is, at each seed."""
         return [self.bound.reach(self.now[seed]) - self.bound.reach(self.before[seed]) for seed in self.now]
 
     @cached_property
@@ -58,13 +58,13 @@ class SeedChange:
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing differs, at any seed."""
+        """Whether the values are equal at every seed."""
         values = all(math.isclose(self.now[seed], self.before[seed], rel_tol=EQUAL) for seed in self.now)
         return values and not any(drop.flip_rate for drop in self.drops.values())
 
     @property
     def broken(self) -> Outcome | None:
-        """What there is to say where a value is not finite, which takes no test."""
+        """The outcome if a value is not finite, which needs no test."""
         now, before = (all(map(math.isfinite, values.values())) for values in (self.now, self.before))
         if now and before:
             return None
@@ -72,7 +72,7 @@ class SeedChange:
 
     @cached_property
     def p_values(self) -> list[float]:
-        """Two-sided: of the documents at each seed, or of all seeds together; empty if nothing is tested."""
+        """Two-sided: by documents for each seed, or one for all seeds; empty if nothing can be tested."""
         if not (self.now and self.before) or self.is_same or self.broken:
             return []
         if self.drops:
@@ -116,19 +116,19 @@ class SeedChange:
 
 
 def mean(values: Iterable[float]) -> float:
-    """The mean, of values that need not be finite."""
+    """The mean of values that may be infinite or NaN."""
     listed = list(values)
     return sum(listed) / len(listed)
 
 
 def two_sided(drop: Drop) -> float:
-    """How likely a change as large as this one is, in either direction, if there is none."""
+    """The probability of a change at least this large, in either direction, if there is truly none."""
     lower = drop.p_value(0.0)
     return min(1.0, 2 * min(lower, 1 - lower))
 
 
 def student(differences: Sequence[float]) -> float:
-    """Two-sided p-value of Student's t for paired differences [seeds]; 0 where all are the same."""
+    """Two-sided p-value of Student's t for paired differences [seeds]; 0 if all of them are the same."""
     spread = stdev(differences)
     if spread == 0:
         return 0.0

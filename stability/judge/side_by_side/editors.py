@@ -3,7 +3,7 @@
 The rows are a suite's checks: a check says which value to look at, and its bound says which way is better.
 Every contender is compared with the first one, on the same edits. Scores of tasks are paired document by
 document at each seed. Other values are paired seed by seed, and their spread over the seeds is the noise
-(Student's t); at a single seed there is no telling, and only the change is stated. All tests of a contender
+(Student's t); with a single seed there is no test, and only the change is shown. All tests of a contender
 are one family, judged by Holm's procedure.
 """
 
@@ -28,12 +28,12 @@ from stability.record import Checkpoint, Record, Run, runs_by_editor
 from stability.suite import CheckSpec, SuiteSpec
 
 CONFIDENCE = 0.95
-MAY_DIFFER = ("run.edits.batch",)  # an editor takes its edits in batches of its own
+MAY_DIFFER = ("run.edits.batch",)  # the batch size may be a setting of the editor
 
 
 @dataclass(frozen=True)
 class KnownHorizon:
-    """The largest number of edits that a suite holds, over seeds, as horizon.json states it."""
+    """The largest number of edits at which a suite holds: median and worst over seeds, from horizon.json."""
 
     median: float | None
     worst: float | None
@@ -41,7 +41,7 @@ class KnownHorizon:
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """One editor of one record, `label` being its name in there; and its horizon, if somebody found it."""
+    """One editor of one record, called `label` in that record, with its horizon if it is known."""
 
     name: str
     record: Record
@@ -58,14 +58,14 @@ class Contender:
         return next((point for point in self.runs[seed].checkpoints if point.edits == edits), None)
 
     def judged(self, suite: SuiteSpec, seeds: Sequence[int]) -> EditorJudgement:
-        """What the suite says of its runs at these seeds."""
+        """The suite's judgement of its runs at these seeds."""
         runs = tuple(self.runs[seed] for seed in seeds)
         return judge(suite, self.record.model_copy(update={"runs": runs})).editors[0]
 
 
 @dataclass(frozen=True)
 class CheckRow:
-    """One check's value, for each contender in turn."""
+    """One check's value for each contender, in order."""
 
     check: str
     metric: str
@@ -75,7 +75,7 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class Standing:
-    """What else there is to say of a contender: how far its suite held, and what an edit took."""
+    """More about a contender: how many edits its suite held, and how long an edit took."""
 
     name: str
     held_to: int | None
@@ -85,7 +85,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class EditorComparison:
-    """Contenders side by side, after `edits` edits; each is compared with the first."""
+    """Contenders after `edits` edits, each compared with the first."""
 
     suite: str
     model: str
@@ -97,23 +97,23 @@ class EditorComparison:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The contenders."""
+        """The names of the contenders."""
         return tuple(standing.name for standing in self.standings)
 
     @property
     def by_horizon(self) -> tuple[str, ...]:
-        """The contenders whose horizon is known, those that hold longest first."""
+        """The contenders whose horizon is known, the longest first."""
         known = [one for one in self.standings if one.horizon is not None and one.horizon.median is not None]
         return tuple(one.name for one in sorted(known, key=lambda one: _longest_first(one.horizon)))
 
     def checks(self, name: str, outcome: Outcome) -> tuple[str, ...]:
-        """The checks at which a contender came out so."""
+        """The checks in which a contender has this outcome."""
         index = self.names.index(name)
         return tuple(row.check for row in self.rows if row.cells[index].outcome == outcome)
 
     @property
     def is_worse(self) -> bool:
-        """Whether any contender got worse than the first, beyond noise, in anything."""
+        """Whether any contender is worse than the first in any check, beyond noise."""
         return any(self.checks(name, "worse") or self.checks(name, "mixed") for name in self.names[1:])
 
     def as_dict(self) -> dict[str, Any]:
@@ -125,10 +125,10 @@ class EditorComparison:
 def compare_editors(
     suite: SuiteSpec, contenders: Sequence[Contender], confidence: float = CONFIDENCE
 ) -> EditorComparison:
-    """Put every contender beside the first, after the last number of edits that all were measured at.
+    """Compare every contender with the first, at the last checkpoint that all of them have.
 
     Raises:
-        UsageError: there are fewer than two, or what they were measured on differs.
+        UsageError: there are fewer than two, or they were measured on different things.
     """
     if len(contenders) < 2:
         raise UsageError("compare needs two runs or more, or one run of two editors or more")
@@ -169,23 +169,23 @@ def compare_editors(
 
 
 def _without_previous(suite: SuiteSpec) -> dict[str, CheckSpec]:
-    """The checks but for those that compare with an earlier record, whose place the contenders take."""
+    """The suite without checks that compare with an earlier record: here the contenders are compared."""
     return {name: check for name, check in suite.checks.items() if check.relative_to != "previous"}
 
 
 def _column(changes: Sequence[SeedChange], confidence: float) -> list[ChangeCell]:
-    """The cells of one contender: their tests are one family."""
+    """The cells of one contender, whose tests are one family."""
     decisions = iter(holm([p for change in changes for p in change.p_values], 1 - confidence))
     return [change.cell([next(decisions) for _ in change.p_values]) for change in changes]
 
 
 def _alone(values: Mapping[int, float]) -> ChangeCell:
-    """A cell of the first contender, which is compared with none."""
+    """A cell of the first contender, which is not compared with anything."""
     return ChangeCell(mean(values.values()), outcome="same") if values else ChangeCell()
 
 
 def _values(judged: EditorJudgement, check: str, edits: int) -> dict[int, float]:
-    """The value that decides a check after so many edits, by seed; empty where it has none at some seed."""
+    """The value that decides a check after `edits` edits, by seed; empty if any seed has none."""
     verdict = next((verdict for verdict in judged.verdicts if verdict.check == check), None)
     found = {
         seed.seed: point.value
@@ -216,7 +216,7 @@ def _change(
 def _drop(
     metric: str, task: str | None, before: Checkpoint | None, now: Checkpoint | None, seed: int
 ) -> Drop | None:
-    """The task's documents at both; None if they are not there by document, and nothing can be paired."""
+    """The task's drop from the first run to the other; None without results by document to pair."""
     if task is None:
         return None
     readings = [point.readings.get(metric) for point in (before, now) if point is not None]
@@ -241,7 +241,7 @@ def _common_seeds(contenders: Sequence[Contender]) -> list[int]:
 
 
 def _common_edits(contenders: Sequence[Contender], seeds: Sequence[int]) -> int:
-    """The last number of edits that every run was measured at; they have to be the same edits."""
+    """The last checkpoint that every run has; the edits up to it have to be the same in all."""
     measured = [
         {point.edits for point in contender.runs[seed].checkpoints}
         for contender in contenders
@@ -260,7 +260,7 @@ def _common_edits(contenders: Sequence[Contender], seeds: Sequence[int]) -> int:
 
 
 def _seconds(contender: Contender, seeds: Sequence[int], edits: int) -> float | None:
-    """Seconds that an edit took, over the seeds; None where it was not recorded."""
+    """Mean seconds for an edit, over the seeds; None if not recorded."""
     points = [contender.at(seed, edits) for seed in seeds]
     costs = [point.costs.get("edit_seconds") for point in points if point is not None]
     known = [cost.values[""] for cost in costs if cost is not None and "" in cost.values]
