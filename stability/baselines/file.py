@@ -1,8 +1,8 @@
-"""A baseline's file: the record of one editor, cut down to what a later run is compared with.
+"""A baseline's file: the record of one editor, reduced to what a later run is compared with.
 
-It is a record like any other, but for two things: outcomes of single edits and times of stages are left out,
-and the documents of a task, which are the same at every checkpoint, are listed once, at the unedited model.
-A line holds one metric at one checkpoint, or one edit, so that a change of it can be reviewed.
+It differs from other records in two ways: outcomes of single edits and times of stages are left out, and the
+documents of a task, which are the same at every checkpoint, are listed only once, at the unedited model. Each
+line holds one metric at one checkpoint, or one edit, so that changes can be reviewed as a diff.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ LINES = {
     "model": 2,
     "base": 2,
     "runs": 5,
-}  # levels that are broken into lines: runs, run, checkpoints ... readings
+}  # how many levels are broken into lines: runs, run, checkpoints ... readings
 Change = Callable[[TaskResult, TaskResult], TaskResult]
 
 
 def write_baseline(record: Record, editor: str, path: Path) -> None:
-    """Write the runs of an editor, called as `runs_by_editor` does, as a baseline; atomically."""
+    """Write the runs of an editor (a label of `runs_by_editor`) as a baseline, atomically."""
     content = json.loads(cut_down(record, editor).model_dump_json(exclude_defaults=True))
     content = {"schema_version": record.schema_version, **content}
     lines = [f' "{key}": {laid_out(value, LINES.get(key, 0), 2)}' for key, value in content.items()]
@@ -33,7 +33,7 @@ def write_baseline(record: Record, editor: str, path: Path) -> None:
 
 
 def read_baseline(path: Path) -> Record:
-    """Read a baseline; any other record comes as it is.
+    """Read a baseline, or any other record.
 
     Raises:
         RecordError: the file is missing, is not JSON, or was written by another schema.
@@ -42,7 +42,7 @@ def read_baseline(path: Path) -> Record:
 
 
 def cut_down(record: Record, editor: str) -> Record:
-    """The record with the runs of one editor, and of them what can be compared."""
+    """The record with the runs of one editor only, reduced to what can be compared."""
     runs = tuple(_run(run) for run in runs_by_editor(record)[editor])
     return _with_tasks(record.model_copy(update={"runs": runs, "timing": {}}), _emptied)
 
@@ -62,7 +62,7 @@ def _run(run: Run) -> Run:
 
 
 def _with_tasks(record: Record, change: Change) -> Record:
-    """The record with every task's result at a checkpoint changed, given the one of the unedited model."""
+    """The record, with each task result at a checkpoint replaced by a function of it and the unedited one."""
 
     def of_reading(name: str, reading: Reading) -> Reading:
         first = record.base.readings.get(name)
@@ -98,7 +98,7 @@ def _filled(result: TaskResult, first: TaskResult) -> TaskResult:
 
 
 def laid_out(content: Any, levels: int, indent: int = 1) -> str:
-    """JSON with line breaks in its first levels, save in what holds plain values only."""
+    """JSON with line breaks in its first levels, except in lists and mappings of plain values only."""
     inside: list[Any] = []
     if isinstance(content, (dict, list)):
         inside = list(content.values() if isinstance(content, dict) else content)

@@ -1,4 +1,4 @@
-"""Making baselines of a record: a file for each of its editors, all of them or none."""
+"""Making baselines from a record: a file for each of its editors, or none if one cannot be made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stability.record import Record
 
 @dataclass(frozen=True)
 class Kept:
-    """A baseline that was written; `replaced` if there had been one."""
+    """A baseline that was written; `replaced` if there was one before."""
 
     editor: str
     path: Path
@@ -26,7 +26,7 @@ def keep(record: Record, folder: Path, *, replace: bool) -> list[Kept]:
     """Write a baseline for each editor of the record.
 
     Raises:
-        UsageError: a run is not complete; or there is a baseline, and `replace` is False. Nothing is written.
+        UsageError: a run is not complete, or a baseline exists and `replace` is False. Nothing is written.
     """
     reason = refusal(record)
     if reason:
@@ -45,7 +45,7 @@ def keep(record: Record, folder: Path, *, replace: bool) -> list[Kept]:
 
 
 def refusal(record: Record) -> str:
-    """Why a record is no baseline; "" if it is one. A run that ended early would pass for a better one."""
+    """Why a record cannot be a baseline, else "": a run that ended early would look better than it is."""
     if not record.runs:
         return "the record holds no run"
     for run in record.runs:

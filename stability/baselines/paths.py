@@ -1,4 +1,4 @@
-"""Where a baseline lies: in `baselines/` beside its suite, by suite, editor and model."""
+"""The path of a baseline: in `baselines/` beside its suite, by suite, editor and model."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 FOLDER = "baselines"
-UNFIT = re.compile(r"[^A-Za-z0-9._-]+")  # for the name of a file
-DIGEST = 6  # letters that tell apart what else would be written the same way
+UNFIT = re.compile(r"[^A-Za-z0-9._-]+")  # not allowed in a file's name
+DIGEST = 6  # hex digits, to distinguish names that would otherwise give the same file
 
 
 def baselines_folder(suite: str | Path | None) -> Path:
-    """The folder beside a suite file; in the working directory for a suite that is in no file."""
+    """The folder beside a suite file, or in the working directory for a suite without a file."""
     return Path(FOLDER) if suite is None else Path(suite).parent / FOLDER
 
 
@@ -22,7 +22,7 @@ def baseline_path(folder: Path, suite: str, editor: str, model: str) -> Path:
 
 
 def word(name: str) -> str:
-    """A name that a file may have; where letters had to be replaced, a digest keeps it apart from others."""
+    """The name as part of a file's name; if characters had to be replaced, a digest makes it unique."""
     fit = UNFIT.sub("-", name).strip("-.")
     if fit and fit == name:
         return name

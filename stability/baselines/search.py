@@ -14,15 +14,15 @@ from stability.suite import SuiteSpec
 
 
 def is_compared(suite: SuiteSpec, editor: str | None = None) -> bool:
-    """Whether a check of the suite, put to that editor or to any, is `relative_to: previous`."""
+    """Whether a check of the suite (for that editor, if given) is `relative_to: previous`."""
     checks = suite.checks.values() if editor is None else suite.checks_of(editor).values()
     return any(check.relative_to == "previous" for check in checks)
 
 
 def baselines_for(record: Record, folder: Path, saved: Path | None = None) -> dict[str, Baseline]:
-    """The baseline of each editor of a record, from a folder; one that is missing says how to make it.
+    """The baseline of each editor of a record, from a folder; a missing one has the command that makes it.
 
-    `saved` is where the record itself lies, for the commands that make a baseline of it.
+    `saved` is the path of the record itself, for the commands that make a baseline of it.
     """
     default = baselines_folder(record.suite_path)
     save, update = (command(verb, saved, folder, default) for verb in ("save", "update"))

@@ -14,14 +14,14 @@ from stability.record.record import Record
 from stability.record.schema import SCHEMA_VERSION
 from stability.record.upgrades import OLDEST, upgraded
 
-NO_RECORD = (AttributeError, KeyError, TypeError, ValueError)  # what an upgrade makes of anything else
+NO_RECORD = (AttributeError, KeyError, TypeError, ValueError)  # raised by an upgrade if it is no record
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a text, as UTF-8, or bytes to `path`, whole, for everyone to read; its folder is made.
+    """Write text (as UTF-8) or bytes to `path` atomically, readable by everyone; creates the folder.
 
     Raises:
-        RecordError: the folder cannot be made, takes no file, or holds a folder of that name.
+        RecordError: the folder cannot be created or written to, or `path` is a folder.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,10 +37,10 @@ def write_record(record: Record, path: Path) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read a run.json, of this version's schema or of an older one.
+    """Read a run.json of this version's schema or an older one.
 
     Raises:
-        RecordError: the file is missing, is not JSON or no record, or is of a newer schema.
+        RecordError: the file is missing, not JSON or not a record, or has a newer schema.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -65,10 +65,10 @@ def read_record(path: Path) -> Record:
 
 
 def check_schema(content: Any, path: Path) -> None:
-    """See that this version reads a record's schema.
+    """Check that this version can read a record's schema.
 
     Raises:
-        RecordError: it says none, or a newer one, and then which version of the harness wrote it.
+        RecordError: the record has no schema, or a newer one; then with the version that wrote it.
     """
     schema = content.get("schema_version") if isinstance(content, dict) else None
     if type(schema) is not int or schema < OLDEST:

@@ -1,4 +1,4 @@
-"""The tables of a record as pandas has them."""
+"""The tables of a record as pandas data frames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DTYPES: dict[Kind, str] = {
 
 
 def data_frame(table: Table) -> pandas.DataFrame:
-    """The table as a frame whose types do not depend on what is in it; a number that is missing is NaN.
+    """The table as a data frame; its types do not depend on the values, and missing numbers are NaN.
 
     Raises:
         RecordError: a number in it does not fit into 64 bits.

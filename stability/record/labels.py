@@ -1,4 +1,4 @@
-"""How an editor of a record is called: by its name, and by a number where it ran with several settings."""
+"""Labels of a record's editors: the name, with a number added if it ran with several settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stability.record.schema import RecordFields, Run
 
 
 def runs_by_editor(record: RecordFields) -> dict[str, list[Run]]:
-    """The runs of each editor, by its name; the same editor with other settings is another, with a number."""
+    """The runs of each editor by its label; an editor with other settings counts as another editor."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in record.runs:
         settings = json.dumps(run.editor.settings, sort_keys=True, default=str)

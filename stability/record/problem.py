@@ -11,9 +11,9 @@ from stability.errors import Details, ProblemKind, StabilityError
 
 
 class Problem(BaseModel):
-    """A problem of a kind from a closed set. `message` is one line for people, which no program reads.
+    """A problem, with a kind from a closed set. `message` is one line for people; programs do not read it.
 
-    The other fields are those of `stability.errors.Details`, each None where it does not apply.
+    The other fields are those of `stability.errors.Details`, each None if it does not apply.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -35,7 +35,7 @@ class Problem(BaseModel):
     @field_validator("kind", mode="before")
     @classmethod
     def _known(cls, kind: object) -> object:
-        """A later version may have written a kind that this one does not know."""
+        """Replace a kind that this version does not know, as a later one may write it."""
         return kind if kind in get_args(ProblemKind) or not isinstance(kind, str) else "unknown"
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -51,5 +51,5 @@ class Problem(BaseModel):
 
     @classmethod
     def of(cls, error: StabilityError, **details: Unpack[Details]) -> Problem:
-        """What an error says; `details` are added to its own."""
+        """The problem of an error; `details` are added to those of the error."""
         return cls(kind=error.kind, message=str(error), **{**error.details, **details})

@@ -19,7 +19,7 @@ class Record(RecordFields):
     def frame(
         self, table: Literal["readings", "edits", "documents", "runs"] = "readings"
     ) -> pandas.DataFrame:
-        """One of the record's tables, as long and tidy as `stability.record.tables` says.
+        """One of the record's tables, in long form; `stability.record.tables` describes them.
 
         Raises:
             ValueError: there is no such table.

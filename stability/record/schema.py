@@ -1,21 +1,21 @@
-"""The record: every figure that a run measured, and enough about the run to judge and repeat it.
+"""The record: all measurements of a run, and what is needed to judge and repeat it.
 
     Record            one suite on one model
-    ├── replaced      what stood on the command line in place of the suite's own values
+    ├── replaced      values from the command line that replaced those of the suite
     ├── model         fingerprint, blocks and matrices of the unedited model
     ├── base          the readings of checkpoint 0, the unedited model
     └── runs          one for each editor and seed
         ├── edits         what each edit asked for, and whether it held right after it was made
         └── checkpoints   the readings after n edits
 
-A reading holds one metric's values at one checkpoint, by key. What the keys are, `over` says: a parameter's
-name, a block's index ("7"), a pair of blocks ("3-7"), a task's name, the number of an edit from 1 on, or ""
-for a single value. Nothing in here depends on the suite's thresholds. Times and memory stand in `costs` and
-`timing` and nowhere else, so that two runs of one seed give the same record but for those. Why something was
-not measured stands in problems: a kind from a closed set, and a line for people.
+A reading holds one metric's values at one checkpoint, by key. `over` says what the keys are: a parameter's
+name, a block's index ("7"), a pair of blocks ("3-7"), a task's name, the number of an edit counted from 1, or
+"" for a single value. Nothing in a record depends on the suite's thresholds. Times and memory are in `costs`
+and `timing` only, so that two runs with the same seed give equal records apart from these. If something was
+not measured, a problem says why: a kind from a closed set, and a line for people.
 
-Within a schema fields are only added, each with a default, and a reader takes no notice of those that it does
-not know. What changes a field's meaning is a new schema, and the older ones are still read.
+Within a schema, fields are only added, each with a default, and readers ignore fields that they do not know.
+If a field's meaning changes, the schema gets a new number; older schemas can still be read.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ SCHEMA_VERSION = 2
 Over = Literal["matrix", "parameter", "layer", "pair", "task", "edit", "scalar"]
 MatrixKind = Literal[
     "mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_qkv", "attn_out", "other"
-]  # other: known by its name alone, as a matrix of an expert
+]  # other: identified by its name only, such as a matrix of an expert
 
 
 class RecordModel(BaseModel):
-    """Frozen; NaN and infinities are written as strings, to keep the file JSON; unknown keys are left out."""
+    """Frozen; NaN and infinities are written as strings, to keep the file JSON; unknown keys are ignored."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", ser_json_inf_nan="strings", protected_namespaces=()
@@ -53,7 +53,7 @@ class Matrix(RecordModel):
 
     @property
     def group(self) -> str:
-        """What matrices of other layers have to share to be of its like: kind or, for `other`, the name."""
+        """What it has in common with the same matrix in other layers: the kind or, for `other`, the name."""
         if self.kind != "other":
             return self.kind
         return ".".join("*" if part.isdigit() else part for part in self.name.split("."))
@@ -71,15 +71,15 @@ class ModelInfo(RecordModel):
     layers: int
     parameters: int
     matrices: tuple[Matrix, ...]
-    remote_code: bool = False  # whether code that lies in the model's repository was run
+    remote_code: bool = False  # whether code from the model's repository was run
 
 
 class TaskResult(RecordModel):
-    """What a task's documents gave at one checkpoint, beyond the score in the reading.
+    """A task's results by document at one checkpoint; its score is in the reading.
 
-    `gold` and `predicted` are class or choice indices by document, in the order of `doc_ids`; `values` takes
-    their place where a document's result is a number (exact match, a log-likelihood). A group has `members`
-    and no documents of its own. `chance` is the score of a guess (the majority's rate for an accuracy).
+    `gold` and `predicted` are class or choice indices by document, in the order of `doc_ids`. If a document's
+    result is a number (exact match, a log-likelihood), it is in `values` instead. A group has `members` and
+    no documents of its own. `chance` is the score of a guess (for an accuracy, the majority rate).
     """
 
     metric: str  # as lm-eval names it: acc, f1, mcc, acc_norm, exact_match ...
@@ -116,7 +116,7 @@ class Checkpoint(RecordModel):
 
 
 class EditOutcome(RecordModel):
-    """One edit, and how the model answered right after it was made (None: not measured)."""
+    """One edit, and the model's answers right after it was made (None: not measured)."""
 
     id: str
     prompt: str
@@ -127,13 +127,13 @@ class EditOutcome(RecordModel):
     accurate: bool | None = None
     paraphrase_success: float | None = None
     neighborhood_success: float | None = None
-    reported: dict[str, float] = Field(default_factory=dict)  # what the editor says of this edit
+    reported: dict[str, float] = Field(default_factory=dict)  # figures that the editor reports for this edit
 
 
 class EditorInfo(RecordModel):
-    """The editor as it ran, every setting filled in."""
+    """The editor as it ran, with all of its settings."""
 
-    name: str  # as the suite or the command line calls it; unique within a record
+    name: str  # from the suite or the command line; unique within a record
     source: str  # built-in, entry point, dotted name or path; checkpoint: found edited on disk
     settings: dict[str, Any] = Field(default_factory=dict)
     version: str | None = None
@@ -147,26 +147,26 @@ class Run(RecordModel):
     seed: int
     status: Literal["complete", "truncated", "failed"] = "complete"
     error: Problem | None = None  # when failed
-    failed_at: int | None = None  # when failed: the number of edits made before
+    failed_at: int | None = None  # when failed: the number of edits made before that
     edits: tuple[EditOutcome, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     timing: dict[str, float] = Field(default_factory=dict)  # seconds by stage
 
     @property
     def is_gated(self) -> bool:
-        """Whether the model was found edited on disk; without `edits`, nobody knows how often."""
+        """Whether the model was read already edited; without `edits`, the number of edits is unknown."""
         return self.editor.source == "checkpoint"
 
     @property
     def edited(self) -> frozenset[str]:
-        """Parameters that differ from the base at any checkpoint."""
+        """The parameters that differ from the base at any checkpoint."""
         return frozenset(name for checkpoint in self.checkpoints for name in checkpoint.changed)
 
 
 class Replaced(RecordModel):
-    """What the command line, or a caller in Python, put in place of the suite's own values.
+    """Values from the command line, or from a caller in Python, that replaced those of the suite.
 
-    The fields are those of `suite.overrides.Overrides`, None or empty where the suite's value stood.
+    The fields are those of `suite.overrides.Overrides`, None or empty if the suite's value was used.
     """
 
     model: str | None = None
@@ -175,20 +175,20 @@ class Replaced(RecordModel):
     seeds: tuple[int, ...] = ()
     checkpoints: tuple[int, ...] = ()
     settings: tuple[str, ...] = ()  # KEY=VALUE
-    baselines: str | None = None  # the folder of the earlier records, where it was named
+    baselines: str | None = None  # the folder of the earlier records, if it was given
 
 
 class GateCall(RecordModel):
-    """What `stability gate` was asked to compare."""
+    """The arguments of `stability gate`."""
 
     base: str
     edited: str
     level: str = "weights"
     edits: str | None = None  # the file of the edits that were made
-    suite: str | None = None  # the suite, where it was named
+    suite: str | None = None  # the suite, if it was given
 
     def arguments(self) -> list[str]:
-        """The command-line arguments that say the same."""
+        """The same as command-line arguments."""
         words = [self.base, self.edited]
         words += ["--suite", self.suite] if self.suite is not None else []
         words += ["--level", self.level]
@@ -206,17 +206,17 @@ class RecordFields(RecordModel):
     measured_fingerprint: (
         str  # of everything in the suite but its checks: what was measured, not how it is judged
     )
-    measured: dict[str, Any] = Field(default_factory=dict)  # the same in full, to say what differs
-    command: str  # what runs it again, for people
+    measured: dict[str, Any] = Field(default_factory=dict)  # the same in full, to show what differs
+    command: str  # the command that runs it again, for people
     replaced: Replaced = Replaced()
-    gate: GateCall | None = None  # where two checkpoints on disk were compared
+    gate: GateCall | None = None  # if two checkpoints on disk were compared
     model: ModelInfo
     edits_source: str
     text_fingerprint: str
     text_tokens: int
     base: Checkpoint
     runs: tuple[Run, ...] = ()
-    not_asked: dict[str, Problem] = Field(default_factory=dict)  # metrics not to be measured, and why
+    not_asked: dict[str, Problem] = Field(default_factory=dict)  # metrics that were not measured, and why
     versions: dict[str, str] = Field(default_factory=dict)
     timing: dict[str, float] = Field(default_factory=dict)
     started: str = ""  # ISO 8601, UTC; a time, so not compared between runs

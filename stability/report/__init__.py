@@ -1,4 +1,4 @@
-"""Renderers: each a pure function of a record and its judgement, one a file."""
+"""Renderers, one per file: each is a pure function of a record and its judgement."""
 
 from __future__ import annotations
 

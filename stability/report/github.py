@@ -1,7 +1,7 @@
-"""Annotations for GitHub Actions: each check that did not hold, at the line of the suite that it stands on.
+"""Annotations for GitHub Actions: each check that did not hold, at its line of the suite.
 
-The runner reads such lines from the output of a step (documented as workflow commands) and shows ten errors
-and ten warnings of a step at most, so the worst come first.
+The runner reads these lines from the output of a step (documented as workflow commands). It shows at most ten
+errors and ten warnings of a step, so the worst come first.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ LEVELS: dict[Status, str] = {"fail": "error", "error": "error", "warn": "warning
 def render_github(
     record: Record, judgement: Judgement, *, suite: SuiteFile | None = None, strict: bool = False
 ) -> str:
-    """A line for each check that did not hold; with `strict`, one that warned is an error, too.
+    """A line for each check that did not hold; with `strict`, a warning is an error.
 
-    The place is a line of the suite that judged, its file as it was named on the command line; without a
-    suite it is the file alone of the suite that was run. A suite that is in no file has no place.
+    The place is the check's line in the file of `suite`, which judged. Without `suite` it is the file of the
+    suite that was run, without a line. A suite that is not in a file has no place.
     """
     lines = [
         annotation(
@@ -43,7 +43,7 @@ def render_github(
 
 
 def render_problems(problems: Sequence[SuiteProblem]) -> str:
-    """A line for each mistake in a suite, at its place where it has one."""
+    """A line for each mistake in a suite, with its place if it has one."""
     return "".join(f"{_mistake(problem)}\n" for problem in problems)
 
 
@@ -76,7 +76,7 @@ def _place(record: Record, suite: SuiteFile | None, verdict: Verdict) -> dict[st
 
 
 def _from_here(path: Path) -> str:
-    """Relative to the working directory, if it lies below: the runner knows files from its checkout on."""
+    """The path relative to the working directory, if it is in it, as the runner expects."""
     try:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except ValueError:
@@ -84,10 +84,10 @@ def _from_here(path: Path) -> str:
 
 
 def _data(text: str) -> str:
-    """One line, with the runner's escapes."""
+    """The text in one line, with the runner's escapes."""
     return wording.clean(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:
-    """The same for a value among others, which a colon or a comma would end."""
+    """The same for a property's value, in which colons and commas are escaped too."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,4 +1,4 @@
-"""One self-contained page: verdicts, what they mean, then figures, then all that it takes to run it again."""
+"""One self-contained page: verdicts, what they mean, figures, and how to run it again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from stability.report.explain.explain import Explanation, explain
 from stability.report.steps import wording
 
 TEMPLATE = "report.html.j2"
-FEW = 3  # editors whose verdicts and figures are all unfolded
+FEW = 3  # up to this many editors, all verdicts and figures are unfolded
 UNHELD = ("fail", "error", "warn", "inconclusive")
 
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says about one editor; `index` is its place in the judgement."""
+    """The page's section on one editor; `index` is the editor's index in the judgement."""
 
     index: int
     judgement: EditorJudgement
@@ -81,7 +81,7 @@ def render_html(record: Record, judgement: Judgement) -> str:
 
 
 def outcome(judgement: Judgement) -> tuple[str, str]:
-    """The style and the words of the page's headline."""
+    """The style and the text of the page's headline."""
     status = judgement.exit_status()
     return {0: ("pass", "held"), 1: ("fail", "failed")}.get(status, ("error", "could not be measured"))
 
@@ -110,24 +110,24 @@ def section(
 
 
 def drawn(figure: Figure, prefix: str) -> Markup:
-    """A figure's charts; every text in them is escaped where they are made."""
+    """A figure's charts as SVG, in which all text is already escaped."""
     charts = (draw(chart, f"{prefix}-{figure.name}-{i}") for i, chart in enumerate(figure.charts))
     return Markup("").join(Markup(chart) for chart in charts)
 
 
 def data(value: float, text: str) -> Markup:
-    """A number as it is read, and as it was measured for whoever takes it from the page."""
+    """A number as shown, with the exact measured value as an attribute for programs."""
     return Markup('<data value="{}">{}</data>').format(repr(float(value)), escape(text))
 
 
 def rest(verdict: Verdict) -> list[str]:
-    """What a verdict's row says besides its columns."""
+    """The details of a verdict that have no column of their own."""
     shown = (wording.place(verdict), wording.bracket(verdict), wording.interval(verdict))
     return [part for part in wording.details(verdict) if part not in shown]
 
 
 def task_rows(editor: EditorRuns) -> list[TaskRow]:
-    """Every task that was measured on the unedited model."""
+    """A row for every task that was measured on the unedited model."""
     reading = editor.record.base.readings.get("task_score")
     last = editor.shown.checkpoints[-1] if editor.shown.checkpoints else None
     if reading is None or last is None:
@@ -150,7 +150,7 @@ def task_rows(editor: EditorRuns) -> list[TaskRow]:
 
 
 def facts(record: Record) -> list[tuple[str, str]]:
-    """What the run was made of, for whoever wants to make it again."""
+    """What the run was made with, to reproduce it."""
     model = record.model
     rows = [
         (

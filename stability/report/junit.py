@@ -25,10 +25,10 @@ NUMBERS = (
 
 @part(RendererHead("junit", "a test case for each check, with its figures as properties", file="junit.xml"))
 def render_junit(record: Record, judgement: Judgement) -> str:
-    """The judgement as a JUnit file: a suite for each editor; `time` is time and nothing else.
+    """The judgement as a JUnit file: a suite for each editor, with the seconds of its runs as `time`.
 
-    A check that fails is a failure, one that could not be measured an error. One that warned or is
-    inconclusive passes, and says so in its output.
+    A check that fails is a failure, and one that could not be measured is an error. One that warned or is
+    inconclusive passes, with a note in its output.
     """
     root = ElementTree.Element("testsuites", name=wording.clean(judgement.suite))
     for editor in judgement.editors:

@@ -1,4 +1,4 @@
-"""Markdown for a job's summary: the verdicts in a table, the rest folded below."""
+"""Markdown for a CI job's summary: the verdicts in a table, the rest folded below."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIGNS: dict[Status, str] = {
 
 @part(RendererHead("markdown", "the verdicts as a table for a job's summary", file="report.md"))
 def render_markdown(record: Record, judgement: Judgement) -> str:
-    """The judgement in GitHub's Markdown; names are text, whatever is in them."""
+    """The judgement in GitHub's Markdown; all names are escaped."""
     parts = [
         f"## {escape(judgement.suite)}: {verdict_word(judgement)}",
         escape(wording.tally(judgement.counts)),
@@ -86,7 +86,7 @@ def _entry(explanation: Explanation, verdicts: Sequence[Verdict]) -> str:
 
 
 def _item(remedy: Remedy) -> str:
-    """A point of a list, with its command below it as a block of code."""
+    """A list item, with its command below it as a code block."""
     lines = [f"- {escape(remedy.words)}"]
     lines += [f"  ({escape(remedy.effect)})"] if remedy.effect else []
     lines += code(wording.clean(remedy.command)).splitlines() if remedy.command else []

@@ -1,4 +1,4 @@
-"""The verdict table on a terminal: a block for each editor, failed checks first, then what to do again."""
+"""The verdict table on a terminal: a block for each editor, failed checks first, then how to run it again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STYLES: dict[Status, str] = {
 }
 WIDTH = 100
 GAP = "  "
-WIDEST = 40  # a longer cell does not push the columns of all others
+WIDEST = 40  # a longer cell does not widen its column
 
 
 @part(RendererHead("terminal", "the verdict table, failed checks first"))
@@ -38,9 +38,9 @@ def render_terminal(
 def terminal_text(
     record: Record, judgement: Judgement, *, folder: Path | None = None, width: int = WIDTH
 ) -> Text:
-    """The table with colours, no line longer than `width`, but for names and commands that cannot be broken.
+    """The table with colours; lines are at most `width` long, unless a name or command cannot be broken.
 
-    `folder` is where the reports were written; the last lines point to it.
+    `folder` is where the reports were written; one of the last lines points to it.
     """
     text = Text()
     for editor in judgement.editors:
@@ -78,7 +78,7 @@ def _append_verdicts(text: Text, editor: EditorJudgement, width: int) -> None:
 
 
 def cells(verdict: Verdict) -> list[str]:
-    """What stands in columns: status, check, value and bound, place or interval."""
+    """The cells of a row: status, check, value and bound, place or interval."""
     status = verdict.status.upper() if verdict.status in ("fail", "error") else verdict.status
     row = [status, wording.clean(verdict.check), "", ""]
     if verdict.value is not None and verdict.status != "skip":
@@ -88,10 +88,10 @@ def cells(verdict: Verdict) -> list[str]:
 
 
 def tail(verdict: Verdict) -> list[str]:
-    """What stands beside: bracket, margin, and what else there is to say."""
+    """The text after the columns: bracket, margin, and further details."""
     problem = verdict.problem
     if problem is not None and problem.kind == "run_failed" and len(verdict.seeds) == 1:
-        return [failed_after(problem.edits or 0)]  # why stands once, below the table
+        return [failed_after(problem.edits or 0)]  # the reason is given once, below the table
     if verdict.status in ("error", "skip"):  # the reason is all that matters
         return [wording.clean(verdict.message)]
     said = verdict.message if verdict.status != "inconclusive" else ""  # the status says it
@@ -100,7 +100,7 @@ def tail(verdict: Verdict) -> list[str]:
 
 
 def laid_out(row: Sequence[str], rest: Sequence[str], columns: Sequence[int], width: int) -> list[str]:
-    """The cells in their columns, the rest behind them; what does not fit stands below, further in."""
+    """The cells in their columns and the rest after them; what does not fit goes below, indented."""
     while not row[-1]:
         row, columns = row[:-1], columns[:-1]
     line = "".join(GAP + cell.ljust(column) for cell, column in zip(row, columns, strict=True))

@@ -1,13 +1,13 @@
-"""The figures of a record as tables: columns of plain values, of which every renderer makes its own.
+"""The figures of a record as tables: columns of plain values.
 
     readings    one row for each editor, seed, checkpoint, metric and key
     edits       one row for each edit that was made, with how the model answered right after it
     documents   one row for each document of a task, at every checkpoint
-    runs        one row for each editor and seed: its settings, what became of it, and its times
+    runs        one row for each editor and seed: its settings, its outcome, and its times
 
-The unedited model was measured once and stands at 0 edits of every run, so that each curve begins there; in a
-record without runs it stands once, without an editor. `editor` is the label that verdicts have, `rome (2)`
-for a second set of settings. None stands where a column has nothing to say; NaN is a value that was measured.
+The unedited model was measured once, and has rows at 0 edits in every run, so that each curve begins there.
+In a record without runs it has one set of rows, without an editor. `editor` is the same label as in verdicts:
+`rome (2)` for a second set of settings. None means that a column does not apply; NaN is a measured value.
 """
 
 from __future__ import annotations

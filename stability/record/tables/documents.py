@@ -22,7 +22,7 @@ DOCUMENTS: dict[str, Kind] = {
 
 
 def documents(record: RecordFields) -> Table:
-    """What was expected of each document, and what the model answered: a class or choice, or a number."""
+    """The expected result and the model's result of each document: a class or choice, or a number."""
     columns: dict[str, list[Any]] = {name: [] for name in DOCUMENTS}
     for of_run, points in walks(record):
         for point in points:
@@ -34,7 +34,7 @@ def documents(record: RecordFields) -> Table:
 
 
 def _add_documents(columns: Mapping[str, list[Any]], of_all: Row, result: TaskResult) -> None:
-    """Columns grow by a task at a time: a benchmark has tens of thousands of documents at each checkpoint."""
+    """Add all documents of a task at once: a benchmark has tens of thousands of them at each checkpoint."""
     of_each = (result.doc_ids, result.gold, result.predicted, result.values)
     count = max(map(len, of_each))
     whole, single = list(columns.values())[: len(of_all)], list(columns.values())[len(of_all) :]

@@ -21,7 +21,7 @@ EDITS: dict[str, Kind] = {
 
 
 def edits(record: RecordFields) -> Table:
-    """`edit` counts from 1; what editors report of their own edits stands in `reported.NAME`."""
+    """`edit` counts from 1; figures that editors report of their own edits are in `reported.NAME`."""
     runs = list(labelled(record))
     reported = names_in(edit.reported for _, run in runs for edit in run.edits)
     rows = [

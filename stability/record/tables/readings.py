@@ -10,7 +10,7 @@ from stability.record.problem import Problem
 from stability.record.schema import Checkpoint, Matrix, Reading, RecordFields, TaskResult
 from stability.record.tables.table import RUN, Kind, Row, Table, of_rows, walks
 
-LONGEST_INDEX = 9  # digits of a block's number; longer ones are names
+LONGEST_INDEX = 9  # digits of a block's number; anything longer is a name
 READINGS: dict[str, Kind] = {
     **RUN,
     "edits": "count",
@@ -33,10 +33,10 @@ READINGS: dict[str, Kind] = {
 
 
 def readings(record: RecordFields) -> Table:
-    """`base` is what the unedited model had by the same key, `ratio` the value over it, where there is one.
+    """`base` is the unedited model's value of the same key, `ratio` the value divided by it, if there is one.
 
-    `layer` is there for matrices and layers, with `other_layer` for pairs; `score`, `documents`, `chance` and
-    `truncated` are a task's. `reason` says why a value is missing or does not count.
+    `layer` is set for matrices and layers, and `other_layer` for pairs; `score`, `documents`, `chance` and
+    `truncated` for tasks. `reason` says why a value is missing or does not count.
     """
     matrices = {matrix.name: matrix for matrix in record.model.matrices}
     base = {**record.base.readings, **record.base.costs}
@@ -52,7 +52,7 @@ def readings(record: RecordFields) -> Table:
 def _of_checkpoint(
     point: Checkpoint, base: Mapping[str, Reading], matrices: Mapping[str, Matrix]
 ) -> Iterator[Row]:
-    """What was measured, and a row without a value for each metric and key that was not."""
+    """A row for each measured value, and one without a value for each metric and key not measured."""
     for metric, reading in chain(point.readings.items(), point.costs.items()):
         for row in _of_reading(reading, base.get(metric), matrices):
             yield (point.edits, metric, *row)
@@ -107,5 +107,5 @@ def _words(problem: Problem | None) -> str | None:
 
 
 def _about_task(result: TaskResult | None) -> tuple[str | None, int | None, float | None, int | None]:
-    """As lm-eval calls the score, its documents, the score of a guess, documents that were cut."""
+    """lm-eval's name of the score, and the numbers of documents, a guess's score, and truncated documents."""
     return (result.metric, result.n, result.chance, result.truncated) if result else (None,) * 4

@@ -1,4 +1,4 @@
-"""One row for each editor and seed: its settings, what became of it, and its times."""
+"""One row for each editor and seed: its settings, its outcome, and its times."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUNS: dict[str, Kind] = {
 
 
 def runs(record: RecordFields) -> Table:
-    """`seconds.STAGE` is of a run, `shared_seconds.STAGE` of what all have in common; `settings` is JSON."""
+    """`seconds.STAGE` is the run's own time, `shared_seconds.STAGE` that of all runs; `settings` is JSON."""
     found = list(labelled(record))
     stages, shared = names_in(run.timing for _, run in found), list(record.timing)
     rows = [

@@ -1,4 +1,4 @@
-"""A table, and what all tables of a record have in common."""
+"""The table class, and what all tables of a record share."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ RUN: dict[str, Kind] = {"suite": "text", "model": "text", "editor": "text", "see
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length, by name, and what kind of values each holds; None where it has none."""
+    """Columns of equal length by name, with the kind of values in each; a missing value is None."""
 
     kinds: Mapping[str, Kind]
     columns: Mapping[str, Sequence[Any]]
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """The number of rows."""
         return len(next(iter(self.columns.values())))
 
     @property
     def empty(self) -> Table:
-        """The same columns without a row."""
+        """The same columns without any rows."""
         return Table(self.kinds, {name: [] for name in self.columns})
 
 
 def of_rows(kinds: Mapping[str, Kind], rows: Sequence[Row]) -> Table:
-    """The table of these rows, whose values are in the order of the kinds."""
+    """The table of these rows; the values of a row are in the order of the kinds."""
     columns = zip(*rows, strict=True) if rows else ([] for _ in kinds)
     return Table(kinds, dict(zip(kinds, columns, strict=True)))
 
 
 def labelled(record: RecordFields) -> Iterator[tuple[Row, Run]]:
-    """Every run, with what it is called by in each table."""
+    """Every run, with the columns that identify it in each table."""
     for label, runs in runs_by_editor(record).items():
         for run in runs:
             yield (record.suite_name, record.model.name, label, run.seed), run
 
 
 def walks(record: RecordFields) -> Iterator[tuple[Row, Sequence[Checkpoint]]]:
-    """The checkpoints of every run, the unedited model first; that alone if there is no run."""
+    """The checkpoints of every run, beginning with the unedited model; only that if there is no run."""
     if not record.runs:
         yield (record.suite_name, record.model.name, None, None), (record.base,)
     for of_run, run in labelled(record):
@@ -55,7 +55,7 @@ def walks(record: RecordFields) -> Iterator[tuple[Row, Sequence[Checkpoint]]]:
 
 
 def names_in(figures: Iterable[Mapping[str, float]]) -> list[str]:
-    """Every name that is used, in the order of its first use."""
+    """Every name, in the order of first use."""
     return list(dict.fromkeys(name for each in figures for name in each))
 
 

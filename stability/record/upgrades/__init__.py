@@ -1,6 +1,6 @@
-"""Records of older schemas: each is brought to the next, until it is of the one that this version writes.
+"""Upgrades of older records, schema by schema, to the one that this version writes.
 
-A record is JSON here, not yet checked; one that is not what its schema says is found when it is, afterwards.
+A record is unchecked JSON here; it is validated after the last upgrade.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ OLDEST = min(NEXT)
 
 
 def upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """The same record in this version's schema; `content` is of that or an older one.
+    """The same record in this version's schema; `content` has that schema or an older one.
 
     Raises:
-        KeyError, TypeError, ValueError: the content is no record of its schema.
+        KeyError, TypeError, ValueError: the content is not a record of its schema.
     """
     while content["schema_version"] < SCHEMA_VERSION:
         content = NEXT[content["schema_version"]](content)

@@ -1,8 +1,8 @@
-"""Schema 1, in which problems were bare messages, and the command line was kept as a line only.
+"""Schema 1, in which problems were bare messages, and the command line was stored only as text.
 
-The kind of a problem is told by what else the record holds: which metric it is of, what its reading is over,
-whether the weights are finite. Messages are not read, but for `interrupted`, which was a fixed word. Where
-nothing tells the kind, it is `unknown`.
+The kind of a problem is inferred from the rest of the record: its metric, what the reading is over, whether
+the weights are finite. Messages are not read, except `interrupted`, which was a fixed word. If the kind
+cannot be inferred, it is `unknown`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ LEFT_OUT = {"pair": "probe_unreliable", "edit": "superseded", "task": "no_data"}
 
 
 def to_schema_2(content: Content) -> Content:
-    """Messages become problems, and the line that ran it becomes what was replaced, or what was gated.
+    """Turn messages into problems, and the command line into its replaced values or a gate's arguments.
 
     Raises:
-        KeyError, TypeError, ValueError: it is no record of schema 1.
+        KeyError, TypeError, ValueError: it is not a record of schema 1.
     """
     replaced, gate = _called(content["command"])
     runs = [_run(run) for run in content.get("runs", [])]
@@ -62,7 +62,7 @@ def _run(run: Content) -> Content:
 
 
 def _settings(run: Content) -> Content:
-    """An editor's settings; of a checkpoint that was found edited, what was compared and how it differs."""
+    """An editor's settings; for a gated checkpoint, what was compared and how the two differ."""
     settings: Content = run["editor"].get("settings", {})
     return settings
 
@@ -106,7 +106,7 @@ def _checkpoint(point: Content, edits: list[Content], settings: Content) -> Cont
 
 
 def _reading(metric: str, reading: Content, settings: Content) -> Content:
-    """A matrix that is left out is another than it was, or, in a gate, one that there was no need to read."""
+    """A reading; a left-out matrix has changed in structure or, in a gate, did not need to be read."""
     differences = settings.get("differences", {})
     gone = {*differences.get("missing", ()), *differences.get("reshaped", ())}
 
@@ -122,7 +122,7 @@ def _reading(metric: str, reading: Content, settings: Content) -> Content:
 
 
 def _beyond(metric: str, gate: Content | None) -> Content:
-    """Why a gate did not measure a metric: only a gate left any out."""
+    """Why a metric was not measured; only a gate leaves any out."""
     if gate is None:
         return {"kind": "unknown"}
     if metric == "edit_seconds":
@@ -135,7 +135,7 @@ def _beyond(metric: str, gate: Content | None) -> Content:
 
 
 def _called(command: str) -> tuple[Content, Content | None]:
-    """What the line replaced in the suite; and what it compared, if it was a gate."""
+    """What the command line replaced in the suite, and the gate's arguments if it was one."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -152,7 +152,7 @@ def _called(command: str) -> tuple[Content, Content | None]:
 
 
 def _options(words: list[str]) -> dict[str, list[str]]:
-    """The values that were given to each option, in order; every option had one."""
+    """The values of each option, in order; every option had exactly one."""
     found: dict[str, list[str]] = {}
     for option, value in zip(words[::2], words[1::2], strict=False):
         found.setdefault(option, []).append(value)

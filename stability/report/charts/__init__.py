@@ -1,1 +1,1 @@
-"""Charts as data, and what draws them."""
+"""Charts as data, and the code that draws them."""

@@ -1,4 +1,4 @@
-"""A chart as data: axes, and what is drawn between them; `svg` draws it for the page, `plot` for a paper."""
+"""A chart as data: axes and items; `svg` draws it for the HTML page, `plot` as image files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Shape = Literal["wide", "square", "small", "rows"]
 
 @dataclass(frozen=True)
 class Axis:
-    """A range of values that is shown; `log` spaces them by their logarithm.
+    """The range of values shown on one axis; `log` makes it logarithmic.
 
-    `labels` stand in place of round numbers. Without a `label` and `labels` the axis is not drawn.
+    `labels` replace the round numbers. Without `label` and `labels` the axis is not drawn.
     """
 
     low: float
@@ -27,14 +27,14 @@ class Axis:
     labels: tuple[tuple[float, str], ...] = ()
 
     def share(self, value: float) -> float:
-        """How far along the axis a value lies: 0 at its low end, 1 at its high one."""
+        """The position of a value on the axis: 0 at the low end, 1 at the high end."""
         if self.log:
             start = math.log(self.low)
             return (math.log(value) - start) / (math.log(self.high) - start)
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """What is written along it: the labels, or round values within the range, about five."""
+        """The tick labels: `labels`, or about five round values within the range."""
         if self.labels:
             return list(self.labels)
         if not self.log:
@@ -55,7 +55,7 @@ def round_values(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def axis_over(values: Sequence[float], label: str, include: Sequence[float] = ()) -> Axis:
-    """An axis that shows all finite values, and some besides; logarithmic where they span a hundredfold."""
+    """An axis that covers all finite values, with a margin; logarithmic if they span a factor of 100."""
     finite = [value for value in (*values, *include) if math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=1.0)
     if low >= sys.float_info.min and high / low > 100:
@@ -65,14 +65,14 @@ def axis_over(values: Sequence[float], label: str, include: Sequence[float] = ()
 
 
 def blocks_axis(layers: int) -> Axis:
-    """The model's blocks, a number at every one or at every few."""
+    """The axis of the model's blocks, with a number at every block or every few blocks."""
     step = max(1, math.ceil(layers / 8))
     labels = tuple((float(layer), str(layer)) for layer in range(0, layers, step))
     return Axis(0, max(1, layers - 1), "block", labels=labels)
 
 
 def tick_label(value: float) -> str:
-    """A tick's number, without the dust of binary fractions."""
+    """A tick's number, without floating-point noise."""
     if value and (abs(value) >= 1e5 or abs(value) < 1e-3):
         return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
     return f"{round(value, 6):g}"
@@ -80,7 +80,7 @@ def tick_label(value: float) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through the finite points, interrupted where one is not; `label` names it on hovering."""
+    """A line through the finite points, interrupted at others; `label` is shown on hovering."""
 
     points: tuple[Point, ...]
     style: str
@@ -88,7 +88,7 @@ class Line:
     dots: bool
 
     def pieces(self, y: Axis) -> list[list[Point]]:
-        """The stretches of it that the axis can show."""
+        """The parts of the line that the axes can show."""
         pieces: list[list[Point]] = [[]]
         for point in self.points:
             if math.isfinite(point[1]) and (not y.log or point[1] > 0):
@@ -100,7 +100,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A dashed line across, at a bound of the suite."""
+    """A dashed horizontal line at a bound of the suite."""
 
     value: float
     label: str
@@ -108,7 +108,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Interval:
-    """An upright bar from low to high, cut off at the edges of the chart."""
+    """A vertical bar from low to high, cut off at the edges of the chart."""
 
     x: float
     low: float
@@ -118,7 +118,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Mark:
-    """A dot; one that failed is ringed."""
+    """A dot; a failed one has a ring."""
 
     x: float
     y: float
@@ -129,7 +129,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Cell:
-    """A rectangle of a heat map or a bar, its low corner at (x, y)."""
+    """A rectangle of a heat map, or a bar, with its lower left corner at (x, y)."""
 
     x: float
     y: float
@@ -144,7 +144,7 @@ Item = Line | Threshold | Interval | Mark | Cell
 
 @dataclass
 class Chart:
-    """A chart under construction. `title` and `summary` are read out to who does not see it."""
+    """A chart under construction. Screen readers read out `title` and `summary`."""
 
     title: str
     summary: str
@@ -158,23 +158,23 @@ class Chart:
         self.items.append(Line(tuple(points), style, label, dots))
 
     def threshold(self, value: float, label: str) -> None:
-        """Add a bound, where the axis can show it."""
+        """Add a bound, if the axis can show it."""
         if math.isfinite(value) and (not self.y.log or value > 0):
             self.items.append(Threshold(value, label))
 
     def interval(self, x: float, low: float, high: float, style: str) -> None:
-        """Add an upright bar."""
+        """Add a vertical bar."""
         low, high = max(low, self.y.low), min(high, self.y.high)
         if low <= high:
             self.items.append(Interval(x, low, high, style))
 
     def mark(self, x: float, y: float, style: str, label: str, *, failed: bool = False) -> None:
-        """Add a dot, if it is anywhere."""
+        """Add a dot, if its place is finite."""
         if math.isfinite(y) and (not self.y.log or y > 0):
             self.items.append(Mark(x, y, style, label, failed))
 
     def cell(
         self, x: float, y: float, style: str, label: str, width: float = 1.0, height: float = 1.0
     ) -> None:
-        """Add a rectangle with its low corner at (x, y)."""
+        """Add a rectangle with its lower left corner at (x, y)."""
         self.items.append(Cell(x, y, width, height, style, label))

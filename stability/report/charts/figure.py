@@ -1,4 +1,4 @@
-"""What a figure is made of."""
+"""The parts of a figure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stability.report.charts.series import EditorRuns
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """A line of a legend: a style of the palette, and its name."""
+    """A legend entry: a style of the palette, and its name."""
 
     style: str
     label: str
@@ -23,7 +23,7 @@ class LegendEntry:
 class Figure:
     """One or more charts with a title, a legend, and a caption that says what to look for.
 
-    `name` is what the command line calls it, and what its file is called.
+    `name` is used on the command line and in the name of its file.
     """
 
     name: str
@@ -34,13 +34,13 @@ class Figure:
 
 
 def edits_axis(editor: EditorRuns) -> Axis:
-    """From 0 to the last checkpoint."""
+    """The axis of edits, from 0 to the last checkpoint."""
     last = max((point.edits for run in editor.runs for point in run.checkpoints), default=1)
     return Axis(0, max(last, 1), "edits")
 
 
 def thinned(legend: Sequence[LegendEntry], most: int = 10) -> tuple[LegendEntry, ...]:
-    """A legend of no more than so many entries, first and last included."""
+    """A legend cut to a number of entries, keeping the first and the last."""
     if len(legend) <= most:
         return tuple(legend)
     chosen = {round(index * (len(legend) - 1) / (most - 1)) for index in range(most)}

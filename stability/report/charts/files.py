@@ -1,4 +1,4 @@
-"""Figures as files in a folder, one a figure and format, named by editor and figure."""
+"""Figures as files in a folder: one per figure and format, named by editor and figure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def write_figures(
 ) -> list[Path]:
     """Write figures into a folder, `memit-norms.svg` and so on, each atomically; returns the files.
 
-    All figures that the record has something for, or those of these names; of all editors, or these. The
-    figure of all editors, `side-by-side.svg`, is there if there are several.
+    `names` and `editors` select figures and editors; by default, these are all for which the record has data.
+    If there are several editors, `side-by-side.svg` shows all of them.
 
     Raises:
-        UsageError: no figure, editor or format is called so, or the record has nothing for a named figure.
+        UsageError: a figure, editor or format is unknown, or the record has no data for a named figure.
     """
     for kind, wanted, there in (
         ("figure", names, figure_names()),
@@ -62,7 +62,7 @@ def write_figures(
 
 
 def file_stem(editor: str, figure: str, taken: Container[str]) -> str:
-    """`memit-norms`: letters, digits, dots and dashes whatever an editor is called, and not yet taken."""
+    """`memit-norms`: a free name of letters, digits, dots and dashes, whatever the editor's name is."""
     stem = re.sub(r"[^A-Za-z0-9.]+", "-", f"{editor}-{figure}").strip("-.")
     number, name = 1, stem
     while name in taken:

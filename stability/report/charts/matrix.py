@@ -1,4 +1,4 @@
-"""Who fails where first: a row for each editor, a column for each check."""
+"""The table of first failures: a row for each editor, a column for each check."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SIGNS: dict[Status, str] = {
 
 @dataclass(frozen=True)
 class MatrixCell:
-    """What one check says of one editor; `status` is None where it was not asked of it."""
+    """One check's verdict on one editor; `status` is None if the check does not apply to the editor."""
 
     status: Status | None = None
     sign: str = ""
-    at: int | None = None  # edits after which it first failed
-    words: str = "not asked"  # the same in full
+    at: int | None = None  # the number of edits after which it first failed
+    words: str = "not asked"  # the verdict in words
 
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """One editor: its place in the judgement, and a cell for each check."""
+    """One editor: its index in the judgement, and a cell for each check."""
 
     index: int
     editor: EditorJudgement
@@ -35,7 +35,7 @@ class MatrixRow:
 
 @dataclass(frozen=True)
 class VerdictMatrix:
-    """Editors from the one that fails first to those that hold, and the checks that any was asked."""
+    """Editors, from the one that fails first to those that hold, and all checks that apply to any."""
 
     checks: tuple[str, ...]
     rows: tuple[MatrixRow, ...]
@@ -61,20 +61,20 @@ def row(index: int, editor: EditorJudgement, checks: Sequence[str]) -> MatrixRow
 
 
 def cell(verdict: Verdict) -> MatrixCell:
-    """What a verdict is in two letters, and in words."""
+    """A verdict as a sign and in words."""
     value = "" if verdict.value is None else f" {wording.assertion(verdict)}"
     words = f"{verdict.status}{value} {wording.bracket(verdict)}".strip()
     return MatrixCell(verdict.status, SIGNS[verdict.status], verdict.failed_at, words)
 
 
 def first_failed(editor: EditorJudgement) -> Verdict | None:
-    """The check that broke after the fewest edits: one that fails the suite, or else one that warns."""
+    """The check that failed after the fewest edits: a failure, or if there is none, a warning."""
     broken = [verdict for verdict in editor.verdicts if verdict.failed_at is not None]
     return min(broken, key=lambda verdict: (verdict.status != "fail", verdict.failed_at or 0), default=None)
 
 
 def urgency(editor: EditorJudgement) -> tuple[bool, bool, float]:
-    """Sorts editors: those that fail first, by the edits at which they do; then what was not measured."""
+    """Sort key: editors that fail, by the number of edits at which they do; then those not measured."""
     failed = first_failed(editor)
     at = float("inf") if failed is None or failed.failed_at is None else failed.failed_at
     return not editor.counts["fail"], not editor.counts["error"], at

@@ -1,10 +1,10 @@
-"""The colours of the figures, by style: told apart by colour-blind eyes, on light paper and on dark screens.
+"""The colours of the figures, by style: safe for colour-blind readers, on light and on dark backgrounds.
 
-c0 to c5 are categories: any two of them lie 25 or more apart in CIELAB to normal eyes and under simulated
-protanopia, deuteranopia and tritanopia (Machado, Oliveira & Fernandes 2009), and each stands out from its
-ground by 3:1. r0 to r7 are checkpoints from the first to the last, h0 to h9 a loss from none to all: both
-run one way in lightness, so that they can be read in grey, too. d0 to d3 are dashes, for more lines than
-there are colours.
+c0 to c5 are categories: any two differ by at least 25 in CIELAB, for normal vision and under simulated
+protanopia, deuteranopia and tritanopia (Machado, Oliveira & Fernandes 2009), and each has a contrast of at
+least 3:1 with its background. r0 to r7 are checkpoints from the first to the last, h0 to h9 a loss from none
+to all: the lightness of both is monotonic, so that they can be read in grey. d0 to d3 are dash patterns, for
+when there are more lines than colours.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ DARK = {
     "fail": "#ff8a80", "ink": "#e8eaed", "quiet": "#a3abb6", "grid": "#2a3038",
 }  # fmt: skip
 PATTERNS: dict[str, tuple[float, ...]] = {"d1": (6, 2.5), "d2": (1.5, 2.5), "d3": (7, 2.5, 1.5, 2.5)}
-"""Lengths of strokes and gaps, in widths of a line's unit; d0 is unbroken."""
+"""Lengths of dashes and gaps, in line widths; d0 is solid."""
 
 
 def category(index: int) -> str:
-    """The style of one of several things: colours first, then dashes; `other` when both are used up."""
+    """The style of one of several categories: colours first, then dashes; `other` when both are used up."""
     if index >= COLOURS * DASHES:
         return "other"
     dash = index // COLOURS

@@ -1,4 +1,4 @@
-"""Figures for one's own paper: the charts of the page, drawn by matplotlib as SVG, PNG or PDF."""
+"""Figures for papers: the charts of the HTML page, drawn by matplotlib as SVG, PNG or PDF."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ UNDATED: dict[str, dict[str, None]] = {
 INCHES: dict[Shape, tuple[float, float]] = {
     "wide": (4.2, 2.8), "square": (2.7, 2.7), "small": (2.3, 1.75), "rows": (4.2, 0.55),
 }  # fmt: skip
-"""Width and height of a chart; the height of a chart of bars is for each bar, beside its axis."""
+"""Width and height of a chart in inches; for a chart of bars, the height of each bar."""
 ACROSS: dict[Shape, int] = {"wide": 1, "square": 2, "small": 3, "rows": 1}
-LONGEST = 48  # letters of a label
+LONGEST = 48  # characters of a label
 LEGEND_ROW = 0.19  # inches
-LETTER = 0.062  # inches, of a legend's text on average
+LETTER = 0.062  # inches; average width of a character in the legend
 STYLE: Any = {
     "axes.edgecolor": LIGHT["quiet"],
     "axes.labelcolor": LIGHT["ink"],
@@ -51,9 +51,9 @@ STYLE: Any = {
 
 
 def plot(figure: Figure, formats: Iterable[str], dpi: int = 200) -> dict[str, bytes]:
-    """The figure as a file of each format; the same bytes for the same figure. `dpi` is for PNG.
+    """The figure as a file in each format; the same figure gives the same bytes. `dpi` is for PNG.
 
-    Charts stand in rows of one to three, and the legend below them. The caption is left to the paper.
+    Charts are in rows of one to three, with the legend below. There is no caption; the paper has its own.
     """
     files: dict[str, bytes] = {}
     with styled():
@@ -67,7 +67,7 @@ def plot(figure: Figure, formats: Iterable[str], dpi: int = 200) -> dict[str, by
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Our own style, whatever the user's is; a letter that the font lacks is a box and no warning."""
+    """Use our own style, whatever the user's is; a character missing in the font gives no warning."""
     import matplotlib as mpl
 
     with mpl.rc_context(), warnings.catch_warnings():
@@ -78,7 +78,7 @@ def styled() -> Iterator[None]:
 
 
 def draw(figure: Figure) -> Drawing:
-    """The figure's charts, side by side and below each other, and its legend."""
+    """Draw the figure's charts in rows, and its legend."""
     from matplotlib.figure import Figure as Drawing
 
     shapes = [chart.shape for chart in figure.charts]
@@ -103,19 +103,19 @@ def draw(figure: Figure) -> Drawing:
 
 
 def height(chart: Chart) -> float:
-    """Of a chart, in inches."""
+    """The height of a chart in inches."""
     bars = max(1, len(chart.y.labels)) * 0.25 if chart.shape == "rows" else 0.0
     return INCHES[chart.shape][1] + bars
 
 
 def legend_columns(figure: Figure, width: float) -> int:
-    """How many entries of the legend fit beside each other."""
+    """How many entries of the legend fit in a row."""
     longest = max((len(printable(entry.label)) for entry in figure.legend), default=1)
     return max(1, min(len(figure.legend), math.floor(width / (0.45 + LETTER * longest))))
 
 
 def draw_chart(axes: Axes, chart: Chart) -> None:
-    """One chart into its axes."""
+    """Draw one chart into its axes."""
     axes.set_title(printable(chart.title), loc="left")
     axes.set_xscale("log" if chart.x.log else "linear")
     axes.set_yscale("log" if chart.y.log else "linear")
@@ -137,7 +137,7 @@ def draw_chart(axes: Axes, chart: Chart) -> None:
 
 
 def draw_item(axes: Axes, chart: Chart, item: Any) -> None:
-    """A line, bound, interval, dot or rectangle."""
+    """Draw a line, bound, interval, dot or rectangle."""
     match item:
         case Line():
             style = line_style(item.style)
@@ -168,7 +168,7 @@ def draw_item(axes: Axes, chart: Chart, item: Any) -> None:
 
 
 def rectangle(cell: Cell, *, outlined: bool) -> Any:
-    """A cell as a patch; what was left out is an empty frame."""
+    """A cell as a patch; a left-out value is an empty frame."""
     from matplotlib.patches import Rectangle
 
     is_empty = cell.style == LEFT_OUT
@@ -184,7 +184,7 @@ def rectangle(cell: Cell, *, outlined: bool) -> Any:
 
 
 def handle(style: str, kind: Literal["line", "area"]) -> Any:
-    """What stands for a style in a legend."""
+    """The sample of a style in a legend."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -208,7 +208,7 @@ def line_style(style: str) -> dict[str, Any]:
 
 
 def colour(style: str) -> str:
-    """The palette's colour of a style; the first word that has one."""
+    """The colour of a style: that of its first word that has one."""
     return next(LIGHT[word] for word in style.split() if word in LIGHT)
 
 

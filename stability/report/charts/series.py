@@ -1,4 +1,4 @@
-"""Series for figures, taken from a record as they are: figures compute ratios and differences only."""
+"""Series for figures, as recorded: figures only compute ratios and differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class EditorRuns:
-    """What one editor's figures are about: its runs, and what was said of them."""
+    """What one editor's figures show: its runs, and their judgement."""
 
     record: Record
     judgement: EditorJudgement
@@ -23,7 +23,7 @@ class EditorRuns:
 
     @property
     def shown(self) -> Run:
-        """The run that failed first, or else the first one."""
+        """The run that failed first; if none failed, the first run."""
         failed: dict[int, int] = {}
         for verdict in self.judgement.verdicts:
             for seed in verdict.seeds:
@@ -43,32 +43,32 @@ class EditorRuns:
         return [verdict for verdict in self.judgement.verdicts if verdict.metric == metric]
 
     def thresholds(self, metric: str, relative_to: str | None) -> list[float]:
-        """The ends of the bounds that a suite sets to a metric, compared so."""
+        """The ends of a suite's bounds on a metric, for checks with this comparison."""
         bounds = [verdict.bound for verdict in self.verdicts(metric) if verdict.relative_to == relative_to]
         return sorted({end for bound in bounds for end in bound_ends(bound)})
 
 
 def bound_ends(bound: str) -> list[float]:
-    """The finite ends of a bound as the suite writes it: one for `<= 2.0`, two for `between 0.6 and 1.67`."""
+    """The finite ends of a bound in the suite's words: one for `<= 2.0`, two for `between 0.6 and 1.67`."""
     parsed = parse_bound(bound)
     return sorted({end for end in (parsed.low, parsed.high) if math.isfinite(end)})
 
 
 def values(checkpoint: Checkpoint, metric: str) -> Mapping[str, float]:
-    """A metric's values at a checkpoint; empty where it was not measured."""
+    """A metric's values at a checkpoint; empty if it was not measured."""
     reading = checkpoint.readings.get(metric)
     return reading.values if reading else {}
 
 
 def over_edits(run: Run, base: Checkpoint, metric: str, key: str) -> Points:
-    """One value of a metric over the edits, from the unedited model on where it was measured there."""
+    """One value of a metric over the edits, with the unedited model's if it was measured."""
     points: Points = [(0, values(base, metric).get(key, math.nan))]
     points += [(point.edits, values(point, metric).get(key, math.nan)) for point in run.checkpoints]
     return points if math.isfinite(points[0][1]) else points[1:]
 
 
 def ratios(points: Points, reference: float) -> Points:
-    """The points over a reference; none where the reference is 0 or not finite."""
+    """The points divided by a reference; none if the reference is 0 or not finite."""
     if reference == 0 or not math.isfinite(reference):
         return []
     return [(edits, value / reference) for edits, value in points]

@@ -1,4 +1,4 @@
-"""How a loss is shaded in a heat map."""
+"""The shades of a heat map."""
 
 from __future__ import annotations
 

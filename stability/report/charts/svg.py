@@ -1,4 +1,4 @@
-"""A chart as inline SVG for the page, whose styles colour it; every text in it is escaped."""
+"""A chart as inline SVG for the HTML page, coloured by the page's styles; all text in it is escaped."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 from stability.report.charts.chart import Cell, Chart, Interval, Line, Mark, Shape, Threshold
 from stability.report.steps import wording
 
-ROW = 26  # of a chart of bars
-LONGEST = 30  # letters of a title above a small chart
+ROW = 26  # height of a row in a chart of bars
+LONGEST = 30  # characters of a title above a small chart
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ FRAMES: dict[Shape, Frame] = {
 
 
 def draw(chart: Chart, name: str) -> str:
-    """The chart as an SVG element; `name` sets its ids apart from those of other charts on a page."""
+    """The chart as an SVG element; `name` makes its ids unique on a page."""
     return ElementTree.tostring(Drawing(chart, name).root, encoding="unicode")
 
 
 class Drawing:
-    """An SVG element in the making."""
+    """An SVG element under construction."""
 
     def __init__(self, chart: Chart, name: str) -> None:
         self.chart = chart
@@ -74,18 +74,18 @@ class Drawing:
                     self.cell(item)
 
     def across(self, value: float) -> float:
-        """Horizontal place of a value."""
+        """The horizontal position of a value."""
         frame = self.frame
         return frame.left + self.chart.x.share(value) * (frame.width - frame.left - frame.right)
 
     def up(self, value: float) -> float:
-        """Vertical place of a value."""
+        """The vertical position of a value."""
         frame = self.frame
         height = frame.height - frame.top - frame.bottom
         return frame.height - frame.bottom - self.chart.y.share(value) * height
 
     def axes(self) -> None:
-        """Grid, tick labels and axis labels; a small chart, one of many, has its title above it."""
+        """Draw the grid, tick labels and axis labels; a small chart, one of many, has its title above."""
         frame, chart = self.frame, self.chart
         floor = frame.height - frame.bottom
         is_grid = chart.shape in ("wide", "small")
@@ -113,7 +113,7 @@ class Drawing:
             self.text(wording.shortened(chart.title, LONGEST), frame.left, 14, "label")
 
     def line(self, line: Line) -> None:
-        """A line, and dots at its points."""
+        """Draw a line, and dots at its points."""
         for piece in line.pieces(self.chart.y):
             places = [(self.across(x), self.up(y)) for x, y in piece]
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
@@ -123,14 +123,14 @@ class Drawing:
                     hover(self.element("circle", f"dot {line.style}", cx=x, cy=y, r=2.6), line.label)
 
     def threshold(self, threshold: Threshold) -> None:
-        """A line across, with its label above the left end, where a run has not gone astray yet."""
+        """Draw a line across, with its label above the left end, where runs are still near the start."""
         frame, height = self.frame, self.up(threshold.value)
         self.element("line", "threshold", x1=frame.left, x2=frame.width - frame.right, y1=height, y2=height)
         below = height < frame.top + 14
         self.text(threshold.label, frame.left + 4, height + (13 if below else -4), "tick threshold-label")
 
     def cell(self, cell: Cell) -> None:
-        """A rectangle that tells its label when a pointer rests on it."""
+        """Draw a rectangle that shows its label on hovering."""
         left, top = self.across(cell.x), self.up(cell.y + cell.height)
         width, height = self.across(cell.x + cell.width) - left, self.up(cell.y) - top
         hover(self.element("rect", cell.style, x=left, y=top, width=width, height=height), cell.label)

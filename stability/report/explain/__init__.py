@@ -1,1 +1,1 @@
-"""What explanations are made of: a text for each metric, what can be tried, and what a record shows of it."""
+"""Explanations of verdicts: a text for each metric, remedies, and what the record shows about them."""

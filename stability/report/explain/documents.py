@@ -1,4 +1,4 @@
-"""What would settle a check that chance may explain: how many documents it takes, and what else there is."""
+"""Remedies for an inconclusive check: how many documents it would need, and other ways to decide it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stability.suite import parse_bound
 
 
 def ways_to_decide(e: Evidence) -> Iterator[Suggestion]:
-    """More documents, fewer comparisons, or a decision."""
+    """Suggest more documents, fewer comparisons, or a decision in the suite."""
     yield _more_documents(e, documents_to_settle(e))
     compared = sum(len(seed.points) for seed in e.verdict.seeds)
     if compared > 1:
@@ -30,12 +30,12 @@ def ways_to_decide(e: Evidence) -> Iterator[Suggestion]:
 
 
 def seeing_more(e: Evidence) -> Suggestion:
-    """The documents that it takes to detect what `max_detectable` asks for."""
+    """Suggest enough documents to detect a drop of `max_detectable`."""
     return _more_documents(e, documents_to_detect(e))
 
 
 def documents(e: Evidence) -> int | None:
-    """How many documents the task has that the verdict is about; None if the record does not tell."""
+    """The number of documents of the verdict's task; None if it is not in the record."""
     reading = e.record.base.readings.get(e.verdict.metric)
     if reading is None or not e.verdict.key:
         return None
@@ -46,9 +46,9 @@ def documents(e: Evidence) -> int | None:
 
 
 def documents_to_settle(e: Evidence) -> int | None:
-    """How many would put the whole interval past the bound, if the drop is what it looks like.
+    """The number of documents that would put the whole interval past the bound, with the drop as measured.
 
-    An interval narrows with the root of the number of documents. None if there is no telling.
+    An interval narrows with the root of the number of documents. None if it cannot be estimated.
     """
     v, asked = e.verdict, documents(e)
     if asked is None or v.value is None or v.interval is None:
@@ -59,7 +59,7 @@ def documents_to_settle(e: Evidence) -> int | None:
 
 
 def documents_to_detect(e: Evidence) -> int | None:
-    """How many would show a drop of `max_detectable`; None if there is no telling."""
+    """The number of documents that would show a drop of `max_detectable`; None if it cannot be estimated."""
     v, asked = e.verdict, documents(e)
     spec = e.rerun.file.spec.checks.get(v.name) if e.rerun else None
     wanted = spec.noise.max_detectable if spec and spec.noise else None
@@ -86,7 +86,7 @@ def _more_documents(e: Evidence, wanted: int | None) -> Suggestion:
 
 
 def _about(count: float) -> int | None:
-    """Rounded up to two digits; None where no data set has so many."""
+    """The count rounded up to two digits; None if no data set has that many documents."""
     if not math.isfinite(count) or count > 1e6:
         return None
     step: int = 10 ** max(0, len(str(int(count))) - 2)

@@ -1,4 +1,4 @@
-"""Why a check is an error, and what to do: a table by the kind of its problem."""
+"""Explanations of checks that are errors, and what to do, by the kind of the problem."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ SUITE_FILE = "in the suite file; a record need not be measured again: `stability
 
 @dataclass(frozen=True)
 class ErrorAdvice:
-    """What a kind of problem means in a sentence, and what helps, most promising first."""
+    """What a kind of problem means, in a sentence, and its remedies, the most promising first."""
 
     means: str
     remedies: tuple[Make, ...] = ()
 
 
 def advice_on(e: Evidence) -> ErrorAdvice:
-    """What the verdict's problem means; a run that ended by an error is told by that error's kind."""
+    """The advice on the verdict's problem; for a failed run, by the kind of the run's error."""
     problem = e.verdict.problem
     if problem is None:
         return ANY_OTHER
@@ -48,7 +48,7 @@ def advice_on(e: Evidence) -> ErrorAdvice:
 
 
 def read_message(e: Evidence) -> Suggestion | None:
-    """For what nobody foresaw."""
+    """For problems without an entry of their own."""
     again = e.record.command if e.rerun else ""
     return Suggestion(
         "the message says what is missing; put that right and run it again", wording.clean(again)
@@ -56,7 +56,7 @@ def read_message(e: Evidence) -> Suggestion | None:
 
 
 def edits_before(e: Evidence) -> Suggestion | None:
-    """A run that ends before what failed: at the last edit that left a sound model."""
+    """A run that ends before the failure, at the last edit after which the model still worked."""
     ends = [_sound_until(run) for run in e.runs if run.status == "failed"]
     if not all(ends) or not ends:
         return None
@@ -65,7 +65,7 @@ def edits_before(e: Evidence) -> Suggestion | None:
 
 
 def _sound_until(run: Run) -> int:
-    """The edits before the one that failed; a model with NaN in it was measured after it was made."""
+    """The number of edits before the one that failed; a model with NaN was measured after that edit."""
     counts = {
         point.edits: point.readings["nonfinite"].values.get("", 0.0)
         for point in run.checkpoints
@@ -78,7 +78,7 @@ def _sound_until(run: Run) -> int:
 
 
 def other_bound(e: Evidence) -> Suggestion | None:
-    """A bound that a model as it comes can meet."""
+    """A bound that the unedited model meets."""
     how = (
         "compare with the base (`relative_to: base`)" if e.verdict.relative_to is None else "widen the bound"
     )
@@ -86,27 +86,27 @@ def other_bound(e: Evidence) -> Suggestion | None:
 
 
 def correct_suite(e: Evidence) -> Suggestion | None:
-    """The suite asks for something else than there is."""
+    """The check does not fit what was measured."""
     return Suggestion(f"correct the check as the message says, {SUITE_FILE}")
 
 
 def other_task(e: Evidence) -> Suggestion | None:
-    """A task that the model can do."""
+    """A task that the unedited model can do."""
     return Suggestion("choose tasks that the unedited model does better than by guessing, or a larger model")
 
 
 def task_data(e: Evidence) -> Suggestion | None:
-    """Documents on the disk."""
+    """The task's documents on disk."""
     return Suggestion("put the task's documents where STABILITY_DATA or `tasks: {data: DIR}` points")
 
 
 def answer_accuracy(e: Evidence) -> Suggestion | None:
-    """For edits without an old answer."""
+    """A metric for edits without an old answer."""
     return Suggestion("ask `edit_accuracy` in the suite: it needs no old answer to compare with")
 
 
 def to_the_end(e: Evidence) -> Suggestion | None:
-    """A run that does not stop."""
+    """A run that does not stop at the first failure."""
     return by_suite(e, "run.stop_on=never", "measure to the end")
 
 
@@ -122,7 +122,7 @@ def measured_there(e: Evidence) -> Suggestion | None:
 
 
 def asked_again(e: Evidence) -> Suggestion | None:
-    """A run whose suite asks for the figure: costly ones are only measured then."""
+    """A run of a suite that asks for the metric: expensive ones are only measured then."""
     return Suggestion(
         f"run a suite that asks for {e.verdict.metric}: costly figures are only measured if a check asks"
     )
@@ -135,12 +135,12 @@ def deeper_gate(e: Evidence) -> Suggestion | None:
 
 
 def name_edits(e: Evidence) -> Suggestion | None:
-    """The edits that a checkpoint was made with."""
+    """The edits with which the checkpoint was made."""
     return Suggestion("tell the gate what was edited: --edits FILE (docs/gate.md)")
 
 
 def baseline(e: Evidence) -> Suggestion | None:
-    """The command that makes the baseline, or makes it anew."""
+    """The command that creates or replaces the baseline."""
     words = "make this run the baseline, if it is one to measure others by"
     made = e.verdict.problem.command if e.verdict.problem else None
     return (
@@ -169,7 +169,7 @@ RUN_FAILED: Mapping[ProblemKind, ErrorAdvice] = {
     ),
     "interrupted": ErrorAdvice("Somebody stopped the run, so the rest was not measured.", (read_message,)),
 }
-"""By the kind of the error that the run ended with."""
+"""Advice by the kind of the error that ended the run."""
 
 BY_KIND: Mapping[ProblemKind, ErrorAdvice] = {
     "base_past_bound": ErrorAdvice(
@@ -216,4 +216,4 @@ BY_KIND: Mapping[ProblemKind, ErrorAdvice] = {
     "nothing_edited": UNANSWERABLE,
     "nothing_selected": UNANSWERABLE,
 }
-"""By the kind of the problem, as far as more can be said than its message does."""
+"""Advice by the kind of the problem, for kinds about which more can be said than the message does."""

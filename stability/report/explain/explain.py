@@ -1,4 +1,4 @@
-"""Why a check did not hold, in plain words: what its figure means, who saw it before, and what to try."""
+"""Why a check did not hold, in plain words: what its value means, what papers report, and what to try."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ AGAINST = {
 def explain(record: Record, judgement: Judgement, verdict: Verdict) -> Explanation | None:
     """What a verdict means and what to try; None for one that passed or was skipped.
 
-    `verdict` is one of the judgement's, and the judgement one of the record. Names in it are the record's, as
-    they are: whoever shows them escapes them.
+    `verdict` belongs to the judgement, and the judgement to the record. Names are those of the record and
+    have to be escaped when shown.
     """
     if verdict.status not in EXPLAINED:
         return None
@@ -66,7 +66,7 @@ def explain(record: Record, judgement: Judgement, verdict: Verdict) -> Explanati
 
 
 def _from_head(metric: str) -> Text:
-    """The text of a metric that has none here: its summary, if it is installed where the report is made."""
+    """The text of a metric that has no entry: its summary, if the metric is installed here."""
     try:
         head = head_of(metric)
     except UsageError:
@@ -78,7 +78,7 @@ def _from_head(metric: str) -> Text:
 
 
 def explanation_lines(explanation: Explanation, width: int = WIDTH, most: int = LINES) -> list[str]:
-    """The meaning, and below it as many remedies as fit into so many lines, at least one; plain text."""
+    """The meaning, and below it at least one remedy and as many as fit in the lines; plain text."""
     lines = _filled("means: ", explanation.meaning, width)
     for number, remedy in enumerate(explanation.remedies):
         words = "; ".join(part for part in (remedy.words, remedy.effect) if part)
@@ -92,7 +92,7 @@ def explanation_lines(explanation: Explanation, width: int = WIDTH, most: int = 
 
 
 def _means(evidence: Evidence, side: Side | None) -> str:
-    """The second sentence: what it means that the bound was broken."""
+    """The second sentence: what it means that the value is past the bound."""
     verdict = evidence.verdict
     if evidence.is_unsure:
         asked = documents(evidence)
@@ -140,7 +140,7 @@ def _explanation(
 
 
 def _most_telling(suggestions: list[Suggestion]) -> list[Suggestion]:
-    """The first ones, but those that the record holds a run of in any case: that is no guess."""
+    """The first remedies, and also every one that was run in the record, since its effect is known."""
     guesses = [suggestion for suggestion in suggestions if suggestion.other is None]
     dropped = guesses[max(0, len(guesses) - max(0, len(suggestions) - MOST)) :]
     return [suggestion for suggestion in suggestions if suggestion not in dropped]

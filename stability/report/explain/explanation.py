@@ -1,4 +1,4 @@
-"""What an explanation consists of."""
+"""The parts of an explanation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Remedy:
     """Something to try.
 
-    `command` runs it, where a command does and the program takes it for this editor; else it is empty.
-    `effect` is what the record itself shows of it, where it holds a run of it; else it is empty.
+    `command` runs it; empty if there is no command, or none that the program accepts for this editor.
+    `effect` is what the record itself shows about it; empty if the record has no run of it.
     """
 
     words: str
@@ -20,9 +20,9 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a verdict means, in two sentences at most, what the literature saw of it, and what to try.
+    """What a verdict means, in two sentences at most, what the literature reports, and what to try.
 
-    `seen` names its source; it is empty where the literature says nothing. The best remedy stands first.
+    `seen` names its source; it is empty if the literature has nothing on it. The best remedy comes first.
     """
 
     meaning: str

@@ -1,4 +1,4 @@
-"""What is known of an editor by its record: which method it is, its settings, and what it goes round."""
+"""What a record says about an editor: its method, its settings, and the editor inside a wrapper."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Family = parts.Family | Literal["on disk"]
 
 @dataclass(frozen=True)
 class Method:
-    """An editing method and its settings, all filled in, by whatever label it ran.
+    """An editing method with all of its settings, whatever its label in the record.
 
-    `name` is what finds it: a built-in's name, a dotted name or a path. A wrapper has `inside` what it goes
-    round, which is not among its settings.
+    `name` finds it: a built-in's name, a dotted name or a path. If it is a wrapper, `inside` is the editor
+    that it wraps, which is not among its settings.
     """
 
     name: str
@@ -30,23 +30,23 @@ class Method:
 
     @property
     def head(self) -> EditorHead:
-        """What its head says; one that does not come with the harness says nothing."""
+        """Its head; an empty one if it is not built in."""
         part = EDITORS.built_in().get(self.name) if self.is_built_in else None
         return EditorHead(self.name, "") if part is None else part.head
 
     @property
     def core(self) -> Method:
-        """The method inside of all wrappers, which makes the edits."""
+        """The method inside all wrappers, which makes the edits."""
         return self if self.inside is None else self.inside.core
 
     @property
     def wrappers(self) -> tuple[str, ...]:
-        """The wrappers round it, outermost first."""
+        """The names of its wrappers, outermost first."""
         return () if self.inside is None else (self.name, *self.inside.wrappers)
 
 
 def method_of(info: EditorInfo, entries: Iterable[EditorSpec] = ()) -> Method:
-    """The method that an editor of a record is; `entries` are its suite's, by which labels are read."""
+    """The method of an editor of a record; `entries` are those of its suite, to look up labels."""
     if info.source == "checkpoint":
         return Method(info.name, "on disk", is_built_in=False)
     named = next((entry.name for entry in entries if entry.called == info.name), info.name)
@@ -54,7 +54,7 @@ def method_of(info: EditorInfo, entries: Iterable[EditorSpec] = ()) -> Method:
 
 
 def is_wrapper(name: str) -> bool:
-    """Whether a plain name finds a wrapper that comes with the harness."""
+    """Whether the name is that of a built-in wrapper."""
     part = EDITORS.built_in().get(name)
     return part is not None and part.head.family == "wrapper"
 
@@ -74,7 +74,7 @@ def _method(name: str, settings: Mapping[str, Any], is_built_in: bool) -> Method
 
 
 def _wrapper(name: str, settings: Mapping[str, Any]) -> str:
-    """The wrapper of that name; if it is a label, the one whose settings are most like these."""
+    """The wrapper of that name; if it is a label, the wrapper whose settings fit best."""
     if is_wrapper(name):
         return name
     shared = {

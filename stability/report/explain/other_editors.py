@@ -1,4 +1,4 @@
-"""What a record shows of other editors by the same check: a remedy that was run is no longer a guess."""
+"""How the same check went for other editors of the record, so that a remedy that was run has evidence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stability.report.explain.method import Method
 from stability.report.steps import wording
 from stability.suite.metrics import measured_by
 
-DID_EDIT = 0.5  # edit success below which a method counts as one that does not edit, where no check says so
+DID_EDIT = 0.5  # without a check on edit success, a method with less does not count as editing
 SAID = {"pass": "held", "fail": "failed, too", "warn": "warned, too", "inconclusive": "inconclusive"}
 TOOK = "edit_success"
 
@@ -21,7 +21,7 @@ TOOK = "edit_success"
 class OtherEditor:
     """Another editor of the record, and how the same check went for it.
 
-    `took` is its edit success, the least over seeds, None where it was not measured; `edits` whether that is
+    `took` is its edit success, the lowest over seeds, None if it was not measured; `edits` is whether that is
     enough. `price` is a check that failed for it and held, or failed by less, for the editor explained.
     """
 
@@ -34,17 +34,17 @@ class OtherEditor:
 
     @property
     def held(self) -> bool:
-        """Whether the check held, and it was not by doing nothing."""
+        """Whether the check held, and not because the editor did nothing."""
         return self.verdict.status == "pass" and self.edits
 
     @property
     def is_better(self) -> bool:
-        """Whether it held, and at no other check's cost."""
+        """Whether it held, without another check getting worse."""
         return self.held and self.price is None
 
 
 def other_editors(evidence: Evidence) -> list[OtherEditor]:
-    """The other editors that the same check could be answered for, the best first."""
+    """The other editors for which the same check has a verdict, the best first."""
     found = list(_others(evidence))
     return sorted(found, key=lambda other: (not other.is_better, not other.held, -_margin(other.verdict)))
 
@@ -63,7 +63,7 @@ def _others(evidence: Evidence) -> Iterator[OtherEditor]:
 
 
 def _took(evidence: Evidence, editor: EditorJudgement) -> tuple[float | None, bool]:
-    """An editor's edit success, and whether it edits: as a check says, else by its figure."""
+    """An editor's edit success, and whether it edits: by a check's verdict or else by the value."""
     for verdict in editor.verdicts:
         if verdict.metric == TOOK and verdict.relative_to is None and verdict.value is not None:
             return verdict.value, verdict.status in ("pass", "inconclusive")
@@ -74,7 +74,7 @@ def _took(evidence: Evidence, editor: EditorJudgement) -> tuple[float | None, bo
 
 
 def _price(evidence: Evidence, editor: EditorJudgement) -> Verdict | None:
-    """The check that went worse than for the editor explained: the one that failed by most."""
+    """The check that went worse than for the editor explained; if several, the one that failed by most."""
     ours = {verdict.check: verdict for verdict in evidence.editor.verdicts}
     worse = [
         verdict
@@ -109,7 +109,7 @@ def _value(verdict: Verdict) -> str:
 
 
 def _margin(verdict: Verdict) -> float:
-    """How far inside the bound, as a share of it; where there is no such share, whether it held."""
+    """How far inside the bound the value is, as a share of it; without a share, by whether it held."""
     if verdict.margin is not None and not math.isnan(verdict.margin):
         return verdict.margin
     return 0.0 if verdict.status in ("pass", "inconclusive") else -math.inf

@@ -1,6 +1,6 @@
-"""Every remedy by name, each a function of the evidence; which ones a metric has stands in `texts`.
+"""Every remedy by name, each a function of the evidence; `texts` says which ones a metric has.
 
-One that does not fit the editor or the run is None.
+A remedy that does not fit the editor or the run returns None.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands that run a record's suite again with something changed: only such as the program takes."""
+"""Commands that run a record's suite again with a change; only commands that the program accepts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RECORDS_KEPT = 4
 
 @dataclass(frozen=True, eq=False)
 class Rerun:
-    """How a record's run was called: its suite, what the command line replaced, and where baselines were."""
+    """How a run was started: its suite, the values that were replaced, and the folder of baselines."""
 
     path: str
     file: SuiteFile
@@ -34,13 +34,13 @@ class Rerun:
 
     @classmethod
     def of(cls, record: Record) -> Rerun | None:
-        """Read it off the record; None where no command line runs it, as after a run in Python or a gate."""
+        """Read it from the record; None if no command line runs it, as after a run in Python or a gate."""
         if record.suite_path is None or record.gate is not None:
             return None
         return _read(record.suite_text, record.suite_path, record.replaced)
 
     def spec(self, **changes: Any) -> SuiteSpec | None:
-        """The suite as it ran, or would run with these replacements; None if the program refuses them."""
+        """The suite as it ran, or with these replacements; None if the program refuses them."""
         wanted = replace(self.changes, **changes)
         if wanted not in self._tried:
             try:
@@ -70,7 +70,7 @@ class Rerun:
         )
 
     def wrapped(self, wrapper: str, entry: EditorSpec, **settings: Any) -> str:
-        """The command for a wrapper round one of the editors, with the settings that this one was given."""
+        """The command for a wrapper around one of the editors, which keeps its settings."""
         given = [f"{wrapper}.{key}={written(value)}" for key, value in settings.items()]
         if not entry.settings and not entry.label:
             return self.run(f"{wrapper}({entry.name})", *given)
@@ -78,7 +78,7 @@ class Rerun:
         return self.run(wrapper, f"{wrapper}.editor={written(inner)}", *given)
 
     def with_setting(self, entry: EditorSpec, key: str, value: Any) -> str:
-        """The command for one of the editors with a setting of it, or of what it goes round, changed."""
+        """The command for one of the editors with a setting of it, or of the editor inside it, changed."""
         if not _goes_round_another(entry):
             return self.run(entry.called, f"{_word(entry)}.{key}={written(value)}")
         changed = _changed(entry, key, value)
@@ -86,7 +86,7 @@ class Rerun:
         return self.run(changed.name, *given)
 
     def _kept(self, editor: str, new: tuple[str, ...]) -> tuple[str, ...]:
-        """The settings of the command line that still mean something, and are not replaced by new ones."""
+        """The settings of the command line that still apply and are not replaced by new ones."""
         replaced = {_key(setting) for setting in new}
         return tuple(
             setting
@@ -109,12 +109,12 @@ def _read(text: str, path: str, replaced: Replaced) -> Rerun | None:
 
 
 def overrides(replaced: Replaced) -> Overrides:
-    """What was put in place of a suite's values, as the suite takes it."""
+    """The replaced values, in the form that a suite takes."""
     return Overrides(**replaced.model_dump(exclude={"baselines"}))
 
 
 def gate_again(record: Record, level: str) -> str:
-    """The command that gates the same checkpoints at another level; empty where the record is of no gate."""
+    """The command that gates the same checkpoints at another level; "" if the record is not of a gate."""
     if record.gate is None:
         return ""
     call = record.gate.model_copy(update={"level": level})
@@ -132,7 +132,7 @@ def _key(setting: str) -> str:
 
 
 def _word(entry: EditorSpec) -> str:
-    """What the command line's `--set` calls an editor by."""
+    """The name of an editor in the command line's `--set`."""
     file = Path(entry.name.split(":")[0])
     return entry.label or (file.stem if file.suffix == ".py" else entry.name)
 
@@ -145,7 +145,7 @@ def _goes_round_another(entry: EditorSpec) -> bool:
 
 
 def _changed(entry: EditorSpec, key: str, value: Any) -> EditorSpec:
-    """An entry with a setting of the innermost editor changed, all wrappers written as settings."""
+    """An entry with a setting of the innermost editor changed; all wrappers are written as settings."""
     outer, bracket, inner = entry.name.removesuffix(")").partition("(")
     settings: Mapping[str, Any] = entry.settings
     if bracket and _goes_round_another(entry):

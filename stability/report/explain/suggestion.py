@@ -1,4 +1,4 @@
-"""Something to try for an editor: what the record shows of it, and the command that runs it."""
+"""A suggestion for an editor: what the record shows about it, and the command that runs it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Words = Callable[[Mapping[str, Any]], str]
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A remedy in the making: `other` is the run of it in the record, None where it was not tried there.
+    """A remedy before it is shown: `other` is the record's run of it, None if there is none.
 
-    `effect` is what else the record shows of it.
+    `effect` is anything else that the record shows about it.
     """
 
     words: str
@@ -30,30 +30,30 @@ class Suggestion:
 
     @property
     def order(self) -> int:
-        """First what the record shows to help, then what was not tried, what has a price, what fails."""
+        """Sort key: what helped in the record, then what was not tried, what has a price, what failed."""
         if self.other is None:
             return 1
         return 0 if self.other.is_better else 2 if self.other.held else 3
 
     def remedy(self, evidence: Evidence) -> Remedy:
-        """As it is shown."""
+        """The remedy as it is shown."""
         return Remedy(self.words, self.command, effect(evidence, self.other) if self.other else self.effect)
 
 
 def command(evidence: Evidence, make: Command) -> str:
-    """A command about the editor; empty where no command line can name it."""
+    """A command about the editor; empty if no command line can name the editor."""
     if evidence.rerun is None or evidence.entry is None:
         return ""
     return make(evidence.rerun, evidence.entry)
 
 
 def by_wrapping(evidence: Evidence, wrapper: str, words: Words, **settings: Any) -> Suggestion | None:
-    """The editor with a wrapper round it; None where it has that one, or where none can go round it.
+    """The editor with a wrapper around it; None if it already has that one, or cannot be wrapped.
 
     `words` are made of the wrapper's settings: those in the record, if it was tried there.
     """
     method = evidence.method
-    adds_modules = method.core.head.adds_modules(method.core.settings)  # which nothing can go round
+    adds_modules = method.core.head.adds_modules(method.core.settings)  # such an editor cannot be wrapped
     if method.family == "control" or wrapper in method.wrappers or adds_modules:
         return None
     for other in other_editors(evidence):
@@ -66,7 +66,7 @@ def by_wrapping(evidence: Evidence, wrapper: str, words: Words, **settings: Any)
 
 
 def by_editor(evidence: Evidence, name: str, words: str) -> Suggestion | None:
-    """Another editor in place of this one; None where this is it, or it could not make these edits."""
+    """Another editor instead of this one; None if this is the one, or it could not make these edits."""
     core = evidence.method.core
     if core.name == name or not core.head.uses_edits or evidence.method.family == "control":
         return None
@@ -83,12 +83,12 @@ def by_setting(evidence: Evidence, key: str, value: Any, words: str) -> Suggesti
 
 
 def by_suite(evidence: Evidence, setting: str, words: str) -> Suggestion:
-    """The same run with something else in the suite, but for its checks."""
+    """The same run with another value in the suite, outside its checks."""
     return Suggestion(words, command(evidence, lambda rerun, entry: rerun.run(entry.called, setting)))
 
 
 def by_what_was_measured(evidence: Evidence, tried: list[Suggestion]) -> Suggestion | None:
-    """The best of the record's other editors, if it helps and is not among those already."""
+    """The best of the record's other editors, if it helps and is not among the suggestions already."""
     seen = {suggestion.other.label for suggestion in tried if suggestion.other}
     for other in other_editors(evidence):
         if other.is_better and other.label not in seen:
@@ -98,7 +98,7 @@ def by_what_was_measured(evidence: Evidence, tried: list[Suggestion]) -> Suggest
 
 
 def _if_judged(evidence: Evidence, called: str, made: str) -> str:
-    """The command, unless the suite puts the check to other editors only, and it would say nothing."""
+    """The command, unless the suite's check is only for other editors, so that it would show nothing."""
     spec = evidence.rerun.file.spec.checks.get(evidence.verdict.name) if evidence.rerun else None
     return made if spec is None or spec.concerns(called) else ""
 

@@ -1,7 +1,7 @@
-"""What each metric is, what it means that it broke its bound, who saw it before, and what can be tried.
+"""The texts for each metric: what it is, what a value past its bound means, what papers report, what to try.
 
-Here the texts are read and corrected: one entry a metric. Of arXiv 2502.19416 they say what its abstract and
-its figures show; it states no cut-off, so a bound is a signature, and the suite's own.
+There is one entry per metric. Statements about arXiv 2502.19416 rely on its abstract and figures. The paper
+states no cut-off, so every bound is a signature that the suite sets.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ NO_CUT_OFF = "The paper states no cut-off: the bound is a signature that the sui
 
 @dataclass(frozen=True)
 class Side:
-    """One end of the bound: what it means that the value is past it, and its `remedies`, best first.
+    """One end of the bound: what it means if the value is past it, and its `remedies`, best first.
 
-    `unedited` takes the place of `means` where the value is relative to the unedited layers.
+    `unedited` replaces `means` if the value is relative to the unedited layers.
     """
 
     means: str
@@ -28,7 +28,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Text:
-    """A metric: `figure` ends the sentence "This is ..."; None is a side that means nothing of its own."""
+    """A metric: `figure` ends the sentence "This is ..."; a side is None if it has no meaning of its own."""
 
     figure: str
     high: Side | None = None

@@ -1,1 +1,1 @@
-"""What renderers share."""
+"""Code that renderers share."""

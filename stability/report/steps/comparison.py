@@ -20,11 +20,11 @@ CALLED: dict[Outcome, str] = {
     "alone": "not compared",
     "missing": "not measured",
 }
-UNSAID: tuple[Outcome, ...] = ("untold", "alone")  # outcomes that the words of a cell leave out
+UNSAID: tuple[Outcome, ...] = ("untold", "alone")  # outcomes that cells do not mention
 NOTHING = "–"
 GAP = "  "
-WIDTH = 120  # of a block of columns
-FIXED = 3  # columns that stand in every block
+WIDTH = 120  # characters of a block of columns
+FIXED = 3  # columns that are repeated in every block
 
 
 def render_comparison(comparison: EditorComparison) -> str:
@@ -33,7 +33,7 @@ def render_comparison(comparison: EditorComparison) -> str:
 
 
 def comparison_text(comparison: EditorComparison) -> Text:
-    """The table with colours: a line a check, a column a contender, each against the first."""
+    """The table with colours: a row for each check, a column for each contender, compared with the first."""
     text = Text()
     text.append(headline(comparison) + "\n\n", style="bold")
     names = [wording.clean(name) for name in comparison.names]
@@ -60,7 +60,7 @@ def comparison_text(comparison: EditorComparison) -> Text:
 
 
 def blocks(widths: Sequence[int]) -> list[list[int]]:
-    """Which columns stand beside each other; check, bound and the first contender are in every block."""
+    """The columns of each block of the table; check, bound and the first contender are in every block."""
     fixed = list(range(min(FIXED, len(widths))))
     found = [list(fixed)]
     for column in range(FIXED, len(widths)):
@@ -101,7 +101,7 @@ def headline(comparison: EditorComparison) -> str:
 
 
 def cell_words(row: CheckRow, cell: ChangeCell, index: int) -> str:
-    """`1.52 worse +0.25 [0.21, 0.29]`; the value alone for the first contender, and where that has none."""
+    """`1.52 worse +0.25 [0.21, 0.29]`; only the value for the first contender, or if that has no value."""
     if cell.value is None:
         return NOTHING
     value = wording.number(cell.value)
@@ -126,7 +126,7 @@ def signed(change: float) -> str:
 
 
 def standings(comparison: EditorComparison) -> list[list[str]]:
-    """The last lines of the table, of which nothing is claimed: how far all held, and what an edit took."""
+    """The last rows of the table, which are not tested: edits held, horizon, and seconds an edit."""
     held = [
         NOTHING if standing.held_to is None else str(standing.held_to) for standing in comparison.standings
     ]
@@ -149,7 +149,7 @@ def _horizon(standing: Standing) -> str:
 
 
 def tallies(comparison: EditorComparison, shown: Callable[[str], str]) -> Sequence[str]:
-    """`ft: 2 worse (task_drop[arena], edits_took), 5 same`, and why some are not compared."""
+    """`ft: 2 worse (task_drop[arena], edits_took), 5 same`, and the reason if some are not compared."""
     lines = []
     for name in comparison.names[1:]:
         parts = []

@@ -1,4 +1,4 @@
-"""What the renderers write into a report's folder."""
+"""The files that renderers write into a report's folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from stability.record import Record
 
 
 def rendered_files(record: Record, judgement: Judgement) -> Iterator[tuple[str, str]]:
-    """The name and text of each file, those built in first.
+    """The name and text of each file, built-in renderers first.
 
     Raises:
-        RendererError: a renderer of another package cannot be loaded, fails, or takes a file's name.
+        RendererError: a renderer of another package cannot be loaded or fails, or its file's name is taken.
     """
     taken = {RECORD_FILE}
     for part in RENDERERS.built_in().values():

@@ -1,4 +1,4 @@
-"""The stability horizon in lines: for each editor the median and worst over seeds, then each seed."""
+"""The stability horizon as text: for each editor the median and worst over seeds, then each seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GAP = "  "
 
 
 def horizon_text(content: Mapping[str, Any]) -> Text:
-    """What horizon.json holds, for a terminal."""
+    """The content of horizon.json, for a terminal."""
     text = Text()
     for editor in content["editors"]:
         name = wording.clean(editor["editor"])
@@ -38,7 +38,7 @@ def horizon_text(content: Mapping[str, Any]) -> Text:
 
 
 def _edits(editor: Mapping[str, Any], which: str) -> str:
-    """`at least` where it is the horizon of a seed that held to the end."""
+    """The number of edits, with `at least` if it is from a seed that held to the end."""
     number = editor[which]
     open_end = any(seed["edits"] == number and seed["failed_at"] is None for seed in editor["seeds"])
     return f"at least {number}" if open_end else str(number)

@@ -1,4 +1,4 @@
-"""Pieces of Markdown that no name or text in them can break."""
+"""Pieces of Markdown in which all names and texts are escaped."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$@])")
 
 
 def escape(text: str) -> str:
-    """The text as it is: no markup, no HTML, no cell or line breaks, no mentions."""
+    """The text escaped: it is no markup or HTML, and has no cell or line breaks and no mentions."""
     return MARKS.sub(r"\\\1", html.escape(wording.clean(text), quote=False))
 
 
 def code(text: str) -> str:
-    """A code span or, over several lines, a block that the text cannot end."""
+    """The text as a code span or, if it has several lines, a code block; the text cannot end it."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"
 
 
 def row(cells: Iterable[str]) -> str:
-    """A row of a table."""
+    """A table row."""
     return "| " + " | ".join(cells) + " |"

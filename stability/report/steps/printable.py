@@ -1,4 +1,4 @@
-"""Text of anybody's, made safe to print: one line, no control characters, no longer than there is room."""
+"""Untrusted text made safe to print: one line, no control characters, a limited length."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 def clean(text: str) -> str:
     """The text in one line without control characters, so that no name can move a cursor or break XML.
 
-    White space becomes spaces, anything else the replacement character: it is seen that something was there.
+    White space becomes spaces; any other control character becomes the replacement character, to be visible.
     """
     return "".join(
         " " if letter.isspace() else letter if is_printed(letter) else "\N{REPLACEMENT CHARACTER}"
@@ -15,12 +15,12 @@ def clean(text: str) -> str:
 
 
 def clean_lines(text: str) -> str:
-    """The same for a text of several lines, which stay."""
+    """The same for a text of several lines, keeping the line breaks."""
     return "\n".join(clean(line) for line in text.splitlines())
 
 
 def is_printed(letter: str) -> bool:
-    """Whether a character may stand in XML 1.0 and moves nothing on a terminal."""
+    """Whether a character is allowed in XML 1.0 and does not move the cursor of a terminal."""
     code = ord(letter)
     if code < 0x20 or 0x7F <= code < 0xA0 or code in (0xFFFE, 0xFFFF):
         return False
@@ -29,5 +29,5 @@ def is_printed(letter: str) -> bool:
 
 
 def shortened(text: str, most: int) -> str:
-    """The text, cut to so many letters with an ellipsis."""
+    """The text, cut to `most` characters with an ellipsis."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,4 +1,4 @@
-"""How figures and verdicts are put into words; every renderer says the same thing the same way."""
+"""Figures and verdicts in words, for all renderers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DIGITS = 3
 
 
 def number(value: float, bound: Bound | None = None, digits: int = DIGITS) -> str:
-    """So many significant digits, and as many more as it takes to see on which side of the bound it lies."""
+    """A number with that many significant digits, or more if needed to see on which side of a bound it is."""
     if not math.isfinite(value):
         return "not finite" if math.isnan(value) else f"{value:+}"
     if value == int(value) and abs(value) < 1e6:
@@ -42,12 +42,12 @@ def percent(share: float) -> str:
 
 
 def assertion(verdict: Verdict) -> str:
-    """`2.96 <= 2.0`, or the bound alone where there is no value."""
+    """`2.96 <= 2.0`, or only the bound if there is no value."""
     return verdict.bound if verdict.value is None else f"{value(verdict)} {verdict.bound}"
 
 
 def value(verdict: Verdict) -> str:
-    """The worst value, so that it is seen on which side of the bound it lies."""
+    """The worst value, with enough digits to see on which side of the bound it is."""
     return "" if verdict.value is None else number(verdict.value, parse_bound(verdict.bound))
 
 
@@ -59,7 +59,7 @@ def interval(verdict: Verdict) -> str:
 
 
 def span(low: float, high: float, bound: Bound | None = None) -> str:
-    """Both ends with the same decimals: two digits of the larger one, and what keeps both on their side."""
+    """Both ends with the same decimals: two digits of the larger one, or more to keep both on their side."""
     ends = (low, high)
     if not all(map(math.isfinite, ends)):
         return f"[{number(low)}, {number(high)}]"
@@ -92,7 +92,7 @@ def reach(verdict: Verdict) -> str:
 
 
 def place(verdict: Verdict) -> str:
-    """Where the worst value is; and at which of several seeds, unless all held."""
+    """Where the worst value is, and at which seed if there are several and not all held."""
     words = [verdict.where] if verdict.where else []
     if len(verdict.seeds) > 1 and verdict.seed is not None and verdict.status != "pass":
         words.append(f"seed {verdict.seed}")
@@ -128,13 +128,13 @@ def headline(judgement: Judgement, editor: EditorJudgement) -> str:
 
 
 def tally(counts: dict[Status, int]) -> str:
-    """`2 failed, 3 passed, 1 inconclusive, 1 skipped`; what did not occur is left out."""
+    """`2 failed, 3 passed, 1 inconclusive, 1 skipped`; statuses that do not occur are left out."""
     words = [f"{counts[status]} {called}" for status, called in CALLED.items() if counts[status]]
     return ", ".join(words) or "nothing was judged"
 
 
 def details(verdict: Verdict) -> list[str]:
-    """What there is to say beside value and bound, most telling first; empty parts are left out."""
+    """Details besides value and bound, the most important first; empty parts are left out."""
     parts: Iterable[str] = (
         place(verdict),
         interval(verdict),

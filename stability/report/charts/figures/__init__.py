@@ -12,24 +12,24 @@ __all__ = ["EditorRuns", "Figure", "LegendEntry", "editor_runs", "figure_names",
 
 
 def figure_names() -> list[str]:
-    """What figures are called, in the order of the page."""
+    """The names of all figures, in the order of the page."""
     return [part.head.name for part in _in_order()]
 
 
 def figures(editor: EditorRuns) -> list[Figure]:
-    """Every figure of one editor that the record has something for."""
+    """Every figure of one editor for which the record has data."""
     made = (part.made(editor) for part in _in_order() if not part.head.of_all)
     return [figure for figure in made if figure is not None]
 
 
 def overlays(judgement: Judgement) -> list[Figure]:
-    """Every figure of all editors together, if there are several."""
+    """Every figure that shows all editors together, if there are several."""
     made = (part.made(judgement) for part in _in_order() if part.head.of_all)
     return [figure for figure in made if figure is not None]
 
 
 def editor_runs(record: Record, judgement: Judgement) -> list[EditorRuns]:
-    """What each editor's figures are about, in the order of the judgement."""
+    """The runs of each editor, in the order of the judgement."""
     runs = runs_by_editor(record)
     return [EditorRuns(record, editor, runs[editor.editor]) for editor in judgement.editors]
 

@@ -11,12 +11,12 @@ from stability.report.charts.palette import ramp
 from stability.report.charts.series import EditorRuns, by_layer
 from stability.report.steps import wording
 
-MANY = 16  # blocks from which on a line gets no dots
+MANY = 16  # with this many blocks or more, lines have no dots
 
 
 @part(FigureHead("activations", "norm of the residual stream by layer, at each checkpoint", 2))
 def activations(editor: EditorRuns) -> Figure | None:
-    """The residual stream's norm by layer, over that of the unedited model, at each checkpoint."""
+    """The residual stream's norm by layer, divided by the unedited model's, at each checkpoint."""
     run = editor.shown
     lines = [
         (point.edits, by_layer(point, editor.record.base, "activation_norm")) for point in run.checkpoints

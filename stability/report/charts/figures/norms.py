@@ -13,12 +13,12 @@ from stability.report.charts.palette import COLOURS, ramp
 from stability.report.charts.series import EditorRuns, Points, over_edits, ratios, values
 from stability.report.steps import wording
 
-MANY = 16  # points of a line from which on they get no dots
+MANY = 16  # with this many points or more, lines have no dots
 
 
 @part(FigureHead("norms", "norm of every MLP and attention matrix over the edits", 1))
 def norms(editor: EditorRuns) -> Figure | None:
-    """The norm of every matrix over its norm before, over the edits; what was not edited stays grey."""
+    """The norm of every matrix divided by its norm before, over the edits; unedited matrices are grey."""
     edited = {matrix.name for matrix in editor.edited}
     lines: list[tuple[str, list[Points]]] = []
     still: dict[tuple[Point, ...], int] = {}
@@ -68,7 +68,7 @@ def norms(editor: EditorRuns) -> Figure | None:
 
 @part(FigureHead("norms-by-layer", "norm of the matrices of each kind, block by block", 3))
 def norms_by_layer(editor: EditorRuns) -> Figure | None:
-    """The norm of the matrices of each kind, block by block: the edited ones stand out of their like."""
+    """The norm of the matrices of each kind, block by block, so that the edited ones stand out."""
     run = editor.shown
     steps = [(point.edits, values(point, "weight_norm")) for point in (editor.record.base, *run.checkpoints)]
     steps = [(edits, found) for edits, found in steps if found]
@@ -106,17 +106,17 @@ def norms_by_layer(editor: EditorRuns) -> Figure | None:
 
 
 def growth(numbers: Sequence[float]) -> float:
-    """How far a ratio strays from 1, up or down; what is not finite strays farthest."""
+    """How far a ratio is from 1, up or down; infinite if it is not finite."""
     return max((abs(math.log(value)) if 0 < value < math.inf else math.inf for value in numbers), default=0.0)
 
 
 def extreme(series: Sequence[Sequence[tuple[float, float]]]) -> float:
-    """The value that strays farthest from 1."""
+    """The value farthest from 1."""
     return max((value for points in series for _, value in points), key=lambda value: growth([value]))
 
 
 def short(parameter: str) -> str:
-    """A parameter's name without what all share: `h.1.mlp.c_proj`."""
+    """A parameter's name without the prefix and suffix that all share: `h.1.mlp.c_proj`."""
     parts = parameter.removesuffix(".weight").split(".")
     first = next((index for index, part in enumerate(parts) if part.isdigit()), 1)
     return ".".join(parts[max(first - 1, 0) :])

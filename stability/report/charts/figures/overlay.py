@@ -1,4 +1,4 @@
-"""Figure: several editors over one another, a chart for each check that they were judged by."""
+"""Figure: several editors in the same charts, one chart for each check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stability.report.steps import wording
 
 @part(FigureHead("side-by-side", "several editors over one another, a chart for each check", 9, of_all=True))
 def overlay(judgement: Judgement) -> Figure | None:
-    """The worst value of each check over the edits, one line an editor; checks that most fail come first."""
+    """The worst value of each check over the edits, one line per editor; most failed checks come first."""
     styles = {editor.editor: category(index) for index, editor in enumerate(judgement.editors)}
     by_check: dict[str, list[Verdict]] = {}
     for verdict in judgement.verdicts:
@@ -34,7 +34,7 @@ def overlay(judgement: Judgement) -> Figure | None:
 
 
 def check_chart(verdicts: list[Verdict], styles: dict[str, str]) -> Chart | None:
-    """One check's chart; None if it is of one editor only, or nothing in it moves."""
+    """One check's chart; None if it has only one editor, or nothing changes in it."""
     series = {verdict.editor: points_of(verdict) for verdict in verdicts}
     seen = [point.value for points in series.values() for point in points]
     if len(series) < 2 or len({value for value in seen if math.isfinite(value)}) < 2:
@@ -59,7 +59,7 @@ def check_chart(verdicts: list[Verdict], styles: dict[str, str]) -> Chart | None
 
 
 def unit_of(verdict: Verdict) -> str:
-    """What the values are, in two words or less."""
+    """The label of the values, in two words at most."""
     if verdict.relative_to is None:
         return ""
     if verdict.change == "absolute":
@@ -68,7 +68,7 @@ def unit_of(verdict: Verdict) -> str:
 
 
 def is_bad(verdict: Verdict) -> bool:
-    """Whether a reader should look here first."""
+    """Whether the verdict is one that a reader should look at first."""
     return verdict.status in ("fail", "warn")
 
 

@@ -52,7 +52,7 @@ def probes(editor: EditorRuns) -> Figure | None:
 
 
 def heat_map(editor: EditorRuns, title: str) -> Chart:
-    """An empty square of all pairs of blocks."""
+    """An empty heat map of all pairs of blocks."""
     layers = editor.record.model.layers
     step = max(1, math.ceil(layers / 8))
     axis = Axis(

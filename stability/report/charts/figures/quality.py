@@ -1,4 +1,4 @@
-"""Figure: how well the edits took, over the edits."""
+"""Figure: how well the edits worked, over the edits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUALITY = (
 
 @part(FigureHead("quality", "how well the edits took", 6))
 def quality(editor: EditorRuns) -> Figure | None:
-    """How well the edits took, over the edits."""
+    """How well the edits worked, over the edits."""
     lines = []
     for metric, label in QUALITY:
         series = [over_edits(run, editor.record.base, metric, "") for run in editor.runs]

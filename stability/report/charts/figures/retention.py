@@ -11,12 +11,12 @@ from stability.report.charts.series import EditorRuns, values
 from stability.report.charts.shade import shade
 from stability.report.steps import wording
 
-ROWS = 40  # at most; more edits share a row
+ROWS = 40  # at most; if there are more edits, several share a row
 
 
 @part(FigureHead("retention", "which of the earlier edits still hold after later ones", 7))
 def retention(editor: EditorRuns) -> Figure | None:
-    """A column for each checkpoint, a row for each edit or few of them: the share that still holds."""
+    """A column for each checkpoint, a row for one or a few edits: the share that still holds."""
     run = editor.shown
     columns = [(point.edits, values(point, "edit_retention")) for point in run.checkpoints]
     columns = [(edits, held) for edits, held in columns if held]

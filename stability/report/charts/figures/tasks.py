@@ -10,12 +10,12 @@ from stability.report.charts.palette import COLOURS
 from stability.report.charts.series import EditorRuns
 from stability.report.steps import wording
 
-APART = 0.012  # between the tasks at a checkpoint, as a share of the axis
+APART = 0.012  # horizontal distance between the tasks at a checkpoint, as a share of the axis
 
 
 @part(FigureHead("tasks", "change of each task's score over the edits", 5))
 def tasks(editor: EditorRuns) -> Figure | None:
-    """The change of each task's score over the edits, with its interval where the suite tells noise."""
+    """The change of each task's score over the edits, with its interval if the suite tests for noise."""
     lines: dict[str, list[list[Point]]] = {}
     for verdict in editor.verdicts("task_score"):
         is_drop = verdict.relative_to == "base" and verdict.change == "absolute"
@@ -57,5 +57,5 @@ def tasks(editor: EditorRuns) -> Figure | None:
 
 
 def ends(point: Point) -> tuple[float, ...]:
-    """What a point reaches to."""
+    """The values that a point covers: its value, or the ends of its interval."""
     return tuple(end for end in (point.value, point.low, point.high) if end is not None)

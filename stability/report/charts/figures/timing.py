@@ -1,4 +1,4 @@
-"""Figure: where the time of each run went, and the memory."""
+"""Figure: the time spent in each stage of each run, and the memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from stability.report.charts.palette import COLOURS, category
 from stability.report.charts.series import EditorRuns, Points
 from stability.report.steps import wording
 
-BAR = 0.77  # of a row's height
+BAR = 0.77  # height of a bar, as a share of the row
 
 
 @part(FigureHead("time", "where the time of each run went, and the memory", 8))
 def timing(editor: EditorRuns) -> Figure | None:
-    """Where each run's time went, by stage."""
+    """The time of each run, by stage."""
     stages = list(dict.fromkeys(stage for run in editor.runs for stage in run.timing))
     longest = max((sum(run.timing.values()) for run in editor.runs), default=0.0)
     if not stages or longest <= 0:
@@ -46,7 +46,7 @@ def timing(editor: EditorRuns) -> Figure | None:
 
 
 def memory_chart(editor: EditorRuns) -> tuple[Chart, ...]:
-    """Peak memory over the edits, a line for each seed; none where it was not taken."""
+    """Peak memory over the edits, a line for each seed that measured it."""
     lines: list[tuple[int, Points]] = []
     for run in editor.runs:
         readings = [

@@ -13,7 +13,7 @@ TAKING = ("edit_success", "edit_accuracy", "paraphrase_success")
 
 
 def fewer(e: Evidence) -> Suggestion | None:
-    """As many edits as held; the exact number where it is not known."""
+    """Make as many edits as held; find the exact number if it is not known."""
     v = e.verdict
     if e.is_on_disk or v.failed_at is None or not _is_about_edits(e):
         return None
@@ -49,7 +49,7 @@ def _course(e: Evidence, held: int, failed: int) -> str:
 
 
 def guard(e: Evidence) -> Suggestion | None:
-    """Transactions, where edits are made while a service runs."""
+    """Guarded transactions, for edits that are made while a service runs."""
     if e.is_on_disk or e.method.family == "control" or not _is_about_edits(e):
         return None
     return Suggestion(
@@ -58,7 +58,7 @@ def guard(e: Evidence) -> Suggestion | None:
 
 
 def examine(e: Evidence) -> Suggestion | None:
-    """The conformance kit, which tries what a run takes for granted."""
+    """The conformance kit, which checks what a run assumes of an editor."""
     if e.is_on_disk:
         return None
     entry = e.entry
@@ -72,7 +72,7 @@ def examine(e: Evidence) -> Suggestion | None:
 
 
 def control(e: Evidence) -> Suggestion | None:
-    """Nothing was to be edited."""
+    """The control, which edits nothing."""
     if e.method.family != "control":
         return None
     return Suggestion(
@@ -81,7 +81,7 @@ def control(e: Evidence) -> Suggestion | None:
 
 
 def allow(e: Evidence) -> Suggestion | None:
-    """The suite, where the change is meant."""
+    """Widening the suite's `may_change`, if the change is intended."""
     return Suggestion(
         "if the change is meant, widen `may_change` in the suite; if not, `stability check-editor` names "
         "what the editor changed that it should not have"
@@ -99,7 +99,7 @@ def own_modules(e: Evidence) -> Suggestion | None:
 
 
 def versions(e: Evidence) -> Suggestion | None:
-    """The earlier version, where that is what is compared with."""
+    """A comparison with the earlier version, if the check is relative to it."""
     if e.verdict.relative_to != "previous":
         return None
     return Suggestion(
@@ -109,33 +109,33 @@ def versions(e: Evidence) -> Suggestion | None:
 
 
 def saved_alike(e: Evidence) -> Suggestion | None:
-    """Checkpoints written the same way."""
+    """Saving both checkpoints in the same way."""
     return Suggestion(
         "save the edited model as the base was: same class, dtype and head, with save_pretrained"
     )
 
 
 def same_files(e: Evidence) -> Suggestion | None:
-    """Files that editing has no business with."""
+    """Copying the files that editing should not change."""
     return Suggestion(
         "copy config.json and the tokenizer's files from the base, unless their change is meant"
     )
 
 
 def look_at_table(e: Evidence) -> Suggestion | None:
-    """What a gate prints above its verdicts."""
+    """The table that a gate prints above its verdicts."""
     return Suggestion(
         "see rank and changed elements of each tensor in the table that `stability gate` prints first"
     )
 
 
 def remake(e: Evidence) -> Suggestion | None:
-    """For a checkpoint: whoever made it has to make it again."""
+    """Making a checkpoint again with fewer edits."""
     if not e.is_on_disk:
         return None
     return Suggestion("make the checkpoint again, from the base, with fewer edits")
 
 
 def _is_about_edits(e: Evidence) -> bool:
-    """Whether it is the number of edits that a check depends on, and nothing but this run."""
+    """Whether the check depends on the number of edits, and on this run only."""
     return measured_by(e.verdict.metric) == "run" and e.verdict.relative_to != "previous"

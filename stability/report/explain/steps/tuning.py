@@ -10,13 +10,13 @@ HALVES = ("float16", "bfloat16")
 
 def alphaedit(e: Evidence) -> Suggestion | None:
     """Null-space projection."""
-    if e.method.core.name == "nas":  # is one
+    if e.method.core.name == "nas":  # which is a kind of AlphaEdit
         return None
     return by_editor(e, "alphaedit", "use alphaedit, which leaves alone what the layer does on ordinary text")
 
 
 def encore(e: Evidence) -> Suggestion | None:
-    """ENCORE, for an editor of its kind; others have nearer things to try."""
+    """ENCORE, for an editor of its kind; others have closer alternatives."""
     if e.method.family != "closed form":
         return None
     return by_editor(
@@ -67,7 +67,7 @@ def learning_rate(e: Evidence) -> Suggestion | None:
 
 
 def clamp(e: Evidence) -> Suggestion | None:
-    """A shorter way for the value that is written."""
+    """A tighter limit on the value that is written."""
     factor = e.setting("clamp_norm_factor")
     if not is_number(factor):
         return None
@@ -89,14 +89,14 @@ def more_steps(e: Evidence) -> Suggestion | None:
 
 
 def _steps(e: Evidence) -> str | None:
-    """The setting that says how many steps are taken for an edit."""
+    """The setting with the number of steps for an edit."""
     other = e.method.core.head.not_of_an_edit
     keys = (key for key in ("v_num_grad_steps", "num_steps") if key not in other)
     return next((key for key in keys if is_number(e.setting(key))), None)
 
 
 def fewer_steps(e: Evidence) -> Suggestion | None:
-    """A shorter search or training, where it takes too long."""
+    """A shorter search or training, if it takes too long."""
     key = _steps(e)
     if key is None or e.setting(key) < 2:
         return None
@@ -120,7 +120,7 @@ def in_batches(e: Evidence) -> Suggestion | None:
 
 
 def float32(e: Evidence) -> Suggestion | None:
-    """More digits."""
+    """Higher precision."""
     if not any(name in e.record.model.dtype for name in HALVES) or e.is_on_disk:
         return None
     return by_suite(
@@ -129,7 +129,7 @@ def float32(e: Evidence) -> Suggestion | None:
 
 
 def half(e: Evidence) -> Suggestion | None:
-    """Fewer bytes."""
+    """Lower precision, to save memory."""
     if "float32" not in e.record.model.dtype or e.is_on_disk:
         return None
     return by_suite(e, "model.dtype=bfloat16", "load the model in bfloat16, which takes half the memory")
@@ -145,7 +145,7 @@ def less_text(e: Evidence) -> Suggestion | None:
 
 
 def keep_to_layers(e: Evidence) -> Suggestion | None:
-    """The layers that may change, where the editor can be told."""
+    """Restricting the editor to the allowed layers, if it has such a setting."""
     allowed, layers = _allowed_layers(e), e.setting("layers")
     if allowed is None or not isinstance(layers, (list, tuple)):
         return None
@@ -158,7 +158,7 @@ def keep_to_layers(e: Evidence) -> Suggestion | None:
 
 
 def _allowed_layers(e: Evidence) -> frozenset[int] | None:
-    """The layers that the suite lets an editor change, where it names them."""
+    """The layers that the suite's `may_change` allows, if it lists them."""
     spec = e.rerun.spec() if e.rerun else None
     if spec is None or spec.may_change is None or not isinstance(spec.may_change.layers, tuple):
         return None

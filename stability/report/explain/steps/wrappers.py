@@ -1,4 +1,4 @@
-"""Remedies that go round an editor, or that change how the wrapper round it holds it back."""
+"""Remedies that wrap an editor, or that change a setting of its wrapper."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stability.report.explain.suggestion import Suggestion, by_wrapping, command
 from stability.suite import parse_bound
 
 USUAL_RATIO = 1.5  # the wrapper's own default
-ROOM = 0.95  # of the bound that a constraint leaves unused
+ROOM = 0.95  # a constraint is set to this share of the bound
 USUAL_EVERY = 10
 
 
 def frobenius(e: Evidence) -> Suggestion | None:
-    """A bound on the norm, below that of the check where it is about the norm."""
+    """A limit on the norm, below the check's bound if the check is about the norm."""
     ratio = _ratio(e)
     if ratio is None:
         return None
@@ -36,7 +36,7 @@ def frobenius(e: Evidence) -> Suggestion | None:
 
 
 def tighter(e: Evidence) -> Suggestion | None:
-    """A smaller bound, where the editor has one already."""
+    """A lower limit, if the editor has one already."""
     ratio = _ratio(e)
     now = e.method.settings.get("max_ratio")
     if e.method.name != "frobenius" or ratio is None or not is_number(now) or ratio >= now:
@@ -45,7 +45,7 @@ def tighter(e: Evidence) -> Suggestion | None:
 
 
 def reset(e: Evidence) -> Suggestion | None:
-    """The first norm restored every so often, before the check failed."""
+    """Restoring the first norm at an interval shorter than the number of edits at which the check failed."""
 
     def words(settings: Mapping[str, Any]) -> str:
         every = number_or(settings.get("every"), USUAL_EVERY)
@@ -83,7 +83,7 @@ def prune(e: Evidence) -> Suggestion | None:
 
 
 def relax(e: Evidence) -> Suggestion | None:
-    """More room, where a wrapper may be what keeps edits from taking."""
+    """A looser setting of a wrapper that may keep edits from working."""
     restraint = e.method.head.holds_back
     if e.method.inside is None or restraint is None:
         return None
@@ -97,14 +97,14 @@ def relax(e: Evidence) -> Suggestion | None:
 
 
 def _of_wrapper(e: Evidence, key: str, value: float, words: str) -> Suggestion:
-    """A setting of the outermost wrapper changed."""
+    """A changed setting of the outermost wrapper."""
     outer = e.method.name
     made = command(e, lambda rerun, entry: rerun.run(entry.called, f"{entry.label or outer}.{key}={value:g}"))
     return Suggestion(words, made)
 
 
 def _ratio(e: Evidence) -> float | None:
-    """The bound for `frobenius`: the usual one, or less if the check asks for less; None: it cannot help."""
+    """The limit for `frobenius`: the usual one, or less if the check needs it; None if it cannot help."""
     v = e.verdict
     high = parse_bound(v.bound).high
     if (
