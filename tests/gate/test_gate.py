@@ -24,6 +24,7 @@ from stability.record import read_record
 from stability.suite import EditsSpec
 from stability.world import MODEL
 from tests.gate.conftest import down, llama
+from tests.reports import report_files
 
 MATRIX = "transformer.h.1.mlp.c_proj.weight"
 EDITS = 6
@@ -112,9 +113,7 @@ def test_a_model_edited_by_rome_gets_the_verdicts_of_the_run_that_edited_it(edit
     )
     again = judge(tmp_path / "out" / "run.json", Suite.parse(SUITE))
     assert again.judgement == report.judgement
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "run.json", "report.md", "report.html", "junit.xml",
-    }  # fmt: skip
+    assert {path.name for path in (tmp_path / "out").iterdir()} == report_files()
 
 
 def test_weights_alone_get_the_same_verdicts_and_the_rest_is_skipped(edited_by_rome):

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from stability.record import read_record
+from tests.reports import report_files
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +29,7 @@ def undone(tmp_path_factory, prepared, run_in):
 def test_an_editor_that_holds_exits_0_and_leaves_every_report(held):
     folder, done = held
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sorted(path.name for path in (folder / "out").iterdir()) == [
-        "junit.xml",
-        "report.html",
-        "report.md",
-        "run.json",
-    ]
+    assert {path.name for path in (folder / "out").iterdir()} == report_files()
     record = read_record(folder / "out" / "run.json")
     assert [checkpoint.edits for checkpoint in record.runs[0].checkpoints] == [1, 3]
     assert "stability run small.stability.yaml" in done.stdout
@@ -158,12 +154,7 @@ def test_a_record_is_judged_again_without_torch(undone, shell, folder):
     judged = shell("stability", "judge", "out/run.json", "--suite", "strict.stability.yaml", "--out", "again")
     assert judged.returncode == 3
     assert "base is past this bound" in judged.stdout
-    assert sorted(path.name for path in (folder / "again").iterdir()) == [
-        "junit.xml",
-        "report.html",
-        "report.md",
-        "run.json",
-    ]
+    assert {path.name for path in (folder / "again").iterdir()} == report_files()
 
     code = (
         "import sys; sys.argv = ['stability', 'judge', 'out/run.json']\n"
