@@ -156,8 +156,9 @@ def test_the_baseline_commands_work_one_after_the_other(measured):
 
 
 def with_inputs(text, given):
-    """What the runner puts in place of `${{ inputs.NAME }}`."""
+    """What the runner puts in place of `${{ inputs.NAME }}`, and of the folder of the action."""
     values = {name: str(one.get("default", "")) for name, one in ACTION["inputs"].items()} | given
+    text = text.replace("${{ github.action_path }}", str(ROOT))
     return re.sub(r"\$\{\{ inputs\.(\w+) \}\}", lambda match: values[match[1]], text)
 
 
@@ -169,9 +170,22 @@ def act(folder, **given):
     environment = {name: with_inputs(value, given) for name, value in step["env"].items()}
     files = {"GITHUB_OUTPUT": folder / "output", "GITHUB_STEP_SUMMARY": folder / "summary.md"}
     done = bash(step["run"], folder, **environment, **{name: str(path) for name, path in files.items()})
-    outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())
     summary = files["GITHUB_STEP_SUMMARY"]
-    return done, outputs, summary.read_text() if summary.exists() else ""
+    return done, read_outputs(files["GITHUB_OUTPUT"]), summary.read_text() if summary.exists() else ""
+
+
+def read_outputs(path):
+    """The outputs as the runner reads them: NAME=VALUE, or NAME<<END and lines up to one that is END."""
+    outputs, lines = {}, iter(path.read_text().split("\n"))
+    for line in lines:
+        if match := re.match("([^=]+?)<<(.+)", line):
+            outputs[match[1]] = "\n".join(
+                iter(lambda end=match[2]: None if (one := next(lines)) == end else one, None)
+            )
+        elif line:
+            name, _, value = line.partition("=")
+            outputs[name] = value
+    return outputs
 
 
 def annotations(output):
@@ -210,7 +224,7 @@ def test_the_action_runs_a_suite_with_editors_and_arguments(tmp_path):
         made(tmp_path),
         suite="suites/smoke.stability.yaml",
         editor="./my_editor.py:edit\nnone\n",
-        arguments="--edits 1 --seed 3",
+        arguments="--edits 1\n--seed 3  # one of them\n--set 'text.source=world'",
     )
     assert outputs == {"status": "0", "report": "reports/stability"}, done.stderr
     record = json.loads((tmp_path / "reports" / "stability" / "run.json").read_text())
@@ -218,6 +232,59 @@ def test_the_action_runs_a_suite_with_editors_and_arguments(tmp_path):
     assert runs == [("./my_editor.py:edit", 3, 1), ("none", 3, 1)]
     assert "none on world" in summary
     assert done.returncode == 0
+
+
+WORDS = (sys.executable, str(ROOT / "tools" / "action" / "words.py"))
+ARGUMENTS = [
+    "",
+    "  \n",
+    "--strict",
+    "--edits 10\n--strict",
+    '--set "my_editor.note=it\'s one word" --seed 0',
+    "--set 'text.path=my texts/a b.txt'\n  --strict\n",
+    "--edits 10 \\\n  --strict",
+    "--set a=\\'b\\ c\\' -x''y",
+    "# first the seeds\n--seed 3  # it's enough\n--set a=b#c 'd'#e",
+    '--set \'a=\\\' --set "b=\\"\\\\ \\n"',
+    "--editor ''",
+    "--editor größe:é",
+]
+
+
+def words(arguments):
+    done = subprocess.run(
+        WORDS, input=arguments, capture_output=True, text=True, encoding="utf-8", timeout=60
+    )
+    return done, done.stdout.split("\0")[:-1]
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+def test_the_actions_arguments_are_the_words_that_a_shell_makes_of_them(tmp_path, arguments):
+    shells = bash(f"words=(x {arguments}\n); printf '%s\\0' \"${{words[@]}}\"", tmp_path).stdout.split("\0")
+    assert words(arguments)[1] == shells[1:-1]
+
+
+def test_nothing_in_the_actions_arguments_is_run_or_expanded(tmp_path):
+    given = "$(touch ran) `touch ran` ;touch ran $HOME * <(touch ran) >ran & a|b {a,b} ~"
+    assert words(given)[1] == given.split()
+
+
+def test_the_action_runs_nothing_with_arguments_that_have_an_open_quote(tmp_path):
+    done, outputs, _ = act(
+        made(tmp_path), suite="suites/smoke.stability.yaml", arguments="--edits 1\n--set 'a=b"
+    )
+    assert (done.returncode, outputs["status"]) == (2, "2")
+    assert annotations(done.stderr) == ["::error title=arguments::No closing quotation"]
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("out", ["reports/a\nstatus=0", "reports/b\nEOF\nstatus=0\nc<<EOF"])
+def test_a_line_break_in_the_actions_out_writes_no_other_output(measured, out):
+    strict = measured / "suites" / "smoke.stability.yaml"
+    strict.write_text(SUITE.replace("<= 2.0", "<= 1.001"))
+    done, outputs, _ = act(measured, suite="suites/smoke.stability.yaml", record="reports/smoke", out=out)
+    assert done.returncode == 1
+    assert outputs == {"status": "1", "report": out}
 
 
 def test_the_action_annotates_a_wrong_suite_at_its_line(tmp_path):
