@@ -18,6 +18,8 @@ from stability.record import Problem, Reading
 class ComparedValues:
     """A selection whose values are compared with their references.
 
+    `scale` is the size of the numbers whose differences the values are; 0 where they are no differences.
+
     `left_out` gives the reason for every selected value that could not be compared. If no value is left to
     check against the bound, `unjudged` says why.
     """
@@ -26,6 +28,7 @@ class ComparedValues:
     values: Mapping[str, float] = field(default_factory=dict)
     left_out: Mapping[str, Problem] = field(default_factory=dict)
     unjudged: Unjudged | None = None
+    scale: float = 0.0
 
 
 def compare(selection: Selection) -> ComparedValues:
@@ -49,11 +52,13 @@ def _compare(selection: Selection, reading: Reading) -> ComparedValues:
         without = {key: alone for key in values if key not in medians}
         known = {key: value for key, value in values.items() if key in medians}
         changes = changes_of(known, medians, check.change, "the median of the unedited layers")
-        return ComparedValues(selection, changes, {**selection.left_out, **without})
+        scale = scale_of(known, medians, check.change)
+        return ComparedValues(selection, changes, {**selection.left_out, **without}, scale=scale)
     if reference is None:
         return ComparedValues(selection, values, selection.left_out)
     changes = changes_of(values, reference.values, check.change, selection.reference_name)
-    return ComparedValues(selection, changes, selection.left_out)
+    scale = scale_of(values, reference.values, check.change)
+    return ComparedValues(selection, changes, selection.left_out, scale=scale)
 
 
 def _nothing_to_judge(selection: Selection, left_out: Mapping[str, Problem]) -> Unjudged:
@@ -81,6 +86,16 @@ def change_of(value: float, reference: float, change: str) -> float:
     if change == "absolute":
         return difference
     return (value if change == "ratio" else difference) / reference
+
+
+def scale_of(values: Mapping[str, float], references: Mapping[str, float], change: str) -> float:
+    """The size of the numbers whose differences the changes are: what rounding is measured by."""
+    if change == "ratio":
+        return 0.0
+    if change == "relative":
+        return 1.0
+    sizes = [abs(number) for key in values for number in (values[key], references[key])]
+    return max((size for size in sizes if math.isfinite(size)), default=0.0)
 
 
 def changes_of(

@@ -97,7 +97,8 @@ def reduce(compared: ComparedValues) -> PointResult:
         problem = compared.unjudged.problem if compared.unjudged else None
         return PointResult(assertion, run, edits, "nothing" if is_skip else "error", problem=problem)
     how, bound = assertion.check.aggregate, assertion.check.bound
-    worst = aggregate(compared.values, how, bound) if how else worst_of(compared.values, bound)
+    scale = compared.scale
+    worst = aggregate(compared.values, how, bound, scale) if how else worst_of(compared.values, bound, scale)
     return PointResult(
         assertion=assertion,
         run=run,
@@ -111,18 +112,18 @@ def reduce(compared: ComparedValues) -> PointResult:
     )
 
 
-def worst_of(values: Mapping[str, float], bound: Bound) -> Worst:
+def worst_of(values: Mapping[str, float], bound: Bound, scale: float = 0.0) -> Worst:
     """The value farthest outside the bound, or closest to its end if all are inside; the first of equals.
 
     If all are equal and there are several, the key is "".
     """
     key = min(values, key=lambda key: bound.reach(values[key]))
     if len(values) > 1 and len(set(values.values())) == 1:
-        return Worst(values[key], "", bound.accepts(values[key]))
-    return Worst(values[key], key, bound.accepts(values[key]))
+        return Worst(values[key], "", bound.accepts(values[key], scale))
+    return Worst(values[key], key, bound.accepts(values[key], scale))
 
 
-def aggregate(values: Mapping[str, float], how: str, bound: Bound) -> Worst:
+def aggregate(values: Mapping[str, float], how: str, bound: Bound, scale: float = 0.0) -> Worst:
     """One value from all: `max`, `min`, `mean`, `median` or a quantile such as `q05` (linear).
 
     If any value is not finite, the aggregate is NaN, which no bound accepts, with the key of that value.
@@ -132,7 +133,7 @@ def aggregate(values: Mapping[str, float], how: str, bound: Bound) -> Worst:
             return Worst(math.nan, key, holds=False)
     if how in ("max", "min"):
         key = (max if how == "max" else min)(values, key=values.__getitem__)
-        return Worst(values[key], key, bound.accepts(values[key]))
+        return Worst(values[key], key, bound.accepts(values[key], scale))
     numbers = np.array(list(values.values()), dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         if how == "mean":
@@ -142,7 +143,7 @@ def aggregate(values: Mapping[str, float], how: str, bound: Bound) -> Worst:
         else:
             value = float(np.quantile(numbers, int(how[1:]) / 100))
     key = next(iter(values)) if len(values) == 1 else ""
-    return Worst(value, key, bound.accepts(value))
+    return Worst(value, key, bound.accepts(value, scale))
 
 
 def coverage(over: str, compared: ComparedValues, how: str | None) -> str:

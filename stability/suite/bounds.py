@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass
 
 NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
 COMPARISON = re.compile(rf"(<=|>=|==|<|>)\s*{NUMBER}")
 WITHIN = re.compile(rf"within\s+{NUMBER}\s+of\s+{NUMBER}")
 BETWEEN = re.compile(rf"between\s+{NUMBER}\s+and\s+{NUMBER}")
+ROUNDING = 8 * sys.float_info.epsilon  # of a value at its scale: what a few additions and divisions leave
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,19 @@ class Bound:
     high: float = math.inf
     strict: bool = False
 
-    def holds(self, value: float) -> bool:
-        """Whether the value is inside; NaN never is, nor is an infinity outside an end."""
+    def holds(self, value: float, scale: float = 0.0) -> bool:
+        """Whether the value is inside; NaN never is, nor is an infinity outside an end.
+
+        `scale` is the size of the numbers whose difference the value is, or 0: what is nearer to an end than
+        rounding at that size can tell is at the end.
+        """
         if math.isnan(value):
             return False
-        if self.strict:
-            return self.low < value < self.high
-        return self.low <= value <= self.high
+        above, below = (
+            0.0 if _is_at(value, end, scale) else value - end if value != end else 0.0
+            for end in (self.low, self.high)
+        )
+        return (above > 0 > below) if self.strict else (above >= 0 >= below)
 
     def distance(self, value: float) -> float:
         """How far inside (positive) or outside (negative) the value lies, measured from the nearest end."""
@@ -35,9 +43,9 @@ class Bound:
             return -math.inf
         return min(value - self.low, self.high - value)
 
-    def accepts(self, value: float) -> bool:
-        """Whether a measured value is inside; one that is not finite never is."""
-        return math.isfinite(value) and self.holds(value)
+    def accepts(self, value: float, scale: float = 0.0) -> bool:
+        """Whether a measured value is inside, see `holds`; one that is not finite never is."""
+        return math.isfinite(value) and self.holds(value, scale)
 
     def reach(self, value: float) -> float:
         """The distance of a measured value; one that is not finite lies as far outside as can be."""
@@ -55,6 +63,13 @@ class Bound:
         if end == 0 or not math.isfinite(value):
             return None
         return self.distance(value) / abs(end)
+
+
+def _is_at(value: float, end: float, scale: float) -> bool:
+    """Whether the value is the end but for rounding."""
+    if not (math.isfinite(value) and math.isfinite(end)):
+        return False
+    return abs(value - end) <= ROUNDING * max(abs(end), scale)
 
 
 def parse_bound(text: str) -> Bound:

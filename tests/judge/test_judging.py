@@ -380,6 +380,24 @@ class TestNoise:
         suite = records.suite(DROP.replace("0.95}", "0.95, max_detectable: 0.15}"))
         assert judge(suite, self.record(records, 30, n=40)).verdicts[0].status == "fail"
 
+    @pytest.mark.parametrize("noise", ["", ", noise: {confidence: 0.95}"])
+    @pytest.mark.parametrize(("n", "right"), [(20, 17), (100, 68), (140, 112), (200, 161), (1000, 733)])
+    def test_a_drop_of_exactly_the_tolerance_holds(
+        self, records: ModuleType, noise: str, n: int, right: int
+    ) -> None:
+        for now, status in ((n // 20, "pass"), (n // 20 + 1, "not passed")):
+            before, after = records.graded(right, n, losses=now)
+            record = records.record(
+                records.checkpoint(0, task_score=records.tasks({"choice": before})),
+                [records.run([records.checkpoint(20, task_score=records.tasks({"choice": after}))])],
+            )
+            check = f"""
+task_drop: {{metric: task_score, for_each: {{task: [choice]}}, relative_to: base, change: absolute,
+  assert: ">= -0.05"{noise}}}
+"""
+            found = only(judge(records.suite(check), record))
+            assert (found.status == "pass") == (status == "pass")
+
     def test_a_task_at_chance_is_skipped_and_if_all_are_it_is_an_error(self, records: ModuleType) -> None:
         good, guessed = records.graded(900, 1000)[0], records.graded(26, 100)[0]
 

@@ -48,7 +48,8 @@ def test_nan_never_holds(text):
 def test_the_distance_is_negative_exactly_outside(first, second, value):
     low, high = sorted((first, second))
     bound = parse_bound(f"between {low!r} and {high!r}")
-    assert (bound.distance(value) >= 0) == bound.holds(value)
+    at_an_end = any(math.isclose(value, end, rel_tol=1e-14) for end in (low, high))
+    assert at_an_end or (bound.distance(value) >= 0) == bound.holds(value)
 
 
 @given(st.floats(0.1, 1e3), st.floats(0, 1e3))
@@ -73,3 +74,19 @@ def test_comparisons_agree_with_python(sign, number, value):
         "==": value == number,
     }
     assert parse_bound(f"{sign} {number!r}").holds(value) == expected[sign]
+
+
+@pytest.mark.parametrize("end", [0.01, 0.05, 0.1, 0.3])
+def test_a_difference_of_exactly_the_bound_is_at_the_bound_however_it_is_rounded(end):
+    for n in range(100, 2001, 100):
+        for right in range(n // 2, n, 7):
+            change = (right - round(end * n)) / n - right / n
+            assert parse_bound(f">= -{end}").holds(change, scale=1.0)
+            assert parse_bound(f"== -{end}").holds(change, scale=1.0)
+            assert not parse_bound(f"> -{end}").holds(change, scale=1.0)
+            assert not parse_bound(f">= -{end}").holds(change - 1 / n, scale=1.0)
+
+
+def test_what_is_no_difference_of_larger_numbers_is_held_to_the_last_digits():
+    assert not parse_bound("== 0").holds(1e-300)
+    assert not parse_bound("<= 1e-20").holds(1.001e-20)

@@ -95,7 +95,7 @@ def judge_drops(drops: Sequence[Drop], bound: Bound, noise: Noise) -> list[DropT
     for drop, p_value, decision in zip(drops, p_values, holm(p_values, alpha), strict=True):
         change = drop.now - drop.before
         low, high = drop.limits(1 - decision.level)
-        within = bound.accepts(change)
+        within = bound.accepts(change, max(abs(drop.before), abs(drop.now)))
         outcome: Literal["held", "failed", "inconclusive"] = (
             "held" if within else "failed" if decision.rejected else "inconclusive"
         )

@@ -22,8 +22,11 @@ CALLED: dict[Status, str] = {
 DIGITS = 3
 
 
-def number(value: float, bound: Bound | None = None, digits: int = DIGITS) -> str:
-    """A number with that many significant digits, or more if needed to see on which side of a bound it is."""
+def number(value: float, bound: Bound | None = None, digits: int = DIGITS, scale: float = 0.0) -> str:
+    """A number with that many significant digits, or more if needed to see on which side of a bound it is.
+
+    `scale` is the size of the numbers that it is a difference of, see `Bound.holds`.
+    """
     if not math.isfinite(value):
         return "not finite" if math.isnan(value) else f"{value:+}"
     if value == int(value) and abs(value) < 1e6:
@@ -31,7 +34,7 @@ def number(value: float, bound: Bound | None = None, digits: int = DIGITS) -> st
     whole = len(str(int(abs(value)))) if abs(value) < 1e6 else 0  # no exponent below a million
     for shown in range(digits, 18):
         text = f"{value:.{max(shown, whole)}g}"
-        if bound is None or bound.holds(float(text)) == bound.holds(value):
+        if bound is None or bound.holds(float(text), scale) == bound.holds(value, scale):
             return text
     return repr(value)
 
@@ -48,7 +51,10 @@ def assertion(verdict: Verdict) -> str:
 
 def value(verdict: Verdict) -> str:
     """The worst value, with enough digits to see on which side of the bound it is."""
-    return "" if verdict.value is None else number(verdict.value, parse_bound(verdict.bound))
+    if verdict.value is None:
+        return ""
+    scale = 1.0 if verdict.change in ("absolute", "relative") else 0.0
+    return number(verdict.value, parse_bound(verdict.bound), scale=scale)
 
 
 def interval(verdict: Verdict) -> str:
