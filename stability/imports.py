@@ -113,18 +113,18 @@ def in_one_line(doing: str, raised: type[StabilityError]) -> Iterator[None]:
 
 
 def _place(error: BaseException) -> str:
-    """The last line that is not of this package or the import system: of no installed code, if there is one.
+    """The last line outside this package and the import system, preferably not of installed code.
 
-    What is installed may stand between: a tracker may put a function of its own in the place of `sys.exit`.
+    Frames of installed code may be in between: a tracker may replace `sys.exit` by a function of its own.
     """
     if isinstance(error, SyntaxError):
         return f" at {error.filename}:{error.lineno}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_foreign(frame.filename)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_outside(frame.filename)]
     frames = [frame for frame in frames if not _is_installed(frame.filename)] or frames
     return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
-def _is_foreign(filename: str) -> bool:
+def _is_outside(filename: str) -> bool:
     path = Path(filename)
     return not filename.startswith("<frozen") and path.parent != IMPORT_SYSTEM and PACKAGE not in path.parents
 

@@ -18,7 +18,7 @@ from importlib import import_module, metadata
 from typing import Any, Generic, Literal, TypeVar
 
 Over = Literal["matrix", "parameter", "layer", "pair", "task", "edit", "scalar"]
-Family = Literal["closed form", "trained", "control", "foreign", "wrapper", "own"]
+Family = Literal["closed form", "trained", "control", "external", "wrapper", "own"]
 
 SHARED = ("steps", "plugin", "scoring", "charts", "explain")  # folders that hold no parts
 BUILT_IN = "built-in"

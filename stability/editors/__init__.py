@@ -1,4 +1,4 @@
-"""Editors: the plugin protocol, finding one by name, and the methods that come with the harness."""
+"""Editors: the plugin protocol, finding one by name, and the built-in methods."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ Reported = Sequence[Mapping[str, float]]
 
 WEIGHT_METRICS = ("matrix", "parameter")
 PROMPTS = 8  # that wrapped matrices are tried on
-# What running a model may raise: torch's own (out of memory, a shape that an editor changed), and what the
-# code of a wrapper does.
-FOREIGN = (
+# Running a model may raise torch's own errors (out of memory, a shape that an editor changed), and those of
+# a wrapper's code.
+MODEL_ERRORS = (
     RuntimeError,
     MemoryError,
     TypeError,
@@ -76,7 +76,7 @@ class Examination:
                     metric.fit(context)
                 except MeasurementError as error:
                     self._unfit[name] = Problem.of(error)
-                except _foreign(name) as error:
+                except _errors_of(name) as error:
                     self._unfit[name] = _raised(name, error)
         return self._checkpoint(context, started)
 
@@ -94,7 +94,7 @@ class Examination:
         with evaluating(model), random_state():
             try:
                 return _with_reports(edit_outcomes(model, self.tokenizer, edits), reported)
-            except FOREIGN as error:
+            except MODEL_ERRORS as error:
                 raise _cannot_be_run(error) from error
 
     def ask(
@@ -141,7 +141,7 @@ class Examination:
         with evaluating(model), random_state():
             try:
                 context.changed = context.view.changed
-            except FOREIGN as error:
+            except MODEL_ERRORS as error:
                 raise _cannot_be_run(error) from error
         return self._checkpoint(context, started, only)
 
@@ -171,7 +171,7 @@ class Examination:
                     skipped[name] = Problem.of(reason)
                 except MeasurementError as error:
                     errors[name] = Problem.of(error)
-                except _foreign(name) as error:
+                except _errors_of(name) as error:
                     errors[name] = _raised(name, error)
         self._check_untouched(context, kept)
         return Checkpoint(
@@ -230,9 +230,9 @@ def _made(name: str, kind: type[Metric]) -> Metric:
         return kind()
 
 
-def _foreign(metric: str) -> tuple[type[Exception], ...]:
-    """What measuring may raise: a metric of others, whatever its author did not think of."""
-    return FOREIGN if metric in METRICS.built_in() else (Exception,)
+def _errors_of(metric: str) -> tuple[type[Exception], ...]:
+    """The errors that measuring may raise; a metric that is not built in may raise any."""
+    return MODEL_ERRORS if metric in METRICS.built_in() else (Exception,)
 
 
 def _measured(name: str, metric: Metric, context: Context) -> Reading:

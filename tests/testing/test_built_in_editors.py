@@ -10,7 +10,7 @@ from stability.testing.conformance import examine
 
 MAY_CHANGE = {"full_ft": ["*"], "cpt": ["*"]}  # they train every weight
 HEADS = {name: part.head for name, part in EDITORS.built_in().items()}
-NAMES = [name for name, head in HEADS.items() if head.family != "foreign"]  # those have tests of their own
+NAMES = [name for name, head in HEADS.items() if head.family != "external"]  # those have tests of their own
 # Each shares most of its code with one that is always asked, and has tests of its own.
 AKIN = ("alphaedit", "cpt", "emmet", "encore", "frobenius", "ft_l", "nas", "pmet", "prune", "rect", "revive")
 SLOW = ("survives_unusual_subjects", "runs_on_gpt2", "runs_on_llama")

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from stability.data.edits import Edit
-from stability.editors.adapters.steps.foreign import ForeignEditor, ForeignSettings
+from stability.editors.adapters.steps.external import ExternalEditor, ExternalSettings
 from stability.editors.adapters.steps.requests import flat
 from stability.errors import EditorError, SettingsError
 from stability.parts import EditorHead
 
-# Those that EasyEdit's own editor pads on the right (editors/editor.py); every other algorithm on the left.
+# EasyEdit's own editor (editors/editor.py) pads for these on the right, for all others on the left.
 PADDED_RIGHT = ("ROME", "MEMIT", "EMMET", "EAMET", "R-ROME", "AlphaEdit", "CORE", "SPHERE")
 
 
-class EasyEditSettings(ForeignSettings):
+class EasyEditSettings(ExternalSettings):
     """Settings of the adapter."""
 
     algorithm: str
@@ -25,21 +25,21 @@ class EasyEditSettings(ForeignSettings):
     padding_side: Literal["left", "right"] | None = None  # as EasyEdit's own editor pads
 
     def names(self) -> tuple[str, ...]:
-        """The dotted names that are looked up in the system."""
+        """The dotted names to look up in the system."""
         return (self.table, *super().names())
 
 
-class EasyEdit(ForeignEditor):
+class EasyEdit(ExternalEditor):
     """Calls an algorithm of EasyEdit's table as EasyEdit's editor does, without its evaluation.
 
-    Requests go `batch_size` at a time where the hyperparameters have one, else one at a time, since an
-    algorithm without it reads the first request only.
+    A call gets `batch_size` requests if the hyperparameters have one, else a single request, because an
+    algorithm without a batch size reads the first request only.
     """
 
     head = EditorHead(
         "easyedit",
         "any algorithm of EasyEdit's table ALG_DICT (ROME, MEMIT, FT, MEND, GRACE, LoRA, ...)",
-        family="foreign",
+        family="external",
         adds_modules=lambda _settings: None,
     )
     Settings = EasyEditSettings
@@ -59,11 +59,11 @@ class EasyEdit(ForeignEditor):
         return f"{table.rpartition(':')[2]}[{algorithm!r}]", functions[algorithm]
 
     def requests(self, edits: Sequence[Edit]) -> Sequence[list[dict[str, Any]]]:
-        """The edits, `batch_size` to a call."""
+        """The edits, `batch_size` per call."""
         size = int(getattr(self.hparams, "batch_size", None) or 1)
         return [[flat(edit) for edit in edits[first : first + size]] for first in range(0, len(edits), size)]
 
     def padding_side(self) -> str:
-        """As the settings say, or as EasyEdit pads for this algorithm."""
+        """From the settings; by default EasyEdit's own choice for this algorithm."""
         side = "right" if self.settings.algorithm in PADDED_RIGHT else "left"
         return self.settings.padding_side or side

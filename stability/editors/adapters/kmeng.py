@@ -1,4 +1,4 @@
-"""Functions of the form `apply_*_to_model(model, tok, requests, hparams, ...)`, begun by ROME's authors."""
+"""Functions of the form `apply_*_to_model(model, tok, requests, hparams, ...)`, as in the code of ROME."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stability.data.edits import Edit
 from stability.editors.adapters.steps.calling import takes
-from stability.editors.adapters.steps.foreign import ForeignEditor, ForeignSettings
+from stability.editors.adapters.steps.external import ExternalEditor, ExternalSettings
 from stability.editors.adapters.steps.requests import nested
 from stability.editors.locate.steps.settings import CovarianceSettings
 from stability.errors import EditorError
@@ -24,7 +24,7 @@ METHOD = "apply_to_model"  # of an executor, as MEND's and KE's
 THRESHOLD = 0.02  # AlphaEdit's published nullspace_threshold
 
 
-class KmengSettings(ForeignSettings):
+class KmengSettings(ExternalSettings):
     """Settings of the adapter."""
 
     apply: str  # the function's dotted name, or that of a class with a method apply_to_model
@@ -36,21 +36,21 @@ class KmengSettings(ForeignSettings):
     covariance: CovarianceSettings | None = None  # of AlphaEdit's P; the defaults if not given
 
     def names(self) -> tuple[str, ...]:
-        """The dotted names that are looked up in the system."""
+        """The dotted names to look up in the system."""
         return (self.apply, *super().names(), *((self.project,) if self.project else ()))
 
 
-class Kmeng(ForeignEditor):
-    """Calls such a function as it is: kmeng01's rome and memit, PMET, UME, ENCORE, AlphaEdit and their like.
+class Kmeng(ExternalEditor):
+    """Calls such a function: kmeng01's rome and memit, PMET, UME, ENCORE, AlphaEdit and similar ones.
 
-    A function that takes `cache_c` (AlphaEdit, NSE) gets zeros, and then what it last returned; one that
-    takes `P` gets the projections onto the null space of the keys.
+    A function that takes `cache_c` (AlphaEdit, NSE) gets zeros at first, and then what it last returned. A
+    function that takes `P` gets the projections onto the null space of the keys.
     """
 
     head = EditorHead(
         "kmeng",
         "any apply_*_to_model(model, tok, requests, hparams) function (rome, memit, PMET, AlphaEdit, ...)",
-        family="foreign",
+        family="external",
     )
     Settings = KmengSettings
     settings: KmengSettings
@@ -73,7 +73,7 @@ class Kmeng(ForeignEditor):
         return name, found
 
     def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
-        """Make ready what the function must be given besides requests."""
+        """Compute the arguments that the function needs besides requests."""
         from stability.editors.adapters.steps.null_space import empty_cache, projections, projections_by
 
         super().prepare(model, tokenizer, store)
@@ -95,11 +95,11 @@ class Kmeng(ForeignEditor):
         return [[nested(edit) for edit in edits]]
 
     def padding_side(self) -> str:
-        """As the settings say."""
+        """From the settings."""
         return self.settings.padding_side
 
     def keep(self, returned: Any) -> None:
-        """Keep the `cache_c` that comes back beside the model."""
+        """Keep the `cache_c` that is returned with the model."""
         if "cache_c" in self.held:
             if not isinstance(returned, tuple) or len(returned) != 2:
                 raise EditorError(f"{self.called} takes cache_c, but did not return (model, cache_c)")
@@ -111,7 +111,7 @@ class Kmeng(ForeignEditor):
         return super().state() | cache
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state; P is computed again from the unedited model."""
+        """Continue from a state; P is computed again from the unedited model."""
         rest = dict(state)
         if "cache_c" in self.held:
             self.held["cache_c"] = rest.pop("cache_c")

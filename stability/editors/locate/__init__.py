@@ -1,1 +1,1 @@
-"""Editors that locate a fact in an MLP and solve for the change: ROME, MEMIT and their kin."""
+"""Editors that locate a fact in an MLP and solve for the change: ROME, MEMIT and their successors."""

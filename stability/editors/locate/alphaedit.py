@@ -27,10 +27,11 @@ class AlphaEditSettings(SpreadingSettings):
 class AlphaEdit(Spreading):
     """Null-space constrained editing (Fang et al. 2025, arXiv 2410.02355).
 
-    Δᵀ = [P(KKᵀ + K_pK_pᵀ) + L2·I]⁻¹ P K Rᵀ with P = U₀U₀ᵀ, U₀ the eigenvectors of C whose eigenvalues are
-    below `nullspace_threshold`, and K_p the keys of all earlier edits. (The authors' code measures K_p anew
-    after writing. A layer's keys do not hang on its own matrix, nor on those above, and those below were
-    written before: they are the keys that the edit was written with.) `mom2_ridge` plays no part.
+    Δᵀ = [P(KKᵀ + K_pK_pᵀ) + L2·I]⁻¹ P K Rᵀ with P = U₀U₀ᵀ, where U₀ are the eigenvectors of C with
+    eigenvalues below `nullspace_threshold`, and K_p the keys of all earlier edits. (The authors' code
+    measures K_p again after writing. The keys of a layer depend neither on its own matrix nor on those above,
+    and those below were written before, so they are equal to the keys used for the edit.) `mom2_ridge` has no
+    effect.
     """
 
     head = EditorHead(
@@ -44,7 +45,7 @@ class AlphaEdit(Spreading):
     remembers = True
 
     def solver(self, moment: Tensor, store: Store) -> KeySolver:
-        """S = P / L2; the keys of earlier edits come on top."""
+        """S = P / L2; the keys of earlier edits are added later."""
         from stability.editors.locate.steps.null_space import NullSpace, stored_null_basis
 
         basis = stored_null_basis(moment, self.settings.nullspace_threshold, store)

@@ -1,4 +1,4 @@
-"""EMMET: a batch of facts written by one layer, each hit exactly or nearly so."""
+"""EMMET: a batch of facts written in one layer, each value reached exactly or nearly."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class EmmetSettings(SpreadingSettings):
 class Emmet(Spreading):
     """Equality-constrained Mass Model Editing (Gupta et al. 2024, arXiv 2403.14236).
 
-    Δ = R(KᵀC⁻¹K + εI)⁻¹KᵀC⁻¹, with λC for C. With ε = 0 every value is hit exactly, as the paper has it, λ
-    does not matter, and one edit is ROME's. The authors' code adds ε = 0.1 to batches of two and more,
-    EasyEdit to any; here the setting holds for every batch. With ε = 1 the change is MEMIT's in one layer.
+    Δ = R(KᵀC⁻¹K + εI)⁻¹KᵀC⁻¹, with λC for C. With ε = 0 every value is reached exactly, as in the paper, λ
+    has no effect, and one edit is ROME's. The authors' code adds ε = 0.1 to batches of two and more, EasyEdit
+    to any batch; here the setting applies to every batch. With ε = 1 the change is MEMIT's in one layer.
     """
 
     head = EditorHead(

@@ -1,4 +1,4 @@
-"""ENCORE: MEMIT that stops its search early, bounds the change's norm and minds the edits before."""
+"""ENCORE: MEMIT with early stopping, a limit on the change's norm, and the keys of earlier edits."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class EncoreSettings(SpreadingSettings):
 class Encore(Spreading):
     """Early-stopping and Norm-Constrained Robust Knowledge Editing (Gupta et al. 2025, arXiv 2502.01636).
 
-    Δ = R Kᵀ(λC + λₙI + K_pK_pᵀ + KKᵀ)⁻¹ with K_p the keys of all earlier edits, as they were when those were
-    written. The search ends by most-probable early stopping: `prob_cutoff` steps in a row at which every
-    target token is the most probable, behind every context and without one. (The authors' code does not ask
-    that the steps follow one another, and leaves the bare prompt out.)
+    Δ = R Kᵀ(λC + λₙI + K_pK_pᵀ + KKᵀ)⁻¹, where K_p are the keys of all earlier edits, measured when those
+    were written. The search uses most-probable early stopping: it ends after `prob_cutoff` consecutive steps
+    at which every target token is the most probable, after every context and without one. (The authors' code
+    does not require the steps to be consecutive, and leaves out the prompt without a context.)
     """
 
     head = EditorHead(
@@ -45,7 +45,7 @@ class Encore(Spreading):
     remembers = True
 
     def solver(self, moment: Tensor, store: Store) -> KeySolver:
-        """S = (λC + λₙI)⁻¹; the keys of earlier edits come on top."""
+        """S = (λC + λₙI)⁻¹; the keys of earlier edits are added later."""
         from stability.editors.locate.steps.covariance import CovarianceSolver
 
         return CovarianceSolver(

@@ -1,4 +1,4 @@
-"""NAS: AlphaEdit whose values all get the norm that values have in the unedited model."""
+"""NAS: AlphaEdit with every value scaled to the usual norm of values in the unedited model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class NasSettings(AlphaEditSettings):
 class Nas(AlphaEdit):
     """AlphaEdit with norm-anchor scaling (arXiv 2602.02543).
 
-    Between search and solve v* = v0 + δ is brought to the norm a; one longer than 2a is not written. The
-    anchor a is the mean ‖v*‖ over `anchor_samples` requests, found in the unedited model without contexts and
-    without writing anything, the largest five per cent left out. Other editors of the family do the same with
-    `anchor_samples` above 0.
+    After the search, v* = v0 + δ is scaled to the norm a; if it is longer than 2a, it is not written. The
+    anchor a is the mean ‖v*‖ over `anchor_samples` requests without the largest five per cent, searched in
+    the unedited model without contexts; nothing is written there. Other editors of the family do the same
+    with `anchor_samples` above 0.
     """
 
     head = EditorHead(

@@ -1,4 +1,4 @@
-"""PMET: what attention and MLP should write is searched together, and only the MLP is rewritten."""
+"""PMET: values for attention and MLP are searched together, and only the MLP is rewritten."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class PmetSettings(SpreadingSettings):
 class Pmet(Spreading):
     """Precise Model Editing in a Transformer (Li et al. 2024, arXiv 2308.08742).
 
-    In the last layer one δ is added to what attention writes and another to what the MLP writes, both learnt
-    together; the attention's is then dropped. R is what the MLP's output lacks of its value, divided by the
-    square root of the number of layers left, and Δ = R Kᵀ(λC + KKᵀ)⁻¹ as in MEMIT. Once the target is the
-    most probable, the likelihood counts a tenth, and the search ends if the KL term is small (as in the
-    authors' code).
+    In the last layer one δ is added to the output of attention and another to the output of the MLP. Both are
+    optimised together, and the attention's is then dropped. R is the difference between the MLP's value and
+    its present output, divided by the square root of the number of layers left, and Δ = R Kᵀ(λC + KKᵀ)⁻¹ as
+    in MEMIT. Once the target is the most probable, the likelihood is weighted by a tenth, and the search ends
+    if the KL term is small (as in the authors' code).
     """
 
     head = EditorHead(
@@ -61,7 +61,7 @@ class Pmet(Spreading):
         return math.sqrt(left)
 
     def reached(self, reading: SubjectReading) -> Tensor:
-        """What the last layer's MLP writes."""
+        """The present output of the last layer's MLP."""
         return reading.value
 
     def search(self, model: nn.Module, found: ModelMap, prompts: EditPrompts) -> TargetValues:

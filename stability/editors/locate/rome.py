@@ -30,11 +30,11 @@ class RomeSettings(ValueSettings, CovarianceSettings):
 class Rome(BuiltIn):
     """Rank-One Model Editing (Meng et al. 2022, arXiv 2202.05262).
 
-    With v* the value that brings the target about and k* the subject's key, averaged over contexts, the
-    matrix W becomes W + (v* - W k - b) (C⁻¹k*)ᵀ / (k·C⁻¹k*), the change least in the metric of C for which
-    W k + b = v* (equation 2). `key: mended` takes k = k* everywhere (R-ROME, Gupta et al. 2024, arXiv
-    2403.07175); `key: original` takes k without a context, as the authors' code did, which can make single
-    edits ruinous.
+    With v* the value that makes the target probable and k* the subject's key, averaged over contexts, the
+    matrix W becomes W + (v* - W k - b) (C⁻¹k*)ᵀ / (k·C⁻¹k*). In the metric of C this is the smallest change
+    for which W k + b = v* (equation 2). `key: mended` takes k = k* everywhere (R-ROME, Gupta et al. 2024,
+    arXiv 2403.07175); `key: original` takes k without a context, as the authors' code did, which can break
+    the model with a single edit.
     """
 
     head = EditorHead(
@@ -52,7 +52,7 @@ class Rome(BuiltIn):
         self._value_norms: list[float] = []
 
     def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
-        """Sample the contexts, with the seed that the harness has set, and get the covariances."""
+        """Sample the contexts with the harness's seed, and get the covariances."""
         import torch
 
         from stability.editors.locate.steps.contexts import sample_contexts
@@ -105,7 +105,7 @@ class Rome(BuiltIn):
         return {"contexts": list(self._contexts)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the contexts of the state."""
+        """Continue with the contexts of the state."""
         self._contexts = tuple(state["contexts"])
 
     def _change(

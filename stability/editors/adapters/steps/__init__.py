@@ -1,1 +1,1 @@
-"""What the adapters share."""
+"""Code that the adapters share."""

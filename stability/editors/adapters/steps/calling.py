@@ -1,4 +1,4 @@
-"""Calling a function of the family `apply(model, tok, requests, hparams, ...)` with no more than it takes."""
+"""Calling a function `apply(model, tok, requests, hparams, ...)` with only the arguments that it takes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FIXED = {"copy": False, "return_orig_weights": False, "keep_original_weight": Fa
 
 
 def further_parameters(function: Callable[..., Any], called: str) -> list[inspect.Parameter]:
-    """The parameters behind the first four.
+    """The parameters after the first four.
 
     Raises:
-        EditorError: there are not four.
+        EditorError: there are fewer than four.
     """
     parameters = list(inspect.signature(function).parameters.values())
     four = parameters[: len(FIRST)]
@@ -42,10 +42,10 @@ def takes(function: Callable[..., Any], name: str, called: str) -> bool:
 def keyword_arguments(
     function: Callable[..., Any], called: str, given: Mapping[str, Any], held: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The further arguments: those fixed and `held` as far as the function names them, and all those `given`.
+    """The further arguments: all `given`, and of the fixed and `held` ones those that the function takes.
 
     Raises:
-        SettingsError: the function takes no argument of a given name, or needs one that nobody gives.
+        SettingsError: the function takes no argument of a given name, or needs one that has no value.
     """
     further = further_parameters(function, called)
     named = [p for p in further if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
@@ -67,10 +67,10 @@ def keyword_arguments(
 
 
 def edited_model(returned: Any, given: nn.Module, called: str) -> nn.Module:
-    """The edited model in what such a function returned: the first of a tuple; None means edited in place.
+    """The edited model in a function's return value: the first of a tuple; None means edited in place.
 
-    A wrapper that is no language model itself stands for the one under its `model`: the weights of a copy in
-    there are written back by name into the model that was given.
+    If the result is a wrapper and not a language model, the model is its `model` attribute. If that is a
+    copy, its weights are copied by name into the model that was passed in.
 
     Raises:
         EditorError: there is no model in it.

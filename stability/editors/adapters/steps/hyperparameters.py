@@ -1,4 +1,4 @@
-"""A system's own hyperparameters: its class, its file, and the values that are set otherwise."""
+"""A system's own hyperparameters: its class, its file, and overridden values."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def settings_file(path: str, cwd: str | None) -> Path:
-    """Where a hyperparameter file stands: below `cwd` if one is set, else below the working directory.
+    """The path of a hyperparameter file: in `cwd` if one is set, else in the working directory.
 
     Raises:
-        ValueError: it is not there.
+        ValueError: there is no such file.
     """
     file = Path(cwd or ".").expanduser() / Path(path).expanduser()
     if not file.is_file():
@@ -35,7 +35,7 @@ def read_values(file: Path) -> dict[str, Any]:
     """The values in a JSON or YAML file.
 
     Raises:
-        ValueError: it is neither, or no mapping.
+        ValueError: it is neither, or not a mapping.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -49,10 +49,10 @@ def read_values(file: Path) -> dict[str, Any]:
 
 
 def hyperparameter_class(system: System, function: Callable[..., Any], called: str, name: str | None) -> Any:
-    """The class of that name, or the one that the function's parameter `hparams` is annotated with.
+    """The class of that name, or the annotation of the function's parameter `hparams`.
 
     Raises:
-        SettingsError: there is none, or it is no class.
+        SettingsError: there is none, or it is not a class.
     """
     found = system.find(name) if name is not None else _annotation(function)
     if not inspect.isclass(found):
@@ -64,7 +64,7 @@ def hyperparameter_class(system: System, function: Callable[..., Any], called: s
 
 
 def _annotation(function: Callable[..., Any]) -> Any:
-    """What the fourth parameter is annotated with; None if nothing, or a name that does not resolve."""
+    """The annotation of the fourth parameter; None if there is none, or it cannot be resolved."""
     annotation = list(inspect.signature(function).parameters.values())[3].annotation
     if annotation is inspect.Parameter.empty:
         return None
@@ -91,7 +91,7 @@ def load_hyperparameters(system: System, kind: Any, file: Path, override: Mappin
                 made = kind.from_json(str(file))
             else:
                 made = kind(**read_values(file))
-        except (Exception, SystemExit) as error:  # a stranger's class: anything may come out of it
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             raise SettingsError(f"{kind.__name__} cannot be read from {file}: {with_type(error)}") from error
     known = [name for name in dir(made) if not name.startswith("_")]
     for name, value in override.items():

@@ -1,4 +1,4 @@
-"""What AlphaEdit's function expects of its caller: the keys' null space, and the earlier edits' keys."""
+"""The arguments of AlphaEdit's function: the keys' null space, and the keys of earlier edits."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def projections(
 ) -> Tensor:
     """P of each layer, [layers, d_key, d_key] on the CPU: onto the directions that keys of text hardly use.
 
-    P = U₀U₀ᵀ with U₀ the eigenvectors of E[k kᵀ] whose eigenvalues are below the threshold (AlphaEdit,
-    Fang et al. 2025, arXiv 2410.02355, section 3.1).
+    P = U₀U₀ᵀ, where U₀ are the eigenvectors of E[k kᵀ] with eigenvalues below the threshold (AlphaEdit, Fang
+    et al. 2025, arXiv 2410.02355, section 3.1).
     """
     moments = stored_second_moments(model, map_model(model), tokenizer, layers, covariance, store)
     return torch.stack([_projection(moments[layer], threshold) for layer in layers])
@@ -43,7 +43,7 @@ def projections_by(
 
 
 def empty_cache(model: nn.Module, layers: Sequence[int]) -> Tensor:
-    """Σ k kᵀ over the edits so far, [layers, d_key, d_key] on the CPU: none yet."""
+    """Σ k kᵀ over no edits yet: zeros, [layers, d_key, d_key] on the CPU."""
     size = map_model(model).matrix(layers[0], "mlp_out").d_in
     return torch.zeros(len(layers), size, size)
 

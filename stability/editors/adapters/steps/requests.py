@@ -1,4 +1,4 @@
-"""An edit as the two forms of request that the public systems take."""
+"""An edit as a request, in the two forms that the public systems take."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def nested(edit: Edit) -> dict[str, Any]:
 
 
 def flat(edit: Edit) -> dict[str, Any]:
-    """EasyEdit's form: the prompt filled in, targets as text, empty mappings where there is nothing."""
+    """EasyEdit's form: the prompt filled in, targets as text, empty mappings for missing values."""
     request: dict[str, Any] = {
         "case_id": edit.id,
         "prompt": edit.filled,

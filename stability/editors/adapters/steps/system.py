@@ -1,4 +1,4 @@
-"""A public system's own code: imported afresh, kept apart from other modules, run where it expects to be."""
+"""A public system's own code: imported anew, isolated from other modules, run in its own folder."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class System:
     """The modules of one public system, importable and in `sys.modules` only while it is `active`.
 
     Those systems keep caches, flags and executors in module globals, and two of them may both have a package
-    called `util`. So each instance imports the system's modules anew and nobody else sees them: what one run,
-    model or system has left behind cannot reach another.
+    called `util`. So each instance imports the system's modules anew, and only this instance sees them:
+    nothing left behind by one run, model or system can affect another.
 
-    `names` are the dotted names that will be looked up; a folder's modules belong to the system too. With
-    `cwd`, the system is imported and run inside that folder, which may also hold its modules.
+    `names` are the dotted names that will be looked up; the modules in a folder also belong to the system.
+    With `cwd`, the system is imported and run inside that folder, which may also contain its modules.
     """
 
     def __init__(self, names: Iterable[str], folders: Iterable[str] = (), cwd: str | None = None) -> None:
@@ -46,11 +46,11 @@ class System:
         self._tops = {name.replace(":", ".").partition(".")[0] for name in names}
         self._tops = (self._tops | {top for folder in own for top in _modules_in(folder)}) - {OWN}
         self._modules: dict[str, ModuleType] = {}
-        self._imported: dict[str, str] = {}  # what the globals held right after import
+        self._imported: dict[str, str] = {}  # values of the globals right after import
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """While open, the system's modules are the ones Python sees, and what it prints goes to the log."""
+        """While open, Python sees the system's modules, and what the system prints goes to the log."""
         others = self._take_out()
         sys.modules.update(self._modules)
         sys.path[:0] = self._folders
@@ -65,7 +65,7 @@ class System:
             sys.modules.update(others)
 
     def find(self, name: str) -> Any:
-        """What a dotted name means, `package.module.attribute` or `package.module:attribute`.
+        """The object of a dotted name, `package.module.attribute` or `package.module:attribute`.
 
         A method that is named through its class is bound to a new instance.
 
@@ -114,14 +114,14 @@ class System:
                 setattr(importlib.import_module(module), name, value)
 
     def place(self, error: BaseException) -> str:
-        """File and line where an error came about: in the system's own code, if a frame is in it."""
+        """File and line of an error: in the system's own code, if one of its frames is there."""
         frames = traceback.extract_tb(error.__traceback__)
         files = {getattr(module, "__file__", None) for module in self._modules.values()}
         inside = [frame for frame in frames if frame.filename in files] or frames
         return f"{Path(inside[-1].filename).name}:{inside[-1].lineno}"
 
     def _import(self, parts: list[str], name: str) -> tuple[Any, int]:
-        """The deepest module that the parts name, and how many parts it took."""
+        """The deepest module of a dotted name's parts, and how many parts it took."""
         found: Any = None
         for depth in range(1, len(parts) + 1):
             module = ".".join(parts[:depth])
@@ -138,7 +138,7 @@ class System:
                 raise EditorError(
                     f"{name}: importing {module} failed: it needs {error.name!r}, which is not installed"
                 ) from error
-            except (Exception, SystemExit) as error:  # a stranger's module: anything may come out of it
+            except (Exception, SystemExit) as error:  # third-party code may raise anything
                 self._modules = {key: value for key, value in sys.modules.items() if self._owns(key)}
                 raise EditorError(
                     f"{name}: importing {module} failed: {with_type(error)} ({self.place(error)})"
@@ -177,7 +177,7 @@ class _ToLog(io.TextIOBase):
         self._writing = False
 
     def write(self, text: str) -> int:
-        if self._writing:  # a log handler of the system's own, which writes here
+        if self._writing:  # a log handler of the system itself writes here
             return len(text)
         *lines, self._rest = re.split("[\r\n]", self._rest + text)
         self._writing = True
@@ -194,13 +194,13 @@ def _folder(path: str) -> Path:
 
 
 def _modules_in(folder: Path) -> set[str]:
-    """The names of the modules and packages that stand in a folder."""
+    """The names of the modules and packages in a folder."""
     files = {file.stem for file in folder.glob("*.py")}
     return files | {file.parent.name for file in folder.glob("*/__init__.py")}
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a value is one that JSON gives back as it was."""
+    """Whether JSON keeps the value as it is."""
     if isinstance(value, list):
         return all(_is_plain(item) for item in value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Blocks that return tuples, as those of transformers did when the public systems were written."""
+"""Blocks that return tuples, as they did in transformers when the public systems were written."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 @contextmanager
 def returning_tuples(blocks: Sequence[nn.Module]) -> Iterator[None]:
-    """While open, hooks on a block that returns a tensor see the tuple (tensor,), and nothing else does.
+    """While open, hooks on a block that returns a tensor see the tuple (tensor,); nothing else does.
 
     MEMIT and its successors change `output[0]` of a block's output in a hook. Newer versions of transformers
     return the residual stream itself, whose `[0]` is the batch's first row.
     """
-    # Where someone has put a forward of their own on a block, such as accelerate, it stays as it is.
+    # A forward that something else has set on a block, such as accelerate, is kept.
     ours = [block for block in blocks if not {"forward", "_call_impl"} & block.__dict__.keys()]
     try:
         for block in ours:
@@ -39,7 +39,7 @@ def _wrap(block: nn.Module) -> None:
         bare = isinstance(output, Tensor)
         return (output,) if bare else output
 
-    # This is what calls forward and then the hooks, so that they have had their tuple when it returns.
+    # This calls forward and then the hooks, which have seen the tuple when it returns.
     def untupled(*args: Any, **kwargs: Any) -> Any:
         output = call(*args, **kwargs)
         return output[0] if bare and isinstance(output, tuple) else output

@@ -1,4 +1,4 @@
-"""Short texts to stand before an edit's prompt, so that the edit holds in running text as well."""
+"""Short texts placed before an edit's prompt, so that the edit also works within running text."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ def sample_contexts(
 ) -> tuple[str, ...]:
     """Contexts that the model itself writes: for each (length, count), `count` texts of `length` tokens.
 
-    The first context is empty; every other ends in a full stop and a space. Tokens are drawn from the five
-    most probable, as in ROME (Meng et al. 2022, section 3.1, and its code), with the caller's CPU generator.
+    The first context is empty; every other one ends in a full stop and a space. Tokens are drawn from the
+    five most probable, as in ROME (Meng et al. 2022, section 3.1, and its code), with the caller's CPU
+    generator.
 
     Raises:
-        EditorError: the tokenizer has no token that a text could begin with.
+        EditorError: the tokenizer has no token to begin a text with.
     """
     if not lengths:
         return ("",)

@@ -65,7 +65,7 @@ def second_moments(
 
 
 def _batches(text: TokenizedText) -> Iterator[tuple[Tensor, Tensor]]:
-    """Documents of like length together, so that little is padding."""
+    """Documents sorted by length, so that there is little padding."""
     batch: list[list[int]] = []
     for document in sorted(text.documents, key=len):
         if batch and len(document) * (len(batch) + 1) > BATCH_TOKENS:
@@ -84,7 +84,7 @@ def stored_second_moments(
     settings: CovarianceSettings,
     store: Store,
 ) -> dict[int, Tensor]:
-    """The second moments from the store, or computed and put there. The model should be the unedited one.
+    """The second moments from the store, or computed and stored. The model should be the unedited one.
 
     Raises:
         DataError: the text cannot be read, or is too short.
@@ -110,7 +110,7 @@ def stored_second_moments(
 
 
 def _key(model: nn.Module, found: ModelMap, text: TokenizedText, layer: int) -> dict[str, Any]:
-    """All that a layer's covariance depends on: what runs up to its MLP, and the text."""
+    """Everything that a layer's covariance depends on: the weights up to its MLP, and the text."""
     above = {id(parameter) for block in found.blocks[layer + 1 :] for parameter in block.parameters()}
     above |= {id(parameter) for part in (found.final_norm, found.head) for parameter in part.parameters()}
     above -= {id(parameter) for parameter in found.embedding.parameters()}
@@ -130,7 +130,7 @@ def _key(model: nn.Module, found: ModelMap, text: TokenizedText, layer: int) -> 
 class CovarianceSolver:
     """A second moment with its ridge, factored once: C⁻¹k costs two triangular solves.
 
-    With `weight` and `shift` it is weight·(C + ridge) + shift·I that is factored.
+    With `weight` and `shift`, weight·(C + ridge) + shift·I is factored.
     """
 
     def __init__(self, moment: Tensor, ridge: float, weight: float = 1.0, shift: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Where δ is added while a value is searched for: to the stream after a block, or inside of one."""
+"""Where δ is added in the search for a value: to the stream after a block, or inside a block."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from stability.record.schema import MatrixKind
 
 
 class Intervention(Protocol):
-    """A forward pass with δ added at the subject's last token of every row, at one place or several."""
+    """A forward pass with δ added at the subject's last token of every row, at one or several places."""
 
     @property
     def hidden(self) -> Tensor:
-        """The residual stream that the pass starts from, [rows, tokens, d]."""
+        """The residual stream with which the pass starts, [rows, tokens, d]."""
 
     def only(self, rows: Tensor) -> Intervention:
-        """The same with these rows alone."""
+        """The same for these rows only."""
 
     def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """Logits [n, vocabulary] at n (row, position) places; `deltas` is [rows, places, d]."""
@@ -29,9 +29,9 @@ class Intervention(Protocol):
 
 @dataclass(frozen=True)
 class StreamIntervention:
-    """One place: the residual stream where a continuation stands, after the block whose MLP is to be edited.
+    """One place: the residual stream after the block whose MLP is edited, where a continuation starts.
 
-    The MLP's output is added to that stream, so this is the same as adding δ to what the MLP writes.
+    The MLP's output is added to that stream, so this is the same as adding δ to the MLP's output.
     """
 
     above: Continuation
@@ -43,7 +43,7 @@ class StreamIntervention:
         return self.above.hidden
 
     def only(self, rows: Tensor) -> StreamIntervention:
-        """The same with these rows alone."""
+        """The same for these rows only."""
         return StreamIntervention(self.above.only(rows), self.subject_at[rows])
 
     def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
@@ -54,10 +54,10 @@ class StreamIntervention:
 
 @dataclass(frozen=True)
 class BlockIntervention:
-    """Several places: the outputs of some matrices of the first block of a continuation, in the order named.
+    """Several places: the outputs of matrices in the first block of a continuation, in the given order.
 
-    What is added to the attention's output is read by the MLP of the same block, unless the two stand side by
-    side as in GPT-J.
+    The MLP of the same block reads what is added to the attention's output, unless the two are parallel as in
+    GPT-J.
     """
 
     above: Continuation
@@ -70,7 +70,7 @@ class BlockIntervention:
         return self.above.hidden
 
     def only(self, rows: Tensor) -> BlockIntervention:
-        """The same with these rows alone."""
+        """The same for these rows only."""
         return BlockIntervention(self.above.only(rows), self.subject_at[rows], self.kinds)
 
     def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:

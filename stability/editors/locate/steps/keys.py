@@ -1,4 +1,4 @@
-"""What a block's MLP reads and writes at a subject: keys, values, and where the rest of the model goes on."""
+"""Keys and values of a block's MLP at a subject, and the stream from which the rest of the model continues."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stability.models.early_exit import end_forward, may_end_early
 
 @dataclass(frozen=True)
 class SubjectStates:
-    """At the subject's last token of every row: the key that the MLP's output matrix W gets, and W k + b.
+    """At the subject's last token in every row: the input k of the MLP's output matrix W, and W k + b.
 
-    `above` goes on from the block's output.
+    `above` continues from the block's output.
     """
 
     keys: Tensor  # [rows, d_key]
@@ -44,10 +44,10 @@ def subject_states(model: nn.Module, found: ModelMap, prompts: EditPrompts, laye
 
 @dataclass(frozen=True)
 class SubjectReading:
-    """At the subject's last token: keys of one block in every row, and what a later block then gives.
+    """At the subject's last token: keys of one block in every row, and the values in a later block.
 
-    `value` is what the later block's MLP writes, `stream` the residual stream after that block; both are read
-    where an edit is stated without a context.
+    `value` is the output of the later block's MLP and `stream` the residual stream after that block; both are
+    read in the row without a context.
     """
 
     keys: Tensor  # [rows, d_key]
@@ -59,7 +59,7 @@ class SubjectReading:
 def read_subjects(
     model: nn.Module, found: ModelMap, prompts: EditPrompts, layer: int, top: int
 ) -> SubjectReading:
-    """The keys in block `layer` and the states in block `top`, not below it; no block above is run."""
+    """The keys in block `layer` and the states in block `top`, at or above it, the last that is run."""
     seen: dict[str, Tensor] = {}
 
     def at_subject(states: Tensor) -> Tensor:
@@ -91,10 +91,10 @@ def read_subjects(
 
 
 def averaged_keys(keys: Tensor, contexts: int) -> Tensor:
-    """One key an edit, float64 [edits, d_key], from those of all rows, [edits x (contexts + 1), d_key].
+    """One key per edit, float64 [edits, d_key], from those of all rows, [edits x (contexts + 1), d_key].
 
-    Half of it is the key without a context, half the mean over the other contexts, as in MEMIT's code. The
-    row with the subject alone does not count.
+    It is half the key without a context and half the mean over the other contexts, as in MEMIT's code. The
+    row with only the subject is not used.
     """
     by_edit = keys.double().reshape(-1, contexts + 1, keys.shape[-1])
     bare, behind = by_edit[:, 0], by_edit[:, 1:contexts]

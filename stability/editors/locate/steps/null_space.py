@@ -1,4 +1,4 @@
-"""The directions that the keys of text hardly use: there a matrix can change and the text not notice."""
+"""The directions that the keys of text hardly use: a change of the matrix there hardly affects text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def null_basis(moment: Tensor, threshold: float) -> Tensor:
     """U₀: C's eigenvectors with eigenvalues below the threshold, [d_key, r] (AlphaEdit, section 3.1).
 
     Raises:
-        EditorError: no eigenvalue is.
+        EditorError: no eigenvalue is below it.
     """
     values, vectors = torch.linalg.eigh(moment)
     basis: Tensor = vectors[:, values < threshold]
@@ -45,7 +45,7 @@ def null_basis(moment: Tensor, threshold: float) -> Tensor:
 
 
 def stored_null_basis(moment: Tensor, threshold: float, store: Store) -> Tensor:
-    """`null_basis` from the store, or computed and put there, by the content of C and the threshold."""
+    """`null_basis` from the store, or computed and stored, by the content of C and the threshold."""
     key = {
         "what": "null space of a second moment",
         "moment": tensors_fingerprint([("moment", moment)]),

@@ -1,4 +1,4 @@
-"""The keys of earlier edits, as a further charge on what would change the answers to them."""
+"""The keys of earlier edits, which make changes to the answers for them more expensive."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 from stability.editors.locate.steps.closed_form import KeySolver
 
-MOST = 2  # times d_key keys are kept as they are; more are replaced by d_key others with the same Σ k kᵀ
+MOST = 2  # up to MOST · d_key keys are kept; more are replaced by d_key others with the same Σ k kᵀ
 
 
 class PastKeys:
     """The metric (S⁺ + Σ k kᵀ)⁺ of a metric S and the keys added so far, without a matrix [d_key, d_key].
 
-    By Woodbury's identity it is S - S K_p (I + K_pᵀSK_p)⁻¹ K_pᵀS; the small matrix stays factored, and a new
-    key extends the factor.
+    By Woodbury's identity it is S - S K_p (I + K_pᵀSK_p)⁻¹ K_pᵀS. The small matrix is kept factored, and a
+    new key extends the factor.
     """
 
     def __init__(self, solver: KeySolver) -> None:
@@ -24,7 +24,7 @@ class PastKeys:
         self._kept: dict[str, Tensor] = {}  # keys and solved [m, d_key], factor [m, m]; empty at first
 
     def solve(self, keys: Tensor) -> Tensor:
-        """Keys [n, d_key] solved for, float64."""
+        """S applied to keys [n, d_key], float64."""
         solved = self._solver.solve(keys)
         if not self._kept:
             return solved
@@ -33,7 +33,7 @@ class PastKeys:
         return solved - torch.cholesky_solve(shared, past["factor"]).T @ past["solved"]
 
     def add(self, keys: Tensor) -> None:
-        """Remember keys, [n, d_key]."""
+        """Add keys, [n, d_key]."""
         solved = self._solver.solve(keys)
         keys = keys.to(solved)
         if not self._kept:
@@ -56,11 +56,11 @@ class PastKeys:
         }
 
     def state(self) -> dict[str, Tensor]:
-        """What was remembered."""
+        """The keys and the factor."""
         return self._on("cpu")
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on with what was remembered."""
+        """Continue with the keys and the factor of the state."""
         self._kept = dict(state)
 
     def _on(self, device: torch.device | str) -> dict[str, Tensor]:
@@ -68,7 +68,7 @@ class PastKeys:
 
 
 def _factor(keys: Tensor, solved: Tensor, side: Tensor | None = None) -> Tensor:
-    """The Cholesky factor of I + KᵀSK, less what the rows above it account for already."""
+    """The Cholesky factor of I + KᵀSK, minus the part that earlier rows already cover."""
     gram = keys @ solved.T
     gram = (gram + gram.T) / 2 + torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     factor: Tensor = torch.linalg.cholesky(gram if side is None else gram - side.T @ side)

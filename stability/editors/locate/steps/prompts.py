@@ -1,4 +1,4 @@
-"""Edits as a batch of token rows: prompt and target behind every context, and the subject alone."""
+"""Edits as a batch of token rows: prompt and target after each context, and a row with only the subject."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stability.models import Tokenizer, encode, pad_id, pad_right, subject_last_
 
 @dataclass(frozen=True)
 class EditPrompts:
-    """Each edit has `contexts` + 1 rows: they state it, the first without a context, the last is its subject.
+    """Each edit has `contexts` + 1 rows: its prompt after each context (the first is empty), and its subject.
 
-    `subject_at` is the position of the subject's last token in each row, the padding is on the right. Target
+    `subject_at` is the position of the subject's last token in each row; padding is on the right. Target
     token i is `targets[i]` and is predicted from (`rows[i]`, `positions[i]`).
     """
 
@@ -41,12 +41,12 @@ class EditPrompts:
 
     @property
     def bare(self) -> Tensor:
-        """The row of each edit that states it without a context, [edits]."""
+        """The row of each edit without a context, [edits]."""
         return torch.arange(self.edits, device=self.subject_at.device) * (self.contexts + 1)
 
     @property
     def alone(self) -> Tensor:
-        """The row of each edit that holds its subject alone, [edits]."""
+        """The row of each edit with only its subject, [edits]."""
         return self.bare + self.contexts
 
     def rows_of(self, edits: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ class EditPrompts:
         return (edits[:, None] * (self.contexts + 1) + each).flatten()
 
     def only(self, edits: Tensor) -> EditPrompts:
-        """The prompts of some of the edits alone."""
+        """The prompts of some of the edits."""
         kept = self.rows_of(edits)
         place = torch.full_like(self.subject_at, -1)
         place[kept] = torch.arange(len(kept), device=kept.device)
@@ -78,13 +78,11 @@ def build_prompts(
     device: torch.device | str = "cpu",
     limit: int | None = None,
 ) -> EditPrompts:
-    """Tokenise edits, or one, behind each context, the target teacher-forced.
-
-    `limit` is the most tokens that the model takes, None if it does not say.
+    """Tokenise one or several edits after each context, with the target teacher-forced.
 
     Raises:
-        DataError: a subject or a target has no token of its own, or a row would be longer than the limit.
-        ModelError: the tokenizer knows no character offsets.
+        DataError: a subject or a target has no token of its own.
+        ModelError: the tokenizer gives no character offsets.
     """
     sequences: list[list[int]] = []
     subject_at: list[int] = []

@@ -18,15 +18,15 @@ class ValueSettings(EditorSettings):
     v_stop_loss: float = Field(0.05, ge=0)
     clamp_norm_factor: float = Field(4.0, gt=0)
     kl_factor: float = Field(0.0625, ge=0)
-    prob_cutoff: int | None = Field(None, ge=1)  # most-probable early stopping: after so many steps in a row
+    prob_cutoff: int | None = Field(None, ge=1)  # most-probable early stopping: number of steps in a row
 
 
 class CovarianceSettings(EditorSettings):
     """Settings of the covariance; names as in the published configurations where those have one."""
 
-    mom2_adjustment: bool = True  # false takes the identity in place of C
+    mom2_adjustment: bool = True  # false: the identity is used instead of C
     mom2_dataset: str = "wikitext"
-    mom2_path: str | None = None  # a text file, in place of a named source
+    mom2_path: str | None = None  # a text file, instead of a named source
     mom2_n_tokens: int = Field(100_000, ge=2)
     mom2_ridge: float = Field(0.0, ge=0)  # added to C's diagonal, in multiples of the diagonal's mean
 
@@ -38,8 +38,8 @@ class SpreadingSettings(ValueSettings, CovarianceSettings):
     fact_token: Literal["subject_last"] = "subject_last"
     context_template_length_params: tuple[tuple[int, int], ...] = ((10, 5),)  # (length, count)
     clamp_norm_factor: float = Field(0.75, gt=0)
-    v_batch: int = Field(16, ge=1)  # edits whose values are searched side by side
-    anchor_samples: int = Field(0, ge=0)  # requests that the norm anchor is taken from; 0 for no anchor
+    v_batch: int = Field(16, ge=1)  # number of edits whose values are searched at once
+    anchor_samples: int = Field(0, ge=0)  # number of requests for the norm anchor; 0: no anchor
     anchor_source: str = "counterfact"
-    anchor_path: str | None = None  # a file of edits, in place of a named source
+    anchor_path: str | None = None  # a file of edits, instead of a named source
     anchor_seed: int = 0

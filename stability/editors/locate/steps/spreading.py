@@ -1,4 +1,4 @@
-"""Values searched at the last edited layer, and what is missing there written by several, as MEMIT does."""
+"""Values are searched at the last edited layer, and the change is spread over several layers, as in MEMIT."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ log = logging.getLogger(__name__)
 
 
 class Spreading(BuiltIn):
-    """The steps that MEMIT, EMMET, ENCORE, AlphaEdit and PMET share; each says what its change is charged by.
+    """The steps that MEMIT, EMMET, ENCORE, AlphaEdit and PMET share; each defines its own metric.
 
-    For every edit a δ is searched that makes the target probable when added to the residual stream after the
-    last of `layers`: Z = h + δ. Then layer after layer, from the lowest: R = (Z - h) / (layers left), h
-    measured anew; K the subjects' keys, half without and half behind contexts; and the MLP's output matrix W
-    becomes W + Δ with Δ of `closed_form_change`. All edits of a batch are written together.
+    For every edit, a δ is searched that makes the target probable when it is added to the residual stream
+    after the last of `layers`: Z = h + δ. Then, layer by layer from the lowest: R = (Z - h) / (layers left),
+    with h measured again; K are the subjects' keys, half without and half with contexts; and the MLP's output
+    matrix W becomes W + Δ with the Δ of `closed_form_change`. All edits of a batch are written together.
     """
 
     Settings = SpreadingSettings
     settings: SpreadingSettings
-    remembers: ClassVar[bool] = False  # whether the keys of earlier edits are charged for
+    remembers: ClassVar[bool] = False  # whether the keys of earlier edits are part of the metric
     slack: float = 1.0
 
     def __init__(self, settings: SpreadingSettings) -> None:
@@ -54,11 +54,11 @@ class Spreading(BuiltIn):
         """S for the solve, from a layer's C."""
 
     def share(self, left: int) -> float:
-        """What R is divided by with so many layers left, this one among them."""
+        """The divisor of R with `layers_left` layers left, this one included."""
         return float(left)
 
     def reached(self, reading: SubjectReading) -> Tensor:
-        """Where the edits stand now, [edits, d]: what Z is held against."""
+        """The present state of the edits, [edits, d], which is compared with Z."""
         return reading.stream
 
     @property
@@ -67,7 +67,7 @@ class Spreading(BuiltIn):
         return sorted(set(self.settings.layers))
 
     def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
-        """Sample the contexts, with the seed that the harness has set; get the covariances and the anchor."""
+        """Sample the contexts with the harness's seed; get the covariances and the norm anchor."""
         import torch
 
         from stability.editors.locate.steps.contexts import sample_contexts
@@ -124,18 +124,18 @@ class Spreading(BuiltIn):
         return {"value_norm": self._value_norms}
 
     def state(self) -> dict[str, Any]:
-        """The contexts and the keys of earlier edits; all else is computed from the unedited model again."""
+        """The contexts and the keys of earlier edits; all else is computed again from the unedited model."""
         past = {str(layer): keys.state() for layer, keys in self._past.items()}
         return {"contexts": list(self._contexts), "past": past}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the contexts and the keys of the state."""
+        """Continue with the contexts and the keys of the state."""
         self._contexts = tuple(state["contexts"])
         for layer, keys in self._past.items():
             keys.load_state(state["past"][str(layer)])
 
     def search(self, model: nn.Module, found: ModelMap, prompts: EditPrompts) -> TargetValues:
-        """The values of some edits, δ being added to the stream after the last layer."""
+        """The values of some edits, with δ added to the stream after the last layer."""
         import torch
 
         from stability.editors.locate.steps.interventions import StreamIntervention
@@ -174,7 +174,7 @@ class Spreading(BuiltIn):
         edits: Sequence[Edit],
         contexts: Sequence[str],
     ) -> list[EditPrompts]:
-        """The edits, so many at a time as are searched together."""
+        """The prompts, in groups of edits that are searched together."""
         from stability.editors.locate.steps.prompts import build_prompts
         from stability.models import stated_context_length
 
@@ -187,7 +187,7 @@ class Spreading(BuiltIn):
     def _read(
         self, model: nn.Module, found: ModelMap, batches: Sequence[EditPrompts], layer: int
     ) -> tuple[Tensor, Tensor]:
-        """The keys at a layer, [edits, d_key], and where the edits stand, [edits, d], float64."""
+        """The keys at a layer, [edits, d_key], and the present state of the edits, [edits, d], float64."""
         import torch
 
         from stability.editors.locate.steps.keys import averaged_keys, read_subjects
@@ -200,7 +200,7 @@ class Spreading(BuiltIn):
         return torch.cat(keys), torch.cat([self.reached(reading).double() for reading in readings])
 
     def _at_norm(self, targets: TargetValues) -> TargetValues:
-        """The same, their values brought to the norm anchor if there is one."""
+        """The same, with values scaled to the norm anchor if there is one."""
         from stability.editors.locate.steps.value_norms import scaled_to_norm
         from stability.editors.locate.steps.values import TargetValues
 
@@ -209,7 +209,7 @@ class Spreading(BuiltIn):
         return TargetValues(targets.before, targets.v0, scaled_to_norm(targets.value, targets.v0, self._norm))
 
     def _stored_norm(self, model: nn.Module, found: ModelMap, tokenizer: Tokenizer, store: Store) -> float:
-        """The norm anchor of the unedited model, over requests stated without a context."""
+        """The norm anchor of the unedited model, over requests without a context."""
         import torch
 
         from stability.editors.locate.steps.value_norms import usual_norm

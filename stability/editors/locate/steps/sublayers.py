@@ -1,4 +1,4 @@
-"""What attention and MLP of one block write at the subjects of some edits."""
+"""The outputs of attention and MLP of one block at the subjects of some edits."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Norm-anchor scaling: every value that is written gets the norm that values have in the unedited model."""
+"""Norm-anchor scaling: every value that is written gets the usual norm of values in the unedited model."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-DROPPED = 0.05  # of the norms, the largest
-SKIPPED = 2.0  # times the usual norm; a longer value is not written
+DROPPED = 0.05  # the share of largest norms that is left out
+SKIPPED = 2.0  # a value longer than this times the usual norm is not written
 
 
 def usual_norm(norms: Tensor) -> float:
@@ -16,7 +16,7 @@ def usual_norm(norms: Tensor) -> float:
 
 
 def scaled_to_norm(values: Tensor, unedited: Tensor, norm: float) -> Tensor:
-    """The values v* [edits, d] brought to the norm a; one longer than 2a becomes its v0 and is not written.
+    """The values v* [edits, d] scaled to the norm a; one longer than 2a becomes its v0, so it is not written.
 
     Norm-anchor scaling (NAS, arXiv 2602.02543); the rule for the longest as in the authors' code. `unedited`
     are the v0, [edits, d].

@@ -1,4 +1,4 @@
-"""The value v* that makes a model say the target: gradient steps on what one MLP writes at the subject."""
+"""The value v* that makes a model give the target: gradient steps on an MLP's output at the subject."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class Value:
     """The change of the value that was found, and the loss at every step until then.
 
-    `delta` is [d], or [places, d] where several are searched together.
+    `delta` is [d], or [places, d] if several are searched together.
     """
 
     delta: Tensor
@@ -30,7 +30,7 @@ class Value:
 
 @dataclass(frozen=True)
 class TargetValues:
-    """What was found for each edit: what the last layer's MLP writes at its subject, and what it should."""
+    """The values of each edit: the last layer's MLP output at its subject, unedited and searched."""
 
     before: Tensor  # [edits, d]: what `reached` reads of the unedited model
     v0: Tensor  # [edits, d]
@@ -65,18 +65,18 @@ def optimise_values(
     settings: ValueSettings,
     rule: SureTargets | None = None,
 ) -> list[Value]:
-    """For each edit find the δ which, added at its subject's last token, makes its target probable.
+    """For each edit, find the δ that makes its target probable when added at its subject's last token.
 
     The loss of an edit is the mean negative log-likelihood of the target's tokens, plus `kl_factor` times
     KL(p_δ ‖ p_0) of the next token after the subject alone, plus `v_weight_decay`·‖δ‖/‖v0‖² (ROME, Meng et
     al. 2022, equation 4; decay and the place of the KL term as in the authors' code). `v0`, [edits, places,
-    d], is the value without a context; at each place ‖δ‖ stays within `clamp_norm_factor`·‖v0‖. An edit is
-    done when its loss is below `v_stop_loss`, or, with `prob_cutoff`, after so many steps in a row at which
-    every target token behind every context is the most probable (ENCORE, Gupta et al. 2025, arXiv
-    2502.01636).
+    d], is the value without a context; at each place ‖δ‖ stays within `clamp_norm_factor`·‖v0‖. The search of
+    an edit ends when its loss is below `v_stop_loss` or, with `prob_cutoff`, after that many consecutive
+    steps at which every target token is the most probable after every context (ENCORE, Gupta et al. 2025,
+    arXiv 2502.01636).
 
-    Edits are searched side by side, each with a δ, a loss and an end of its own: the result is that of each
-    alone.
+    Edits are searched in parallel, but each has its own δ, loss and end, so that the results are those of
+    separate searches.
     """
     precise = torch.promote_types(intervention.hidden.dtype, torch.float32)
     size = v0.to(precise).norm(dim=-1)  # [edits, places]
@@ -124,7 +124,7 @@ def optimise_values(
 
 @dataclass(frozen=True)
 class _ValueSearch:
-    """The edits still searched, and what the unedited model predicts after each subject alone."""
+    """The edits still being searched, and the unedited model's prediction after each subject alone."""
 
     prompts: EditPrompts
     intervention: Intervention
@@ -151,7 +151,7 @@ class _ValueSearch:
         return mean, kl, sure, _ValueSearch(prompts, self.intervention, unedited)
 
     def only(self, edits: Tensor) -> _ValueSearch:
-        """Go on with some of the edits."""
+        """Continue with some of the edits."""
         edits = edits.to(self.prompts.subject_at.device)
         unedited = None if self.unedited is None else self.unedited[edits.to(self.unedited.device)]
         return _ValueSearch(

@@ -1,4 +1,4 @@
-"""What the adapters have in common: a public system's function, called for each batch of edits."""
+"""Code that the adapters share: calling a public system's function for each batch of edits."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ Folder = Annotated[str, AfterValidator(_existing)]
 Folders = Annotated[tuple[Folder, ...], BeforeValidator(_as_tuple)]
 
 
-class ForeignSettings(EditorSettings):
-    """Where a system stands and what it is given; its own hyperparameters are in its own file."""
+class ExternalSettings(EditorSettings):
+    """Where a system's code is, and its arguments; its hyperparameters are in its own file."""
 
-    cwd: Folder | None = None  # import and run it in this folder, which may hold its modules
+    cwd: Folder | None = None  # import and run it in this folder; its modules may be here
     path: Folders = ()  # further folders that hold its modules
     hparams: str  # its JSON or YAML file, below `cwd` if that is set
     hparams_class: str | None = None  # if the function's parameter `hparams` is not annotated with it
@@ -73,52 +73,52 @@ class ForeignSettings(EditorSettings):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """What the file says, so that a record holds it."""
+        """The values in the file, so that they are in the record."""
         return read_values(settings_file(self.hparams, self.cwd))
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def source(self) -> str:
-        """A fingerprint of the system's code: where that changes, it is another editor."""
+        """A fingerprint of the system's code; if it changes, it counts as another editor."""
         return self.system().fingerprint()
 
     def names(self) -> tuple[str, ...]:
-        """The dotted names that are looked up in the system."""
+        """The dotted names to look up in the system."""
         return () if self.hparams_class is None else (self.hparams_class,)
 
     def system(self) -> System:
-        """The system, with nothing of it imported yet."""
+        """The system; nothing of it is imported yet."""
         from stability.editors.adapters.steps.system import System
 
         return System(self.names(), self.path, self.cwd)
 
 
-class ForeignEditor(BuiltIn):
+class ExternalEditor(BuiltIn):
     """A public system's function as an editor.
 
-    Each instance, and so each run, has the system's modules to itself (see `System`), and a copy of the
-    tokenizer with a token to pad with. At its first edit all of the model's parameters ask for gradients, as
-    systems expect of a model that they have loaded; from then on, those that the system has left asking.
+    Each instance, and so each run, has its own copy of the system's modules (see `System`), and its own copy
+    of the tokenizer, with a padding token. Before the first edit all of the model's parameters require
+    gradients, as systems expect of a freshly loaded model; before later edits, those that the system left so.
     """
 
-    settings: ForeignSettings
+    settings: ExternalSettings
 
-    def __init__(self, settings: ForeignSettings) -> None:
+    def __init__(self, settings: ExternalSettings) -> None:
         super().__init__(settings)
         self.system = settings.system()
-        self.held: dict[str, Any] = {}  # arguments that live as long as a run
+        self.held: dict[str, Any] = {}  # arguments that are kept for the whole run
         self.called, self.function = self.entry()
         kind = hyperparameter_class(self.system, self.function, self.called, settings.hparams_class)
         file = settings_file(settings.hparams, settings.cwd)
         self.hparams = load_hyperparameters(self.system, kind, file, settings.override)
         keyword_arguments(self.function, self.called, settings.arguments, self.held)
-        self._tokenizer: Any = None
+        self._tokenizer: Tokenizer | None = None
         self._blocks: tuple[nn.Module, ...] = ()
-        self._asking: frozenset[str] | None = None  # parameters that the system wants gradients of
+        self._trained: frozenset[str] | None = None  # parameters that require gradients while the system runs
 
     @abstractmethod
     def entry(self) -> tuple[str, Callable[..., Any]]:
-        """What messages call the function, and the function `(model, tok, requests, hparams, ...)`."""
+        """The function's name for messages, and the function `(model, tok, requests, hparams, ...)`."""
 
     @abstractmethod
     def requests(self, edits: Sequence[Edit]) -> Sequence[list[dict[str, Any]]]:
@@ -126,39 +126,40 @@ class ForeignEditor(BuiltIn):
 
     @abstractmethod
     def padding_side(self) -> str:
-        """On which side the system expects padding."""
+        """The side on which the system expects padding."""
 
     def keep(self, returned: Any) -> None:
-        """Take what the next call needs from what this one returned."""
+        """Keep what the next call needs from what this one returned."""
 
     def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
-        """Make the system's own tokenizer, and let it work where the model is."""
+        """Make the copy of the tokenizer, and set the device of the hyperparameters to the model's."""
         from stability.models import map_model
 
         self._blocks = map_model(model).blocks
-        self._tokenizer = copy.deepcopy(tokenizer)
-        self._tokenizer.padding_side = self.padding_side()
-        if self._tokenizer.pad_token is None:
-            self._tokenizer.pad_token = self._tokenizer.eos_token
+        padded = copy.deepcopy(tokenizer)
+        padded.padding_side = self.padding_side()
+        if padded.pad_token is None:
+            padded.pad_token = padded.eos_token
+        self._tokenizer = padded
         if hasattr(self.hparams, "device") and "device" not in self.settings.override:
             device = next(model.parameters()).device
             self.hparams.device = device.type if device.index is None else device.index
 
     def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
-        """Call the system, and leave the model in eval mode, its cache as it was, without gradients."""
+        """Call the system; restore eval mode and the cache setting, and turn gradients off."""
         from stability.editors.adapters.steps.calling import edited_model
 
         arguments = keyword_arguments(self.function, self.called, self.settings.arguments, self.held)
         config = getattr(model, "config", None)
         use_cache = getattr(config, "use_cache", None)
-        self._ask_for_gradients(model)
+        self._require_gradients(model)
         ids = ", ".join(edit.id for edit in edits)
         with self.running(f"edit{'s' * (len(edits) > 1)} {ids}"):
             for requests in self.requests(edits):
                 returned = self.function(model, self._tokenizer, requests, self.hparams, **arguments)
                 self.keep(returned)
                 model = edited_model(returned, model, self.called)
-        self._asking = frozenset(name for name, value in model.named_parameters() if value.requires_grad)
+        self._trained = frozenset(name for name, value in model.named_parameters() if value.requires_grad)
         for parameter in model.parameters():
             parameter.grad = None
             parameter.requires_grad_(False)
@@ -176,10 +177,10 @@ class ForeignEditor(BuiltIn):
 
     @contextmanager
     def running(self, doing: str) -> Iterator[None]:
-        """Run the system's code; whatever it raises becomes one line.
+        """Run the system's code; anything that it raises becomes a one-line error.
 
         Raises:
-            EditorError: naming the adapter, the function, what it was doing, what it raised and where.
+            EditorError: with the adapter, the function, the current action, the original error and its place.
         """
         import torch
 
@@ -194,17 +195,17 @@ class ForeignEditor(BuiltIn):
                 returning_tuples(self._blocks if self.settings.tuples else ()),
                 warnings.catch_warnings(),
             ):
-                warnings.simplefilter("default")  # a stranger's warning is no error, whatever ours are
+                warnings.simplefilter("default")  # a warning of the system is not an error, even if ours are
                 yield
         except StabilityError:
             raise
-        except (Exception, SystemExit) as error:  # a stranger's code: anything may come out of it
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             raise EditorError(
                 f"{self.name}: {self.called}, {doing}: {with_type(error)} ({self.system.place(error)})",
                 kind=kind_of(error, "editor_raised"),
             ) from error
 
-    def _ask_for_gradients(self, model: nn.Module) -> None:
+    def _require_gradients(self, model: nn.Module) -> None:
         for name, parameter in model.named_parameters():
             if parameter.is_floating_point():
-                parameter.requires_grad_(self._asking is None or name in self._asking)
+                parameter.requires_grad_(self._trained is None or name in self._trained)
