@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class NoOp(BuiltIn):
-    """Leaves the model as it is: every stability check must pass, and no edit takes."""
+    """Leaves the model as it is: every stability check must pass, and no edit works."""
 
     head = EditorHead("none", "does nothing; the control", family="control", uses_edits=False)
 

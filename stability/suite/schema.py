@@ -86,7 +86,7 @@ class EditorSpec(SuiteModel):
 
     @property
     def called(self) -> str:
-        """What reports call it: its label, else its name, with that of the editor it goes round."""
+        """What reports call it: its label, else its name, with that of the editor that it wraps."""
         inner = self.settings.get("editor")
         if self.label or not isinstance(inner, (str, dict)):
             return self.label or self.name

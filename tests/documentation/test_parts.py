@@ -58,7 +58,7 @@ def test_the_pages_editor_and_wrapper_are_found_listed_and_in_the_reference(
 ) -> None:
     entries = {entry.name: entry for entry in list_editors()}
     assert entries["mine"].settings == ("lr=0.05",)
-    assert entries["damp"].summary == "round an editor: makes a part of its change"
+    assert entries["damp"].summary == "around an editor: makes a part of its change"
     assert find_editor("damp(mine)").info.settings["editor"]["name"] == "mine"
     section = part_pages.editor_settings().split("## damp\n")[1].split("\n## ")[0]
     assert "entry point of my_editors" in section

@@ -133,7 +133,7 @@ def test_the_line_of_a_check_is_known():
     assert suite.line("checks", "a", "where") == 4
 
 
-def test_an_editor_is_called_by_its_label_or_with_the_one_that_it_goes_round():
+def test_an_editor_is_called_by_its_label_or_with_the_one_that_it_wraps():
     suite = parse_suite(
         "schema: 1\nname: x\neditors:\n- rome\n- {name: rome, as: slow, settings: {v_lr: 0.1}}\n"
         "- {sphere: {editor: {memit: {layers: [1]}}}}\n- {reset: {editor: {rect: {editor: rome}}}}\n"

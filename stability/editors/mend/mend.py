@@ -1,4 +1,4 @@
-"""MEND: the gradient of an edit, turned into a better change by a hypernetwork trained beforehand."""
+"""MEND: a hypernetwork, trained beforehand, turns the gradient of an edit into a better change."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 class Mend(BuiltIn):
     """Model editor networks with gradient decomposition (Mitchell et al. 2021, arXiv 2110.11309).
 
-    An edit's gradient at a matrix is Σ δ xᵀ over its tokens; a hypernetwork makes x̃ and δ̃ of x and δ, and the
-    matrix becomes W - α Σ δ̃ x̃ᵀ. The hypernetwork is trained on the unedited model, once, unless the store has
-    it or a file is given. The edits of a batch are all made from the model as it stands before the batch.
+    An edit's gradient at a matrix is Σ δ xᵀ over its tokens. A hypernetwork maps x and δ to x̃ and δ̃, and
+    the matrix becomes W - α Σ δ̃ x̃ᵀ. The hypernetwork is trained once on the unedited model, unless it is in
+    the store or a file is given. All edits of a batch are computed from the model before the batch.
     """
 
     head = EditorHead(
@@ -99,7 +99,7 @@ class Mend(BuiltIn):
         self._losses = losses.tolist()
 
     def report(self) -> Mapping[str, Sequence[float]]:
-        """Each edit's loss before the batch, of which the gradient was taken."""
+        """Each edit's loss before the batch, whose gradient was used."""
         return {"loss_before": self._losses}
 
     def touched(self, found: ModelMap) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class Mend(BuiltIn):
     def _key(
         self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit], text: TokenizedText
     ) -> dict[str, Any]:
-        """All that the hypernetwork depends on."""
+        """Everything that the hypernetwork depends on."""
         from stability.models import model_fingerprint, tokenizer_fingerprint
         from stability.models.configuration import computing_keys
 

@@ -1,1 +1,1 @@
-"""What makes anything an editor: its protocol, finding it, its settings, presets and store."""
+"""The plugin side of editors: protocol, discovery, settings, presets and store."""

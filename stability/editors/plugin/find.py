@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EditorEntry:
-    """An editor that can be called by a plain name.
+    """An editor with a plain name.
 
-    `settings` are written `name` or `name=default`, and `models` are those it has a preset for. Of an editor
-    of another package there is only its name and source, unless it carries a head.
+    `settings` are written `name` or `name=default`, and `models` are those with a preset. For an editor of
+    another package only name and source are known, unless it has a head.
     """
 
     name: str
@@ -54,7 +54,7 @@ def list_editors() -> tuple[EditorEntry, ...]:
 
 
 def _installed(point: metadata.EntryPoint) -> EditorEntry:
-    """An editor of another package; one that cannot be imported has nothing but its name."""
+    """An editor of another package; if it cannot be imported, only its name is known."""
     try:
         found = import_point(point, "editor", EditorError)
     except EditorError as error:
@@ -76,13 +76,13 @@ def find_editor(
 ) -> LoadedEditor:
     """Find an editor and fill in its settings: its defaults, its preset for the model, then those given.
 
-    `name` is a plain name, `package.module:attribute`, or `path/to/file.py:attribute` (`edit` if no attribute
-    is named); `sphere(memit)` is short for `sphere` with the setting `editor: memit`. Built-in names win over
-    those of installed packages. `called` is what records and messages call it, if not by `name`; `depth`, the
-    model's number of blocks, is what layers are chosen by for a model that has no preset.
+    `name` is a plain name, `package.module:attribute`, or `path/to/file.py:attribute` (without an attribute,
+    `edit`); `sphere(memit)` is short for `sphere` with the setting `editor: memit`. Built-in names take
+    precedence over those of installed packages. `called` is its name in records and messages, by default
+    `name`; `depth` is the model's number of blocks, from which layers are chosen if the model has no preset.
 
     Raises:
-        EditorError: there is no such editor, importing it failed, or it is no editor.
+        EditorError: there is no such editor, importing it failed, or it is not an editor.
         SettingsError: a setting's name, type or value is wrong, or one is missing.
     """
     found = _find(name, settings or {}, model_name, depth)
@@ -132,12 +132,12 @@ def _find_wrapper(
     model_name: str,
     depth: int | None,
 ) -> LoadedEditor:
-    """A wrapper and the editor that it goes round, whose settings are filled in as if it stood alone."""
-    hint = f"; name the editor that it goes round: {{{name}: {{editor: memit}}}} or {name}(memit)"
+    """A wrapper with the editor inside, whose settings are filled in as for the editor alone."""
+    hint = f"; name the editor that it wraps: {{{name}: {{editor: memit}}}} or {name}(memit)"
     entry = cast(WrapperSettings, read_settings(name, kind.Settings, values, hint)).editor
     inner = find_editor(entry.name, entry.settings, model_name, called=entry.called, depth=depth)
     made = {**values, "editor": {"name": entry.name, "as": entry.label, "settings": inner.info.settings}}
-    return load(kind, f"{name}({inner.info.name})", source, made, version=version, goes_round=inner)
+    return load(kind, f"{name}({inner.info.name})", source, made, version=version, inside=inner)
 
 
 def _missing_hint(name: str, model_name: str) -> str:

@@ -1,4 +1,4 @@
-"""Making a `LoadedEditor` of a function, class or object: its shape checked, its settings read."""
+"""Making a `LoadedEditor` from a function, class or object: its shape is checked, its settings are read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def wrap_editor(
     """A function, class or object as an editor.
 
     Raises:
-        EditorError: it is none of the three, or not shaped as an editor is.
+        EditorError: it is none of these, or does not have an editor's methods.
         SettingsError: a setting's name, type or value is wrong, or one is missing.
     """
     if isinstance(editor, LoadedEditor):
@@ -44,22 +44,22 @@ def load(
     *,
     version: str | None = None,
     missing: str = "",
-    goes_round: LoadedEditor | None = None,
+    inside: LoadedEditor | None = None,
 ) -> LoadedEditor:
-    """Check an editor's shape and settings, and make it; `missing` says what to do about a missing setting.
+    """Check an editor's shape and settings, and create it; `missing` says what to do about a missing setting.
 
-    `goes_round` is the editor that a wrapper is made with.
+    `inside` is the editor that a wrapper is created with.
 
     Raises:
-        EditorError: it is no editor, or making it failed.
+        EditorError: it is not an editor, or creating it failed.
         SettingsError: a setting's name, type or value is wrong, or one is missing.
     """
     if callable(found) and not (inspect.isclass(found) or inspect.isroutine(found) or hasattr(found, "edit")):
-        found = found.__call__  # an object that is called like a function
+        found = found.__call__  # a callable object
     check_shape(found, name)
     checked = read_settings(name, settings_model(found), settings, missing)
     dumped = _dump(name, checked)
-    inner = "" if goes_round is None else goes_round.info.fingerprint
+    inner = "" if inside is None else inside.info.fingerprint
     content = _source_code(found) + json.dumps(dumped, sort_keys=True) + inner
     info = EditorInfo(
         name=name,
@@ -69,27 +69,27 @@ def load(
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
     )
     with in_one_line(f"editor {name}: setting it up", EditorError):
-        return LoadedEditor(info, _factory(found, checked, goes_round))
+        return LoadedEditor(info, _factory(found, checked, inside))
 
 
-def _factory(found: object, settings: BaseModel, goes_round: LoadedEditor | None) -> Callable[[], Editor]:
+def _factory(found: object, settings: BaseModel, inside: LoadedEditor | None) -> Callable[[], Editor]:
     if inspect.isroutine(found):
         return lambda: FunctionEditor(cast(Callable[..., Any], found), as_arguments(settings))
     if not inspect.isclass(found):
         return lambda: cast(Editor, found)
     kind = cast(Callable[..., Editor], found)
-    if goes_round is not None:
-        return lambda: kind(settings, goes_round)
+    if inside is not None:
+        return lambda: kind(settings, inside)
     if declared_settings(found) is not None:
         return lambda: kind(settings)
     return lambda: kind(**as_arguments(settings))
 
 
 def check_shape(found: object, name: str) -> None:
-    """See that something can be called as an editor is, before a model is loaded for it.
+    """Check that an object can be called as an editor, before a model is loaded for it.
 
     Raises:
-        EditorError: it is no function, class or object of that shape.
+        EditorError: it is not a function, class or object of that shape.
     """
     method = found if inspect.isroutine(found) else getattr(found, "edit", None)
     if not callable(method):
@@ -103,7 +103,7 @@ def check_shape(found: object, name: str) -> None:
     arguments = ("model", "tokenizer", "edits") if bound else ("self", "model", "tokenizer", "edits")
     try:
         signature = inspect.signature(method)
-    except ValueError:  # a function written in C says nothing of its parameters
+    except ValueError:  # a function written in C has no known signature
         return
     parameters = signature.parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
@@ -136,7 +136,7 @@ def _module_source(found: object) -> str:
         file = inspect.getsourcefile(cast(Any, code))
         if file is not None:
             return Path(file).read_text(encoding="utf-8")
-    except (TypeError, OSError):  # typed into an interpreter: there is no file
+    except (TypeError, OSError):  # typed into an interpreter, so there is no file
         pass
     compiled = getattr(code, "__code__", None)
     return f"{compiled.co_code!r}{compiled.co_consts!r}" if compiled else code.__qualname__

@@ -1,4 +1,4 @@
-"""Settings that are known to work, by editor and model: one YAML file an editor in the folder `presets`."""
+"""Settings that are known to work, by editor and model: one YAML file per editor in the folder `presets`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parents[1] / "presets"
-ANY = "any"  # the entry for a model that has none; its layers are shares of the depth
+ANY = "any"  # the entry for models without one of their own; its layers are shares of the depth
 
 
 def load_presets(editor: str) -> dict[str, dict[str, Any]]:
@@ -22,10 +22,10 @@ def load_presets(editor: str) -> dict[str, dict[str, Any]]:
 
 
 def preset(editor: str, model: str, depth: int | None = None) -> dict[str, Any]:
-    """The preset for a model; a hub name or a folder stands for its last part, and case does not count.
+    """The preset for a model, found by the last part of its hub name or folder, ignoring case.
 
-    For a model that has none, but whose depth (its number of blocks) is known, the layers are chosen at that
-    share of the depth at which they are in the models of the literature.
+    If the model has no preset, but its depth (the number of blocks) is known, layers are chosen at the same
+    share of the depth as in the models of the literature.
     """
     wanted = Path(model).name.lower()
     presets = _read(editor)

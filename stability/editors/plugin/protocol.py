@@ -1,19 +1,19 @@
-"""What an editor is: a function, or a class that may also prepare, keep state and declare settings.
+"""What an editor is: a function, or a class that can also prepare, keep state and declare settings.
 
 The smallest editor is a function that edits in place and returns None, or returns an edited model:
 
     def edit(model, tokenizer, edits, *, lr=1e-3): ...
 
-Keyword parameters after the first three are its settings. A class has a method
-`edit(model, tokenizer, edits)` and may have `prepare(model, tokenizer, store)`, `state()` and
-`load_state(state)`. Its settings are the keyword parameters of its `__init__`, or a pydantic model called
-`Settings`, of which `__init__` then gets one instance.
+Keyword parameters after the first three are its settings. A class has a method `edit(model, tokenizer,
+edits)` and may have `prepare(model, tokenizer, store)`, `state()` and `load_state(state)`. Its settings are
+the keyword parameters of its `__init__`, or a pydantic model called `Settings`; then `__init__` gets one
+instance of it.
 
-`prepare` is called once a run, on the unedited model, and always on a new instance. Before it and before
-every `edit` the harness seeds the global random generators, and it puts them back afterwards. `state` returns
-a dict of JSON values and tensors: all that an editor must remember from one edit to the next. `report`
-returns what the last `edit` has to say of itself in numbers, by name one for each of its edits (`value_norm`,
-`training_loss`); they are kept with the edits' outcomes.
+`prepare` is called once per run, on the unedited model and always on a new instance. Before it and before
+every `edit` the harness seeds the global random generators, and it restores them afterwards. `state` returns
+a dict of JSON values and tensors: everything that an editor must remember from one edit to the next. `report`
+returns figures about the last `edit`, by name, one for each of its edits (`value_norm`, `training_loss`);
+they are recorded with the edits' outcomes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class EditorSettings(BaseModel):
 
 
 def as_layers(value: object) -> object:
-    """A single layer where a list may stand."""
+    """Accepts a single layer instead of a list."""
     return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -60,13 +60,13 @@ Layers = Annotated[
 
 
 class NoSettings(EditorSettings):
-    """For an editor that has nothing to set."""
+    """For an editor without settings."""
 
 
 class BuiltIn(ABC):
-    """An editor as the harness has its own: found by the name in its head once its file is in this package.
+    """The base class of built-in editors, which are found by the name in their head.
 
-    Another package's editor may be one, too; the entry point's name then finds it.
+    Editors of other packages may use it, too; they are found by the name of their entry point.
     """
 
     head: ClassVar[EditorHead]
@@ -77,11 +77,11 @@ class BuiltIn(ABC):
 
     @property
     def name(self) -> str:
-        """What errors call it: the name in its head, else that of its class."""
+        """The name used in errors: that of its head, else that of its class."""
         return self.head.name if hasattr(self, "head") else type(self).__name__
 
     def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:  # noqa: B027
-        """Called once a run, on the unedited model."""
+        """Called once per run, on the unedited model."""
 
     @abstractmethod
     def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module | None:
@@ -92,7 +92,7 @@ class BuiltIn(ABC):
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027
-        """Go on from a state, after `prepare`."""
+        """Continue from a state; called after `prepare`."""
 
     def report(self) -> Mapping[str, Sequence[float]]:
         """Figures of the last `edit`, by name, one for each of its edits."""
@@ -116,7 +116,7 @@ class LoadedEditor:
         return callable(getattr(self._editor, method, None))
 
     def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
-        """Begin a run on the unedited model; what an earlier run has left in the editor is forgotten."""
+        """Begin a run on the unedited model, with a new instance of the editor."""
         self._editor = self._make()
         prepare = getattr(self._editor, "prepare", None)
         if prepare is not None:
@@ -128,21 +128,21 @@ class LoadedEditor:
         return model if edited is None else edited
 
     def state(self) -> dict[str, Any]:
-        """What the editor remembers from one edit to the next; empty if it does not say."""
+        """What the editor remembers from one edit to the next; empty if it has no `state`."""
         state = getattr(self._editor, "state", None)
         return dict(state()) if callable(state) else {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state; call `prepare`, on the unedited model, before."""
+        """Continue from a state; call `prepare` on the unedited model before it."""
         load_state = getattr(self._editor, "load_state", None)
         if callable(load_state):
             load_state(state)
 
     def report(self, edits: int) -> list[dict[str, float]]:
-        """What the last call of `edit`, with so many edits, reported of each; empty if it does not say.
+        """What the last call of `edit`, with `edits` edits, reported for each; empty if it has no `report`.
 
         Raises:
-            EditorError: there is not one number for each edit.
+            EditorError: a figure does not have one number for each edit.
         """
         report = getattr(self._editor, "report", None)
         figures = report() if callable(report) else {}
@@ -158,7 +158,7 @@ class LoadedEditor:
         return rows
 
     def touched(self, found: ModelMap) -> tuple[str, ...] | None:
-        """The parameters that the editor says it may change; None if it does not say."""
+        """The parameters that the editor says it may change; None if it has no `touched`."""
         return self._editor.touched(found) if isinstance(self._editor, BuiltIn) else None
 
 

@@ -1,4 +1,4 @@
-"""An editor's settings: which there are, and values checked against their types."""
+"""An editor's settings: their names, and values checked against their types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EDIT_ARGUMENTS = 3  # model, tokenizer, edits
 
 
 def settings_model(editor: object) -> type[BaseModel]:
-    """The settings of a class or function, as a pydantic model; empty for an object that is made already."""
+    """The settings of a class or function as a pydantic model; empty for an existing object."""
     if inspect.isclass(editor):
         return declared_settings(editor) or _from_signature(editor, skip=0)
     if inspect.isroutine(editor):
@@ -25,7 +25,7 @@ def settings_model(editor: object) -> type[BaseModel]:
 
 
 def declared_settings(kind: type) -> type[BaseModel] | None:
-    """The pydantic model that a class has under the name `Settings`, if it has one."""
+    """The pydantic model under the class's attribute `Settings`, if there is one."""
     declared = getattr(kind, "Settings", None)
     return declared if inspect.isclass(declared) and issubclass(declared, BaseModel) else None
 
@@ -48,7 +48,7 @@ def read_settings(name: str, model: type[BaseModel], values: Mapping[str, Any], 
 
 
 def described_settings(model: type[BaseModel]) -> tuple[str, ...]:
-    """Each setting as `name=default`, in YAML's spelling; just `name` for one that has to be given."""
+    """Each setting as `name=default`, in YAML's spelling; only `name` if it is required."""
     return tuple(
         name if field.is_required() else f"{name}={_as_yaml(field.get_default(call_default_factory=True))}"
         for name, field in model.model_fields.items()
@@ -60,7 +60,7 @@ def _as_yaml(value: object) -> str:
 
 
 def as_arguments(settings: BaseModel) -> dict[str, Any]:
-    """The settings as keyword arguments, values as they were validated."""
+    """The settings as keyword arguments, with validated values."""
     return {name: getattr(settings, name) for name in type(settings).model_fields} | (
         settings.model_extra or {}
     )

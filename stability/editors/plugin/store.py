@@ -1,4 +1,4 @@
-"""A cache on disk for what is slow to compute: covariances and the like, by what they were computed from."""
+"""A cache on disk for values that are slow to compute, such as covariances, keyed by their inputs."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def default_folder() -> Path:
 
 
 class Store:
-    """Tensors by what they were computed from. Two processes may use one folder.
+    """Tensors, keyed by their inputs. Two processes may use the same folder.
 
-    A key is a dict of JSON values that says all that the tensors depend on. An entry is a safetensors file
-    named by the SHA-256 of its key; it holds the key and a checksum, and one that does not agree with them
+    A key is a dict of JSON values with everything that the tensors depend on. An entry is a safetensors file
+    named by the SHA-256 of its key. It contains the key and a checksum; an entry that does not match them
     counts as missing.
     """
 
@@ -40,12 +40,12 @@ class Store:
         self.folder = default_folder() if folder is None else Path(folder)
 
     def path(self, key: Mapping[str, Any]) -> Path:
-        """Where the entry of this key stands, if it is there."""
+        """The file of this key's entry, if there is one."""
         return self.folder / f"{hashlib.sha256(_text(key).encode()).hexdigest()}.safetensors"
 
     @contextmanager
     def alone(self, key: Mapping[str, Any]) -> Iterator[None]:
-        """While open, another process that asks for the same waits: what is slow is computed once.
+        """While open, other processes that ask for the same key wait, so that it is computed only once.
 
         Raises:
             EditorError: the folder cannot be written to.
@@ -62,7 +62,7 @@ class Store:
             lock.release()
 
     def load(self, key: Mapping[str, Any]) -> dict[str, Tensor] | None:
-        """The entry of this key; None if there is none, or a damaged one."""
+        """The entry of this key; None if it is missing or damaged."""
         path = self.path(key)
         if not path.is_file():
             return None
@@ -81,7 +81,7 @@ class Store:
         return tensors
 
     def save(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Write the entry of this key, whole or not at all.
+        """Write the entry of this key atomically.
 
         Raises:
             EditorError: the folder cannot be written to.

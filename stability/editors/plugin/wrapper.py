@@ -1,4 +1,4 @@
-"""Editors that go round another one, between the change ΔW that it makes and the weights."""
+"""Wrappers: editors that change the ΔW of another editor before it is applied to the weights."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ if TYPE_CHECKING:
 
 
 class WrapperSettings(EditorSettings):
-    """What every wrapper has to be told: which editor it goes round, written as a suite writes one."""
+    """The setting that every wrapper has: the editor inside, written as in a suite."""
 
     editor: Annotated[EditorSpec, BeforeValidator(parse_editor), Field(validate_default=True)]
 
 
 class Wrapper(BuiltIn):
-    """Lets an editor make a batch of edits, then changes the change of every matrix that it changed.
+    """Lets an editor make a batch of edits, then modifies the change of every matrix that it changed.
 
-    `change` is given the matrix as it was before the batch and how it changed, and returns the change that is
-    made instead. Only the blocks' matrices pass through it; whatever else the editor changes stays as it left
-    it.
+    `change` gets the matrix before the batch and its change, and returns the change to apply instead. Only
+    the blocks' matrices are passed to it; other changes by the editor are kept as they are.
     """
 
     def __init__(self, settings: Any, editor: LoadedEditor) -> None:
@@ -42,7 +41,7 @@ class Wrapper(BuiltIn):
 
     @abstractmethod
     def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
-        """The change to make in place of `delta`; all float64 [d_out, d_in], `weight` without `delta`."""
+        """The change to apply instead of `delta`; all float64 [d_out, d_in], `weight` without `delta`."""
 
     def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
         """Prepare the editor inside."""
@@ -68,7 +67,7 @@ class Wrapper(BuiltIn):
         self._reported = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
         if {name for name, _ in edited.named_parameters()} != parameters:
             raise EditorError(
-                f"{self.name} goes round editors that change the model's own weights; "
+                f"{self.name} wraps editors that change the model's own weights; "
                 f"{self.editor.info.name} adds or removes some"
             )
         found = map_model(edited)
@@ -81,17 +80,17 @@ class Wrapper(BuiltIn):
         return edited
 
     def state(self) -> dict[str, Any]:
-        """The state of the editor inside; a wrapper that remembers something adds it."""
+        """The state of the editor inside; wrappers with a state of their own add it."""
         return {"editor": self.editor.state()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.editor.load_state(state["editor"])
 
     def report(self) -> Mapping[str, Sequence[float]]:
-        """What the editor inside reports."""
+        """The report of the editor inside."""
         return self._reported
 
     def touched(self, found: ModelMap) -> tuple[str, ...] | None:
-        """What the editor inside may change."""
+        """The parameters that the editor inside may change."""
         return self.editor.touched(found)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _as_matrices(value: object) -> object:
-    """A single kind where a list may stand."""
+    """Accepts a single kind instead of a list."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -26,7 +26,7 @@ def select(
 ) -> list[Matrix]:
     """The matrices of those kinds in those layers, in the model's order.
 
-    Without `layers` in all layers; without `kinds` all matrices of the MLP.
+    By default these are all layers, and all matrices of the MLP.
 
     Raises:
         ModelError: the model has no such layer or no such matrix.

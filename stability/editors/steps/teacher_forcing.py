@@ -1,4 +1,4 @@
-"""Edits as rows of tokens that state them, the targets teacher-forced."""
+"""Edits as rows of tokens, with the targets teacher-forced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stability.models import Tokenizer, encode, pad_id, pad_right
 
 @dataclass(frozen=True)
 class TeacherForced:
-    """One row a statement, padded on the right.
+    """One row per statement, padded on the right.
 
     Target token i is `targets[i]` and is predicted from (`rows[i]`, `positions[i]`).
     """
@@ -66,5 +66,5 @@ def teacher_forced(
 
 
 def at_least_float(tensor: Tensor) -> Tensor:
-    """In float32, unless it is in float64 already."""
+    """In float32, or in float64 if it already is."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()

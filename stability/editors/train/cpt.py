@@ -1,4 +1,4 @@
-"""Continual pre-training: next-token training on a text, so many steps in the place of each edit."""
+"""Continual pre-training: next-token training on a text, with a number of steps for each edit."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class ContinualSettings(DescentSettings):
     """Settings of continual pre-training; `num_steps` is for each edit."""
 
     dataset: str = "wikitext"
-    path: str | None = None  # a text file, in place of a named source
+    path: str | None = None  # a text file, instead of a named source
     n_tokens: int = Field(100_000, ge=2)
-    window: int = Field(256, ge=2)  # tokens; a document that is longer becomes several windows
+    window: int = Field(256, ge=2)  # tokens; longer documents are cut into several windows
     batch_size: int = Field(8, ge=1)  # windows in a step
-    held_windows: int = Field(8, ge=0)  # the text's last, never trained on
+    held_windows: int = Field(8, ge=0)  # the last windows of the text, which are not trained on
 
 
 class ContinualPretraining(BuiltIn):
-    """Next-token loss on a text, all weights trained; the edits are counted and otherwise not looked at.
+    """Next-token loss on a text, training all weights; edits only count, their content is not used.
 
-    The windows come in a random order, another one each time that the text has been gone through. The
-    optimiser's moments are kept throughout.
+    The windows are in random order, a new one for each pass over the text. The optimiser's moments are kept
+    throughout.
     """
 
     head = EditorHead(
@@ -61,7 +61,7 @@ class ContinualPretraining(BuiltIn):
         self._reported: dict[str, list[float]] = {}
 
     def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
-        """Read the text, and take the seed that the harness has set for its order."""
+        """Read the text, and keep the harness's seed for the order of its windows."""
         import torch
 
         from stability.models import context_length, tokenize_text
@@ -106,12 +106,12 @@ class ContinualPretraining(BuiltIn):
         return {"optimiser": self._descent.state(), "steps": self._steps}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the moments, and where in the text the state stands."""
+        """Continue with the moments and the position in the text."""
         self._descent.load_state(state["optimiser"])
         self._steps = int(state["steps"])
 
     def report(self) -> Mapping[str, Sequence[float]]:
-        """For each edit the mean loss of its steps, and the loss on the windows held back after it."""
+        """For each edit, the mean loss of its steps and the loss on the held-out windows after it."""
         return self._reported
 
     def _step(self, model: nn.Module) -> Tensor:

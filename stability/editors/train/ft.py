@@ -1,4 +1,4 @@
-"""Plain fine-tuning of chosen layers' MLP output matrices on the edit alone."""
+"""Plain fine-tuning of the MLP output matrices of chosen layers on the edits alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FineTuningSettings(EditorSettings):
     num_steps: int = Field(25, ge=1)
     lr: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    norm_constraint: float | None = Field(None, gt=0)  # how far one weight may move in one batch of edits
+    norm_constraint: float | None = Field(None, gt=0)  # the largest change of a weight in a batch of edits
     stop_loss: float = Field(0.01, ge=0)
 
 
@@ -35,7 +35,7 @@ class FineTuning(BuiltIn):
     """Adam on the mean negative log-likelihood of the targets' tokens, teacher-forced.
 
     All edits of a batch are learnt together. With `norm_constraint` every weight stays within that distance
-    of where it stood before the batch; `ft_l` is this editor with that setting required.
+    of its value before the batch; `ft_l` is this editor with that setting required.
     """
 
     head = EditorHead(

@@ -1,4 +1,4 @@
-"""FT-L: fine-tuning that may move each weight by so much and no further."""
+"""FT-L: fine-tuning with a limit on the change of each weight."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from stability.parts import EditorHead
 
 
 class ConstrainedSettings(FineTuningSettings):
-    """Settings of fine-tuning, the constraint among those that have to be given."""
+    """Settings of fine-tuning, with the constraint required."""
 
-    norm_constraint: float = Field(gt=0)  # ε: how far one weight may move in one batch of edits
+    norm_constraint: float = Field(gt=0)  # ε: the largest change of one weight in one batch of edits
 
 
 class ConstrainedFineTuning(FineTuning):
     """Fine-tuning under ‖W - W₀‖_∞ ≤ ε (Zhu et al. 2020, arXiv 2012.00363, equation 3).
 
-    After every step each weight is put back into the box. W₀ is what stood there before the batch of edits,
-    as where the method is compared with others, so a long sequence of edits can go further than ε.
+    After every step each weight is clipped to the allowed range. W₀ is the matrix before the batch of edits,
+    as in published comparisons, so a long sequence of edits can change a weight by more than ε.
     """
 
     head = EditorHead(

@@ -1,4 +1,4 @@
-"""Fine-tuning of all weights on the edits' statements."""
+"""Fine-tuning of all weights on the edits' prompts and targets."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class FullFineTuningSettings(DescentSettings):
 class FullFineTuning(BuiltIn):
     """Steps on the mean negative log-likelihood of the batch's target tokens, teacher-forced.
 
-    Every weight is trained, embeddings and norms included; the optimiser's moments are kept from batch to
-    batch, as in training that goes on.
+    Every weight is trained, embeddings and norms included; the optimiser's moments are kept between batches,
+    as in continued training.
     """
 
     head = EditorHead(
@@ -68,7 +68,7 @@ class FullFineTuning(BuiltIn):
         return {"optimiser": self._descent.state()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the moments of the state."""
+        """Continue with the moments of the state."""
         self._descent.load_state(state["optimiser"])
 
     def report(self) -> Mapping[str, Sequence[float]]:

@@ -1,4 +1,4 @@
-"""LoRA: low-rank adapters beside chosen matrices, trained on the edit and merged, or kept alive."""
+"""LoRA: low-rank adapters on chosen matrices, trained on the edit and merged, or kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class LoraSettings(EditorSettings):
-    """Settings of LoRA; `layers` and `matrices` that are not named are all layers and the MLP's matrices."""
+    """Settings of LoRA; by default `layers` is all layers and `matrices` the MLP's matrices."""
 
     layers: Layers | None = None
     matrices: Matrices | None = None
@@ -36,15 +36,15 @@ class LoraSettings(EditorSettings):
     lr: float = Field(5e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     stop_loss: float = Field(1e-3, ge=0)
-    merge: bool = True  # false keeps one adapter beside the matrices, and trains it on from edit to edit
+    merge: bool = True  # false: one adapter is kept, and trained further by each edit
 
 
 class Lora(BuiltIn):
-    """Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685): W + (alpha / rank) B A, at first with B = 0.
+    """Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685): W + (alpha / rank) B A, initially with B = 0.
 
     Adam on the mean negative log-likelihood of the batch's target tokens, teacher-forced. With `merge` every
-    batch of edits gets adapters of its own, which become part of the matrices. Without it `edit` returns
-    PEFT's model, and every batch trains its one adapter on, with an optimiser of its own.
+    batch of edits gets new adapters, which are merged into the matrices. Without it `edit` returns PEFT's
+    model, and every batch continues to train its one adapter with a new optimiser.
     """
 
     head = EditorHead(
@@ -58,7 +58,7 @@ class Lora(BuiltIn):
 
     def __init__(self, settings: LoraSettings) -> None:
         super().__init__(settings)
-        self._adapter: dict[str, Tensor] = {}  # of the model that was returned last, by parameter
+        self._adapter: dict[str, Tensor] = {}  # parameters of the model that was last returned, by name
         self._losses: list[float] = []
 
     def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
@@ -85,11 +85,11 @@ class Lora(BuiltIn):
             return returned
 
     def state(self) -> dict[str, Any]:
-        """The live adapter's weights; nothing with `merge`."""
+        """The kept adapter's weights; empty with `merge`."""
         return {"adapter": dict(self._adapter)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the adapter of the state, laid round the model of the next edit."""
+        """Continue with the adapter of the state, which is added to the model at the next edit."""
         self._adapter = dict(state["adapter"])
 
     def report(self) -> Mapping[str, Sequence[float]]:
@@ -104,19 +104,19 @@ class Lora(BuiltIn):
         return select(found, self.settings.layers, self.settings.matrices)
 
     def _adapted_for_now(self, model: nn.Module) -> Any:
-        """The model with new adapters in it, to be merged; PEFT's tuner alone, which leaves no trace."""
+        """The model with new adapters in it, to be merged; only PEFT's tuner, which can be removed."""
         from peft.tuners.lora import LoraModel
 
         from stability.editors.train.steps.low_rank import adapter_weights
 
         tuner = LoraModel(model, self._config(model), "default")
         for _, weight in adapter_weights(tuner):
-            # Steps as small as the learning rate are lost on half precision.
+            # Half precision would lose steps as small as the learning rate.
             weight.data = weight.data.float()
         return tuner
 
     def _adapted_for_good(self, model: nn.Module) -> Any:
-        """PEFT's model, with the adapter of the state if there is one; the model itself if it is that."""
+        """PEFT's model, with the adapter of the state if there is one; the model itself if it is PEFT's."""
         from peft import PeftModel, get_peft_model
 
         from stability.editors.train.steps.low_rank import adapter_weights
@@ -124,7 +124,7 @@ class Lora(BuiltIn):
         if isinstance(model, PeftModel):
             return model
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # PEFT calls what transformers has renamed
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT uses names that transformers has changed
             adapted = get_peft_model(model, self._config(model))
         for name, weight in adapter_weights(adapted) if self._adapter else ():
             weight.data.copy_(self._adapter[name])

@@ -1,1 +1,1 @@
-"""Wrappers: editors that go round another one and change the change that it makes."""
+"""Wrappers: editors that modify the change made by another editor."""

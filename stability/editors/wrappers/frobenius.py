@@ -26,7 +26,7 @@ class Frobenius(Wrapper):
 
     head = EditorHead(
         "frobenius",
-        "round an editor: holds each edited matrix's Frobenius norm below a multiple of its first",
+        "around an editor: holds each edited matrix's Frobenius norm below a multiple of its first",
         family="wrapper",
         holds_back=Restraint("max_ratio", lambda ratio: 1 + 2 * max(ratio - 1, 0.1)),
     )
@@ -38,17 +38,17 @@ class Frobenius(Wrapper):
         self._first: dict[str, float] = {}
 
     def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
-        """The change that ends inside the ball."""
+        """The change after which the matrix is inside the ball."""
         limit = self.settings.max_ratio * self._first.setdefault(name, float(weight.norm()))
         edited = weight + delta
         scale = min(1.0, limit / float(edited.norm()))
         return scale * edited - weight
 
     def state(self) -> dict[str, Any]:
-        """The first norms besides."""
+        """The state of the editor inside, and the first norms."""
         return {**super().state(), "first": dict(self._first)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the first norms of the state."""
+        """Continue with the first norms of the state."""
         super().load_state(state)
         self._first = dict(state["first"])

@@ -1,4 +1,4 @@
-"""PRUNE: the singular values of all that edits have changed are held down to those of the first matrix."""
+"""PRUNE: the singular values of the whole change are limited by those of the first matrix."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class PruneSettings(WrapperSettings):
 class Prune(Wrapper):
     """PRUNE (Ma et al. 2024, arXiv 2405.16821): W0 + U F(Σ) Vᵀ, where U Σ Vᵀ is the change since W0.
 
-    F leaves a singular value σ that is at most s, the largest of W0, and takes s + log(σ / s) for one above.
-    As published it is done once, after the last edit. Here the model shows that after every batch, while
-    further edits go on from the weights as the editor left them, so a checkpoint after n edits is what PRUNE
-    makes of n edits.
+    F keeps a singular value σ of at most s, the largest of W0, and replaces a larger one by s + log(σ / s).
+    In the paper this is done once, after the last edit. Here the model has it after every batch, while
+    further edits continue from the weights as the editor left them, so a checkpoint after n edits is PRUNE's
+    result for n edits.
     """
 
     head = EditorHead(
         "prune",
-        "round an editor: restrains the singular values of all that it has changed (PRUNE)",
+        "around an editor: restrains the singular values of all that it has changed (PRUNE)",
         family="wrapper",
     )
     Settings = PruneSettings
@@ -46,10 +46,10 @@ class Prune(Wrapper):
         super().__init__(settings, editor)
         self._base: dict[str, Tensor] = {}  # matrices as they first were, float64
         self._edited: dict[str, Tensor] = {}  # as the editor left them
-        self._shown: dict[str, Tensor] = {}  # as they are shown
+        self._shown: dict[str, Tensor] = {}  # as they are in the model
 
     def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
-        """Make the edits on the weights as the editor left them, then show the restrained ones."""
+        """Make the edits on the weights as the editor left them, then restrain the weights in the model."""
         import torch
 
         from stability.models import map_model, same_bytes
@@ -73,7 +73,7 @@ class Prune(Wrapper):
         return self._shown[name] - weight
 
     def state(self) -> dict[str, Any]:
-        """The first and the unrestrained matrices besides."""
+        """The state of the editor inside, with the first and the unrestrained matrices."""
         return {
             **super().state(),
             "base": dict(self._base),
@@ -82,13 +82,13 @@ class Prune(Wrapper):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the matrices of the state."""
+        """Continue with the matrices of the state."""
         super().load_state(state)
         self._base, self._edited, self._shown = (dict(state[key]) for key in ("base", "edited", "shown"))
 
 
 def restrained(base: Tensor, change: Tensor, log_base: float = math.e) -> Tensor:
-    """U F(Σ) Vᵀ for `change` = U Σ Vᵀ, with F held by the largest singular value of `base`; float64."""
+    """U F(Σ) Vᵀ for `change` = U Σ Vᵀ, where F's limit is the largest singular value of `base`; float64."""
     import torch
 
     from stability.editors.wrappers.steps.singular import singular

@@ -1,4 +1,4 @@
-"""RECT: only the entries that a change moves most, relative to their size, are changed."""
+"""RECT: only the entries with the largest relative change are changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Rect(Wrapper):
 
     head = EditorHead(
         "rect",
-        "round an editor: keeps only the relatively largest entries of its change (RECT)",
+        "around an editor: keeps only the relatively largest entries of its change (RECT)",
         family="wrapper",
         holds_back=Restraint("kept", lambda kept: min(1.0, 1.5 * kept)),
     )
@@ -37,12 +37,12 @@ class Rect(Wrapper):
     settings: RectSettings
 
     def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
-        """The change with its relatively smaller entries at 0."""
+        """The change with its relatively smaller entries set to 0."""
         return largest_relative(weight, delta, self.settings.kept)
 
 
 def largest_relative(weight: Tensor, delta: Tensor, kept: float) -> Tensor:
-    """Δ [d_out, d_in] with all but the `kept` share of entries of largest |Δ / (W + 1e-8)| at 0; float64."""
+    """Δ [d_out, d_in] with 0 except in the `kept` share of entries of largest |Δ / (W + 1e-8)|; float64."""
     import torch
 
     relative = (delta.double() / (weight.double() + EPSILON)).abs().reshape(-1)

@@ -1,4 +1,4 @@
-"""A reset: every so many edits, the edited matrices are scaled back to the norm that they first had."""
+"""A reset: at a fixed interval of edits, the edited matrices are scaled back to their first norm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reset(Wrapper):
 
     head = EditorHead(
         "reset",
-        "round an editor: every so many edits, scales the edited matrices back to their first norm",
+        "around an editor: every so many edits, scales the edited matrices back to their first norm",
         family="wrapper",
         holds_back=Restraint("every", lambda every: 2 * every),
     )
@@ -42,7 +42,7 @@ class Reset(Wrapper):
         self._since = 0  # edits since the last reset
 
     def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module:
-        """Make the edits, then reset if it is time."""
+        """Make the edits, then reset if it is due."""
         import torch
 
         from stability.models import map_model
@@ -59,15 +59,15 @@ class Reset(Wrapper):
         return edited
 
     def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
-        """The change as it is; the norm before the first one is kept."""
+        """The change as it is; the matrix's norm before its first change is stored."""
         self._first.setdefault(name, float(weight.norm()))
         return delta
 
     def state(self) -> dict[str, Any]:
-        """The first norms and the count besides."""
+        """The state of the editor inside, with the first norms and the count."""
         return {**super().state(), "first": dict(self._first), "since": self._since}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the first norms and the count of the state."""
+        """Continue with the first norms and the count of the state."""
         super().load_state(state)
         self._first, self._since = dict(state["first"]), int(state["since"])

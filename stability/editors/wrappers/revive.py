@@ -24,16 +24,16 @@ class ReviveSettings(WrapperSettings):
 
 
 class Revive(Wrapper):
-    """REVIVE (arXiv 2601.11042): (I - U_k U_kᵀ) ΔW (I - V_k V_kᵀ) in place of ΔW.
+    """REVIVE (arXiv 2601.11042): (I - U_k U_kᵀ) ΔW (I - V_k V_kᵀ) instead of ΔW.
 
-    U_k and V_k are W's leading singular vectors, as few as hold more than τ of the energy: components
-    u_iᵀ ΔW v_j with i ≤ k or j ≤ k go. What of ΔW lies outside W's row space stays, which a sum over the
-    thin decomposition's vectors would drop.
+    U_k and V_k are W's leading singular vectors, the fewest with more than τ of the energy: components u_iᵀ
+    ΔW v_j with i ≤ k or j ≤ k are removed. The part of ΔW outside W's row space is kept; a sum over the
+    vectors of the thin decomposition would drop it.
     """
 
     head = EditorHead(
         "revive",
-        "round an editor: keeps its change out of the dominant singular directions (REVIVE)",
+        "around an editor: keeps its change out of the dominant singular directions (REVIVE)",
         family="wrapper",
         holds_back=Restraint("tau", lambda tau: tau / 2),
     )
@@ -45,7 +45,7 @@ class Revive(Wrapper):
         self._spared: dict[str, tuple[Tensor, Tensor]] = {}  # U_k and V_k of the base matrices
 
     def change(self, name: str, weight: Tensor, delta: Tensor) -> Tensor:
-        """The change outside of the spared directions."""
+        """The change outside the spared directions."""
         if self.settings.basis == "current":
             return outside(*self._dominant(weight), delta)
         if name not in self._spared:  # the first change of this matrix: it is still the base
@@ -53,11 +53,11 @@ class Revive(Wrapper):
         return outside(*self._spared[name], delta)
 
     def state(self) -> dict[str, Any]:
-        """The spared directions besides, by matrix."""
+        """The state of the editor inside, with the spared directions by matrix."""
         return {**super().state(), "spared": {name: list(pair) for name, pair in self._spared.items()}}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the spared directions of the state."""
+        """Continue with the spared directions of the state."""
         super().load_state(state)
         self._spared = {name: (left, right) for name, (left, right) in state["spared"].items()}
 

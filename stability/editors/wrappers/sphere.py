@@ -1,4 +1,4 @@
-"""SPHERE: the part of a change that lies in the matrix's own principal directions is taken out."""
+"""SPHERE: the part of a change in the matrix's own principal directions is removed."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ EPSILON = 1e-8
 
 
 class SphereSettings(WrapperSettings):
-    """Settings of SPHERE; the published α is 0.5 round AlphaEdit and 0.8 round MEMIT, RECT and PRUNE."""
+    """Settings of SPHERE; the published α is 0.5 for AlphaEdit and 0.8 for MEMIT, RECT and PRUNE."""
 
     eta: float = Field(0.5, gt=0, lt=1)  # share of the variance that the principal directions hold
-    alpha: float = Field(0.8, ge=0, le=1)  # how much of the change along them is taken out
+    alpha: float = Field(0.8, ge=0, le=1)  # the share of the change along them that is removed
 
 
 class Sphere(Wrapper):
-    """SPHERE (arXiv 2510.01172): ΔW (I - α U Uᵀ) in place of ΔW.
+    """SPHERE (arXiv 2510.01172): ΔW (I - α U Uᵀ) instead of ΔW.
 
     The neurons are the rows of W [d_out, d_in]. With Ŵ the rows at unit length, U [d_in, r] are the leading
-    eigenvectors of ŴᵀŴ / d_out, as few as hold more than η of the variance. W is the matrix before the
+    eigenvectors of ŴᵀŴ / d_out, the fewest with more than η of the variance. W is the matrix before the
     batch. Rows are normalised as in the authors' code.
     """
 
     head = EditorHead(
         "sphere",
-        "round an editor: keeps its change out of the matrix's principal directions (SPHERE)",
+        "around an editor: keeps its change out of the matrix's principal directions (SPHERE)",
         family="wrapper",
         holds_back=Restraint("alpha", lambda alpha: alpha / 2),
     )

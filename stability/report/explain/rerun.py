@@ -79,7 +79,7 @@ class Rerun:
 
     def with_setting(self, entry: EditorSpec, key: str, value: Any) -> str:
         """The command for one of the editors with a setting of it, or of the editor inside it, changed."""
-        if not _goes_round_another(entry):
+        if not _wraps_another(entry):
             return self.run(entry.called, f"{_word(entry)}.{key}={written(value)}")
         changed = _changed(entry, key, value)
         given = [f"{changed.name}.{name}={written(setting)}" for name, setting in changed.settings.items()]
@@ -137,7 +137,7 @@ def _word(entry: EditorSpec) -> str:
     return entry.label or (file.stem if file.suffix == ".py" else entry.name)
 
 
-def _goes_round_another(entry: EditorSpec) -> bool:
+def _wraps_another(entry: EditorSpec) -> bool:
     """Whether an entry is a wrapper: one of ours, or one of another package that is written as one."""
     outer, bracket, _ = entry.name.partition("(")
     written_so = bool(bracket) or "editor" in entry.settings
@@ -148,7 +148,7 @@ def _changed(entry: EditorSpec, key: str, value: Any) -> EditorSpec:
     """An entry with a setting of the innermost editor changed; all wrappers are written as settings."""
     outer, bracket, inner = entry.name.removesuffix(")").partition("(")
     settings: Mapping[str, Any] = entry.settings
-    if bracket and _goes_round_another(entry):
+    if bracket and _wraps_another(entry):
         settings = {"editor": inner, **settings}
     else:
         outer = entry.name

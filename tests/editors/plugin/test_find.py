@@ -89,7 +89,7 @@ class DampSettings(WrapperSettings):
     factor: float = 0.5
 
 class Damp(Wrapper):
-    head = EditorHead("damp", "round an editor: makes half of its change",
+    head = EditorHead("damp", "around an editor: makes half of its change",
                       family="wrapper", holds_back=Restraint("factor", lambda factor: 2 * factor))
     Settings = DampSettings
     def change(self, name, weight, delta):
@@ -123,7 +123,7 @@ def test_editors_of_other_packages_are_listed_with_what_their_own_heads_say(inst
 
 
 @pytest.mark.parametrize("name", ["damp", "headless"])
-def test_a_wrapper_of_another_package_goes_round_an_editor_as_ours_do(install: Any, name: str) -> None:
+def test_a_wrapper_of_another_package_wraps_an_editor_as_ours_do(install: Any, name: str) -> None:
     install("other_editors", OTHERS, OTHER_POINTS)
     short = find_editor(f"{name}(rome)", model_name="world")
     long = find_editor(name, {"editor": "rome"}, "world")

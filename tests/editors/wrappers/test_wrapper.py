@@ -274,11 +274,11 @@ def test_an_editor_that_adds_parameters_cannot_be_gone_round(
     adding = random_editor.replace(":Random", ":adds_a_parameter")
     editor = find_editor(f"rect({adding})")
     editor.prepare(gpt2.model, gpt2.tokenizer, store)
-    with pytest.raises(EditorError, match="rect goes round editors that change the model's own weights"):
+    with pytest.raises(EditorError, match="rect wraps editors that change the model's own weights"):
         run(gpt2, editor, 1)
 
 
-def test_a_wrapper_is_named_with_what_it_goes_round_and_keeps_all_of_its_settings(random_editor: str) -> None:
+def test_a_wrapper_is_named_with_the_editor_inside_and_keeps_all_of_its_settings(random_editor: str) -> None:
     short = find_editor("sphere(rome)", {"alpha": 0.3}, "world")
     written = find_editor("sphere", {"editor": "rome", "alpha": 0.3}, "world")
     assert short.info == written.info
@@ -298,7 +298,7 @@ def test_the_file_of_the_editor_inside_decides_the_fingerprint(random_editor: st
 @pytest.mark.parametrize(
     ("name", "given", "says"),
     [
-        ("sphere", {}, r"setting 'editor' is missing; name the editor that it goes round: .*sphere\(memit\)"),
+        ("sphere", {}, r"setting 'editor' is missing; name the editor that it wraps: .*sphere\(memit\)"),
         ("sphere", {"editor": "rmoe"}, "did you mean 'rome'"),
         ("sphere", {"editor": 3}, "an editor is a name"),
         ("sphere(rome)", {"alhpa": 1}, "did you mean 'alpha'"),

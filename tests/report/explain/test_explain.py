@@ -165,7 +165,7 @@ def test_a_wrapper_is_known_by_its_settings_where_a_suite_calls_it_by_a_label() 
         assert (method.name, method.core.name, method.family) == (name, "memit", "closed form")
 
 
-def test_a_wrapper_of_another_package_goes_round_what_the_record_says() -> None:
+def test_a_wrapper_of_another_package_wraps_the_editor_in_the_record() -> None:
     inner = {"name": "memit", "as": None, "settings": info("memit").settings}
     editor = EditorInfo(
         name="sphere(memit)", source="entry point of other", settings={"editor": inner, "max_ratio": 1.2}

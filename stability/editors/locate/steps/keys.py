@@ -1,4 +1,4 @@
-"""Keys and values of a block's MLP at a subject, and the stream from which the rest of the model continues."""
+"""Keys and values of a block's MLP at a subject, and the stream with which the next blocks continue."""
 
 from __future__ import annotations
 

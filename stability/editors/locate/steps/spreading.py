@@ -54,7 +54,7 @@ class Spreading(BuiltIn):
         """S for the solve, from a layer's C."""
 
     def share(self, left: int) -> float:
-        """The divisor of R with `layers_left` layers left, this one included."""
+        """The divisor of R if `left` layers are left, this one included."""
         return float(left)
 
     def reached(self, reading: SubjectReading) -> Tensor:

@@ -1,4 +1,4 @@
-"""An edit's gradient in the factors that backpropagation makes it of, and changes in such factors."""
+"""An edit's gradient as the factors from backpropagation, and changes in the same form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from stability.record.schema import Matrix
 class GradientFactors:
     """For a matrix W, each edit and each of its tokens: a vector x of W's inputs and a δ of its outputs.
 
-    As captured, x is the input, δ = ∂L/∂(Wx), and ∂L/∂W = Σ δ xᵀ. Tokens that are not `kept` do not count.
+    In a captured gradient, x is the input, δ = ∂L/∂(Wx), and ∂L/∂W = Σ δ xᵀ. Tokens that are not `kept` are
+    ignored.
     """
 
     x: Tensor  # [edits, tokens, d_in]
@@ -37,8 +38,8 @@ def capture(
     """The gradient's factors, float32 or wider, by the matrix's name; and each loss, [statements].
 
     L is the sum over statements of the mean negative log-likelihood of their target tokens, so that a
-    statement's factors do not depend on what else is in the batch. A token is kept if neither its x nor its δ
-    is all zeros. No parameter may ask for a gradient.
+    statement's factors do not depend on the rest of the batch. A token is kept if its x and its δ are not all
+    zeros. No parameter may require a gradient.
     """
     inputs: dict[str, Tensor] = {}
     probes: dict[str, Tensor] = {}
@@ -68,8 +69,8 @@ def capture(
 def added(found: ModelMap, changes: Mapping[Matrix, GradientFactors]) -> Iterator[None]:
     """While open, row i of the model's input runs with W + Σ δ xᵀ over the tokens of edit i.
 
-    Every row has weights of its own, and none is ever written out. Where a token is not kept, its x and δ
-    have to be zero.
+    Every row has its own weights, but these matrices are never computed. If a token is not kept, its x and δ
+    must be zero.
     """
 
     def add(change: GradientFactors) -> Any:

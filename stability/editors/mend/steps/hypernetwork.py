@@ -1,4 +1,4 @@
-"""MEND's hypernetwork: from the factors of an edit's gradient to those of the change to make."""
+"""MEND's hypernetwork: it maps the factors of an edit's gradient to those of the change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NARROWEST = 0.1
 class Layer(nn.Module):
     """One residual layer of low rank, z + σ(s ⊙ (U V z + b) + o); every matrix has its own s and o.
 
-    At the start U, b and o are zero and the layer changes nothing.
+    U, b and o are initially zero, so that the layer is the identity.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Layer(nn.Module):
         self.shift = nn.Parameter(torch.zeros(matrices, size))
 
     def forward(self, z: Tensor, place: int) -> Tensor:
-        """[tokens, size] to the same, for the matrix at that place."""
+        """[tokens, size] to the same shape, for the matrix with that index."""
         inner = self.scale[place] * (z @ self.v.T @ self.u.T + self.bias) + self.shift[place]
         # Not relu, whose gradient at 0, where every layer starts, is 0: it would never leave.
         return z + (inner.clamp(min=0) if self.rectified else inner)
@@ -41,9 +41,9 @@ class Layer(nn.Module):
 class Hypernetwork(nn.Module):
     """g of Mitchell et al. 2021 (arXiv 2110.11309, section 3): [x; δ] to [x̃; δ̃], token by token.
 
-    Inputs are z-normalised with each matrix's own means and deviations; then come two layers, shared by all
-    matrices of one shape, of which the first is rectified (equation 4 rectifies both; the authors' program,
-    as here, one). The change of matrix l is -α_l Σ δ̃ x̃ᵀ, with α_l learnt as its logarithm.
+    Inputs are z-normalised with each matrix's own means and deviations. Then come two layers, shared by all
+    matrices of one shape; the first one is rectified (equation 4 rectifies both; the authors' code, like this
+    one, only one). The change of matrix l is -α_l Σ δ̃ x̃ᵀ, where α_l is learnt as its logarithm.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Hypernetwork(nn.Module):
         self.log_rates = nn.Parameter(torch.full((len(matrices),), math.log(edit_lr)))
 
     def normalise_by(self, statistics: Mapping[str, Moments]) -> None:
-        """Take means and deviations from the factors of many edits.
+        """Set means and deviations from the factors of many edits.
 
-        A deviation counts as at least NARROWEST of the root mean square of those of its vector: a unit that
-        was silent in every training edit would otherwise be blown up without bound where it first speaks.
+        A deviation is at least NARROWEST times the root mean square of those of its vector. Otherwise a unit
+        that was silent in every training edit would be scaled up without bound when it is first active.
         """
         for name, moments in statistics.items():
             number, d_in = self.places[name][0], self._d_in[name]
@@ -88,7 +88,7 @@ class Hypernetwork(nn.Module):
             self.get_buffer(f"std_{number}").copy_(torch.where(deviation > 0, deviation, 1.0))
 
     def change(self, name: str, factors: GradientFactors) -> GradientFactors:
-        """The factors of the change of a matrix: x̃ and -α δ̃ where tokens are kept, zeros elsewhere."""
+        """The factors of a matrix's change: x̃ and -α δ̃ for tokens that are kept, zeros for others."""
         number, shape, place = self.places[name]
         joined = torch.cat([factors.x, factors.delta], dim=-1)[factors.kept]  # [kept, d_in + d_out]
         z = (joined.to(self.log_rates) - self.get_buffer(f"mean_{number}")) / self.get_buffer(f"std_{number}")
@@ -105,7 +105,7 @@ class Hypernetwork(nn.Module):
 
 
 class Moments:
-    """Count, mean and sum of squared deviations of vectors that come in batches, in float64."""
+    """Count, mean and sum of squared deviations of vectors that arrive in batches, in float64."""
 
     def __init__(self, size: int, device: torch.device) -> None:
         self.count = 0
@@ -113,7 +113,7 @@ class Moments:
         self._squares = torch.zeros_like(self.mean)
 
     def add(self, vectors: Tensor) -> None:
-        """Take in [n, size] (Chan et al. 1979, the pairwise update)."""
+        """Add vectors [n, size] (Chan et al. 1979, the pairwise update)."""
         if len(vectors) == 0:
             return
         batch = vectors.double()
@@ -129,5 +129,5 @@ class Moments:
 
 
 def _spread(values: Tensor, kept: Tensor) -> Tensor:
-    """[kept, d] at their places in [edits, tokens, d]."""
+    """[kept, d] to their positions in [edits, tokens, d]."""
     return values.new_zeros(*kept.shape, values.shape[-1]).masked_scatter(kept[..., None], values)

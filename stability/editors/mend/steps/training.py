@@ -1,9 +1,9 @@
-"""Training MEND's hypernetwork, and keeping it in a file.
+"""Training MEND's hypernetwork, and saving it in a file.
 
     python -m stability.editors.mend.steps.training MODEL FILE.safetensors --set KEY=VALUE ...
 
-trains with the preset of that model and the settings given, and writes what the setting `pretrained` of the
-editor `mend` reads.
+trains with the model's preset and the given settings, and writes a file for the setting `pretrained` of the
+editor `mend`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from stability.suite import EditsSpec, ModelSpec
 
 log = logging.getLogger(__name__)
 
-REPORTED = 50  # steps between lines of progress
+REPORTED = 50  # steps between progress messages
 
 
 def training_material(
@@ -84,16 +84,17 @@ def train_mend(
     text: TokenizedText,
     settings: MendTrainingSettings,
 ) -> tuple[Hypernetwork, list[float]]:
-    """Train a hypernetwork for the unedited model (section 3 of the paper); also each step's loss.
+    """Train a hypernetwork for the unedited model (section 3 of the paper); returns each step's loss, too.
 
-    In every step some edits are made, each for itself, and L = cedit · L_edit + cloc · L_loc is lowered:
-    L_edit the mean negative log-likelihood of the target after one of the edit's prompts (its own or a
-    paraphrase), L_loc the mean KL(before the edit ‖ after it) of the next token on a window of the text. The
-    factors of the edits' gradients are taken as given: nothing is differentiated twice. Means and deviations
-    for the normalisation are those over all training edits, on the unedited model.
+    Every step makes some edits, each separately, and lowers L = cedit · L_edit + cloc · L_loc: L_edit is the
+    mean negative log-likelihood of the target after one of the edit's prompts (its own or a paraphrase),
+    L_loc the mean KL(before the edit ‖ after it) of the next token on a window of the text. The factors of
+    the edits' gradients are constants here: nothing is differentiated twice. Means and deviations for the
+    normalisation are those of all training edits on the unedited model.
 
-    With `sequence` above 1 (not in the paper, whose every step begins at the unedited model) one edit of each
-    step stays, until that many steps have been made: so the hypernetwork learns to edit edited models.
+    With `sequence` above 1 (not in the paper, where every step starts from the unedited model) one edit of
+    each step is kept until that many steps have been made, so that the hypernetwork learns to edit edited
+    models.
     """
     found = map_model(model)
     matrices = select(found, settings.layers, settings.matrices)
@@ -164,7 +165,7 @@ def _losses(
     asked: TeacherForced,
     windows: Sequence[Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """L_edit on what is asked of each edit, and L_loc on one window for each, the edits made."""
+    """L_edit on the prompts asked for each edit, and L_loc on one window for each, with the edits made."""
     input_ids, attention_mask = pad_right([window.tolist() for window in windows], 0)
     text = {"input_ids": input_ids.to(found.device), "attention_mask": attention_mask.to(found.device)}
     with torch.no_grad():
@@ -183,7 +184,7 @@ def _losses(
 
 @contextmanager
 def _put_back(found: ModelMap, matrices: Sequence[Matrix]) -> Iterator[Callable[[], None]]:
-    """Gives what makes the matrices as they were before, which happens at the end in any case."""
+    """Yields a function that restores the matrices, which also happens at the end."""
     before = {matrix: found.weight(matrix).clone() for matrix in matrices}
 
     def put_back() -> None:
@@ -197,7 +198,7 @@ def _put_back(found: ModelMap, matrices: Sequence[Matrix]) -> Iterator[Callable[
 
 
 def _keep_first(found: ModelMap, changes: dict[Matrix, GradientFactors]) -> None:
-    """Make the first edit of a step for good."""
+    """Keep the first edit of a step."""
     for matrix, change in changes.items():
         weight = found.weight(matrix)
         first = GradientFactors(change.x[:1].detach(), change.delta[:1].detach(), change.kept[:1])
@@ -207,7 +208,7 @@ def _keep_first(found: ModelMap, changes: dict[Matrix, GradientFactors]) -> None
 def _asked(
     tokenizer: Tokenizer, edits: Sequence[Edit], generator: torch.Generator, device: torch.device
 ) -> TeacherForced:
-    """For each edit one of its prompts: its own or a paraphrase, all as likely."""
+    """One prompt for each edit: its own or a paraphrase, with equal probability."""
     asked = []
     for edit in edits:
         prompts = (edit.filled, *edit.paraphrase_prompts)
@@ -217,7 +218,7 @@ def _asked(
 
 
 def _drawn(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:
-    """Batches of indices below `count`, without end: every index once, then every index again."""
+    """Endless batches of indices below `count`: every index once, then every index again."""
     waiting: list[int] = []
     while True:
         while len(waiting) < size:
@@ -244,7 +245,7 @@ def read_hypernetwork(network: Hypernetwork, model: nn.Module, path: Path) -> No
     """Fill a hypernetwork from a file.
 
     Raises:
-        EditorError: the file cannot be read, or its hypernetwork is for another model, other matrices or of
+        EditorError: the file cannot be read, or its hypernetwork is for another model, other matrices or
             another rank.
     """
     try:
@@ -261,10 +262,10 @@ def read_hypernetwork(network: Hypernetwork, model: nn.Module, path: Path) -> No
 
 
 def fill(network: Hypernetwork, tensors: dict[str, Tensor], origin: str) -> None:
-    """Put tensors into a hypernetwork, in their own dtype.
+    """Copy tensors into a hypernetwork, in their own dtype.
 
     Raises:
-        EditorError: names or shapes are not the hypernetwork's.
+        EditorError: names or shapes do not match those of the hypernetwork.
     """
     own = network.state_dict()
     for name in sorted(own.keys() | tensors.keys()):
@@ -283,7 +284,7 @@ def _label(network: Hypernetwork, model: nn.Module) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train a hypernetwork from the command line; the exit status as of the `stability` command."""
+    """Train a hypernetwork from the command line; the exit status is as for the `stability` command."""
     from stability.editors.plugin.find import find_editor
 
     parser = argparse.ArgumentParser(
@@ -309,10 +310,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(written: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE, the value as YAML has it.
+    """KEY=VALUE arguments, with YAML values.
 
     Raises:
-        UsageError: one is not written so.
+        UsageError: one does not have that form.
     """
     settings = {}
     for one in written:

@@ -1,4 +1,4 @@
-"""Training all weights of a model: an optimiser that lasts from one edit to the next, and its steps."""
+"""Training all weights of a model, with an optimiser that is kept between edits."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ log = logging.getLogger(__name__)
 
 
 class Descent:
-    """An optimiser over all weights of a model, whose moments are kept from one edit to the next."""
+    """An optimiser over all weights of a model, whose moments are kept between edits."""
 
     def __init__(self, settings: DescentSettings) -> None:
         self._settings = settings
         self._weights: dict[str, nn.Parameter] = {}
         self._optimiser: torch.optim.Optimizer | None = None
-        self._moments: Mapping[str, Mapping[str, Tensor]] = {}  # of a state, until there is a model for them
+        self._moments: Mapping[str, Mapping[str, Tensor]] = {}  # of a state, until the model is known
 
     def steps(self, model: nn.Module, loss_of: Callable[[int], Tensor]) -> list[float]:
-        """Take `num_steps` steps on what `loss_of` gives for step 0, 1, ...; return the losses.
+        """Take `num_steps` steps on `loss_of` step 0, 1, ...; return the losses.
 
-        The weights ask for gradients afterwards, and have none.
+        Afterwards the weights require gradients, and have none.
         """
         optimiser = self._over(model)
         losses = []
@@ -58,12 +58,12 @@ class Descent:
         }
 
     def load_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Go on from the moments of a state."""
+        """Continue from the moments of a state."""
         self._moments = state
         self._optimiser = None
 
     def _over(self, model: nn.Module) -> torch.optim.Optimizer:
-        """The optimiser over this model's weights, made anew if it has others than at the last edit."""
+        """The optimiser over this model's weights, a new one if they are others than at the last edit."""
         weights = dict(model.named_parameters())
         model.requires_grad_(True)
         same = weights.keys() == self._weights.keys() and all(
@@ -95,7 +95,7 @@ class Descent:
 
 
 def next_token_loss(model: nn.Module, windows: Sequence[Tensor]) -> Tensor:
-    """The mean negative log-likelihood of every token of the windows but their first."""
+    """The mean negative log-likelihood of every token of the windows except the first."""
     input_ids, attention_mask = pad_right([window.tolist() for window in windows], 0)
     device = next(model.parameters()).device
     output = model(

@@ -1,4 +1,4 @@
-"""Low-rank adapters in a model: their weights, and the random numbers that they are drawn with."""
+"""Low-rank adapters in a model: their weights, and the random generators for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def adapter_weights(adapted: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 
 @contextmanager
 def generators_restored(model: nn.Module) -> Iterator[None]:
-    """Draw A and the dropout from the global generators, and put them back."""
+    """Let code draw from the global generators, and restore them afterwards."""
     device = next(model.parameters()).device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield

@@ -1,1 +1,1 @@
-"""What the wrappers share."""
+"""Code that the wrappers share."""

@@ -12,7 +12,7 @@ from torch import Tensor
 class Singular:
     """Singular values in descending order, float64, with their left and right vectors as columns.
 
-    Values below 1e-7 of the largest are noise, and their vectors with them.
+    Values below 1e-7 of the largest are numerical noise, and so are their vectors.
     """
 
     values: Tensor  # [r]
@@ -20,12 +20,12 @@ class Singular:
     right: Tensor  # [d_in, r]
 
     def first(self, count: int) -> Singular:
-        """The `count` largest."""
+        """The `count` largest values, with their vectors."""
         return Singular(self.values[:count], self.left[:, :count], self.right[:, :count])
 
 
 def singular(matrix: Tensor) -> Singular:
-    """The decomposition of a matrix [d_out, d_in]; values that are 0 beside the largest are left out."""
+    """The decomposition of a matrix [d_out, d_in], without values that are 0 relative to the largest."""
     matrix = matrix.double()
     wide = matrix.shape[0] <= matrix.shape[1]
     gram = matrix @ matrix.T if wide else matrix.T @ matrix
@@ -39,6 +39,6 @@ def singular(matrix: Tensor) -> Singular:
 
 
 def count_for_energy(values: Tensor, share: float) -> int:
-    """The least number of leading values, at least 1, whose sum is more than `share` of the sum of all."""
+    """The smallest number of leading values, at least 1, whose sum is more than `share` of the total."""
     cumulated = values.cumsum(0) / values.sum()
     return min(int((cumulated <= share).sum()) + 1, len(values))

@@ -18,7 +18,7 @@ class Halve(Wrapper):
 
     head = EditorHead(
         "halve",
-        "round an editor: makes half of its change",
+        "around an editor: makes half of its change",
         family="wrapper",
         holds_back=Restraint("share", lambda share: min(1.0, 2 * share)),
     )
