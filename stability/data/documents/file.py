@@ -21,7 +21,7 @@ def file(path: str | None = None) -> tuple[str, ...]:
     if path is None:
         raise DataError("text source 'file' needs 'path', a UTF-8 text file")
     try:
-        content = Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_text(encoding="utf-8-sig")  # a byte order mark is not text
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read it as UTF-8 text: {error}") from error
     documents = tuple(piece.strip() for piece in BLANK_LINES.split(content) if piece.strip())

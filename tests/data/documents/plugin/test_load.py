@@ -6,6 +6,20 @@ from stability.data.documents import load_documents
 from stability.errors import DataError
 
 
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes("\ufeffOne.\n\nTwo.".encode())
+    assert load_documents("file", str(path)) == ("One.", "Two.")
+
+
+def test_wikitexts_lines_end_at_line_breaks_alone(tmp_path, monkeypatch):
+    (tmp_path / "corpus").mkdir()
+    article = " = Lines = \n \n One\u2028 = Two = \n Three\x85Four \n"
+    (tmp_path / "corpus" / "wikitext2_test.txt").write_bytes(f"\ufeff{article}\n = Next = \n Five\n".encode())
+    monkeypatch.setenv("STABILITY_DATA", str(tmp_path))
+    assert load_documents("wikitext") == ("= Lines =\nOne\u2028 = Two =\nThree\x85Four", "= Next =\nFive")
+
+
 def test_a_files_documents_are_parted_by_blank_lines(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("One.\nStill one.\n\n\nTwo.\n")
