@@ -5,6 +5,7 @@ from stability.record.labels import runs_by_editor
 from stability.record.problem import Problem
 from stability.record.record import Record
 from stability.record.schema import (
+    MEAN,
     SCHEMA_VERSION,
     Checkpoint,
     EditorInfo,
@@ -19,6 +20,7 @@ from stability.record.schema import (
 )
 
 __all__ = [
+    "MEAN",
     "SCHEMA_VERSION",
     "Checkpoint",
     "EditOutcome",

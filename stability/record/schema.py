@@ -74,12 +74,16 @@ class ModelInfo(RecordModel):
     remote_code: bool = False  # whether code from the model's repository was run
 
 
+MEAN = "mean"  # the metric of a group whose tasks are each scored by a metric of their own
+
+
 class TaskResult(RecordModel):
     """A task's results by document at one checkpoint; its score is in the reading.
 
     `gold` and `predicted` are class or choice indices by document, in the order of `doc_ids`. If a document's
     result is a number (exact match, a log-likelihood), it is in `values` instead. A group has `members` and
-    no documents of its own. `chance` is the score of a guess (for an accuracy, the majority rate).
+    no documents of its own. `chance` is the score of a guess (for an
+    accuracy, of the best single answer, which for a group is one answer to all its documents).
     """
 
     metric: str  # as lm-eval names it: acc, f1, mcc, acc_norm, exact_match ...

@@ -28,7 +28,7 @@ def render_markdown(record: Record, judgement: Judgement) -> str:
     """The judgement in GitHub's Markdown; all names are escaped."""
     parts = [
         f"## {escape(judgement.suite)}: {verdict_word(judgement)}",
-        escape(wording.tally(judgement.counts)),
+        escape(wording.tally(judgement)),
     ]
     parts += [escape(note) for note in judgement.notes]
     for editor in judgement.editors:

@@ -51,7 +51,7 @@ def terminal_text(
         text.append("\n")
     for note in judgement.notes:
         text.append(wording.clean(note) + "\n", style="yellow")
-    text.append(wording.tally(judgement.counts))
+    text.append(wording.tally(judgement))
     if folder is not None:
         text.append(f" · {folder / 'report.html'}")
     if record.command:

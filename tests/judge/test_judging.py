@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stability.judge import Baseline, EditorJudgement, Judgement, Verdict, judge
@@ -417,6 +418,35 @@ task_drop: {{metric: task_score, for_each: {{task: [choice]}}, relative_to: base
         every = records.suite(DROP.replace("  for_each: {task: [choice, pair]}\n", ""))
         assert only(judge(every, record(good))).coverage.startswith("worst of 1 tasks; 1 left out (base at")
         assert only(judge(every, record(guessed))).status == "error"
+
+    @pytest.mark.parametrize("require", ["", ", require: true"])
+    def test_a_group_of_many_small_tasks_that_lost_a_third_is_not_skipped(
+        self, records: ModuleType, require: str
+    ) -> None:
+        rng = np.random.default_rng(0)
+        golds = {f"subject_{i}": rng.integers(0, 4, 20) for i in range(57)}
+        stated = float(np.mean([np.bincount(gold).max() / 20 for gold in golds.values()]))
+        luck = rng.permutation(57 * 20).reshape(57, 20) / 1140
+        readings = []
+        for known in (0.368, 0.254):
+            members = {
+                name: records.answers(gold, np.where(luck[i] < known, gold, (gold + 1) % 4))
+                for i, (name, gold) in enumerate(golds.items())
+            }
+            group = TaskResult(metric="acc", n=1140, members=tuple(members), chance=stated)
+            of_members = {name: records.accuracy(one) for name, one in members.items()}
+            scores = {**of_members, "choice": float(np.mean(list(of_members.values())))}
+            every = {"choice": group, **members, "pair": records.graded(26, 100)[0]}
+            readings.append(records.tasks(every, scores))
+        assert readings[0].values["choice"] < stated
+        record = records.record(
+            records.checkpoint(0, task_score=readings[0]),
+            [records.run([records.checkpoint(20, task_score=readings[1])])],
+        )
+        check = DROP.replace("noise: {", "require: true\n  noise: {") if require else DROP
+        found = judge(records.suite(check), record)
+        assert found.verdicts[0].status == "fail"
+        assert found.verdicts[1].status == ("error" if require else "skip")
 
     def test_data_that_was_absent_is_a_skip_and_an_error_if_required(self, records: ModuleType) -> None:
         record = self.record(records, 10)

@@ -39,7 +39,10 @@ def test_failed_checks_come_first_and_skipped_ones_last(gate: Gate) -> None:
 def test_the_last_lines_count_and_say_how_to_run_it_again(gate: Gate) -> None:
     record, judgement = gate()
     *_, tally, again = lines(render_terminal(record, judgement, folder=Path("reports/x")))
-    assert tally == "2 failed, 5 passed, 1 warned, 2 inconclusive, 1 skipped · reports/x/report.html"
+    assert (
+        tally
+        == "2 failed, 5 passed, 1 warned, 2 inconclusive, 1 skipped (task_drop[wnli]) · reports/x/report.html"
+    )
     assert again == f"again: {record.command}"
 
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from stability.judge import words
 from stability.judge.noise.drops import Drop, ProportionDrop, ResampledDrop
-from stability.judge.noise.paired import Paired, PairedAnswers, pair
+from stability.judge.noise.paired import CLASS_SCORES, Paired, PairedAnswers, pair
 from stability.judge.problems import CannotJudge
 from stability.judge.words import documents_differ
-from stability.record import Problem, Reading, TaskResult
+from stability.record import MEAN, Problem, Reading, TaskResult
+from stability.record.guess import best_constant
 from stability.suite import CheckSpec
 
 DEFAULT_CONFIDENCE = 0.95  # that a score is above chance, if the check has no `noise`
@@ -118,16 +119,19 @@ def leaves(task: str, reading: Reading) -> list[str]:
 def chance(task: str, reading: Reading) -> float | None:
     """The score of a guess: the majority rate for an accuracy, 0 for MCC, all-positive answers for F1.
 
-    For a group, the one in its result, else the mean of its members', weighted by documents. None if unknown.
+    For a group of accuracies, the accuracy of the best single answer to all its documents; for any other
+    group the one in its result, else the mean of its members', weighted by documents. None if unknown.
     """
     result = reading.tasks.get(task)
     if result is None:
         return None
     if not result.members:
         return _chance_of_leaf(result)
+    members = [reading.tasks[name] for name in leaves(task, reading)]
+    if result.metric != MEAN and all(one.gold and one.metric not in CLASS_SCORES for one in members):
+        return best_constant([one.gold for one in members], [one.n for one in members])
     if result.chance is not None:
         return result.chance
-    members = [reading.tasks[name] for name in leaves(task, reading)]
     each = [_chance_of_leaf(member) for member in members]
     known = [value for value in each if value is not None]
     if len(known) < len(members):

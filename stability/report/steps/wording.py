@@ -133,10 +133,18 @@ def headline(judgement: Judgement, editor: EditorJudgement) -> str:
     return clean(" · ".join(words))
 
 
-def tally(counts: dict[Status, int]) -> str:
-    """`2 failed, 3 passed, 1 inconclusive, 1 skipped`; statuses that do not occur are left out."""
+def tally(judgement: Judgement) -> str:
+    """`2 failed, 3 passed, 1 skipped (task_drop[rte])`; statuses that do not occur are left out.
+
+    The tasks that were skipped are named.
+    """
+    counts = judgement.counts
+    tasks = dict.fromkeys(
+        verdict.check for verdict in judgement.verdicts if verdict.status == "skip" and verdict.task
+    )
     words = [f"{counts[status]} {called}" for status, called in CALLED.items() if counts[status]]
-    return ", ".join(words) or "nothing was judged"
+    named = f" ({clean(', '.join(tasks))})" if tasks else ""
+    return (", ".join(words) or "nothing was judged") + named
 
 
 def details(verdict: Verdict) -> list[str]:

@@ -105,11 +105,28 @@ class TestChance:
             2 * 3 / (5 + 3)
         )
 
-    def test_of_a_group_it_is_the_mean_of_its_members_by_documents(self, records: ModuleType) -> None:
+    @pytest.mark.parametrize("limit", [5, 20, 100])
+    def test_of_a_group_it_is_the_best_single_answer_however_few_documents_each_member_has(
+        self, records: ModuleType, limit: int
+    ) -> None:
+        rng = np.random.default_rng(limit)
+        golds = {f"subject_{i}": rng.integers(0, 4, limit) for i in range(57)}
+        members = {name: records.answers(gold, gold) for name, gold in golds.items()}
+        stated = float(np.mean([np.bincount(gold).max() / limit for gold in golds.values()]))
+        whole = TaskResult(metric="acc", n=57 * limit, members=tuple(members), chance=stated)
+        reading = records.tasks({"mmlu": whole, **members}, {"mmlu": 1.0})
+        pool = np.bincount(np.concatenate(list(golds.values()))).max() / (57 * limit)
+        assert chance("mmlu", reading) == pytest.approx(pool)
+        assert pool < 0.31
+
+    def test_of_a_group_of_other_scores_it_is_the_mean_of_its_members_by_documents(
+        self, records: ModuleType
+    ) -> None:
         reading, _ = group(records, {"a": 100, "b": 300}, 0, weighted=True)
         members = {
             "a": reading.tasks["a"].model_copy(update={"chance": 0.5}),
             "b": reading.tasks["b"].model_copy(update={"chance": 0.25}),
+            "mmlu": reading.tasks["mmlu"].model_copy(update={"metric": "mean"}),
         }
         mixed = reading.model_copy(update={"tasks": {**reading.tasks, **members}})
         assert chance("mmlu", mixed) == pytest.approx((0.5 * 100 + 0.25 * 300) / 400)

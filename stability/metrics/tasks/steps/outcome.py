@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +12,11 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from stability.errors import MeasurementError
 from stability.metrics.tasks.steps.exam import BY_CHOICE, Exam
-from stability.record.schema import TaskResult
+from stability.record.guess import best_constant
+from stability.record.schema import MEAN, TaskResult
 
 # Of the metrics that a task lists, the first is its score; GLUE gives F1 before accuracy for these two.
 HEADLINE = {"mrpc": "f1", "qqp": "f1"}
-MEAN = "mean"
 
 
 @dataclass(frozen=True)
@@ -140,13 +139,17 @@ def mean_outcome(leaves: Mapping[str, Outcome]) -> Outcome:
 def _over(leaves: Mapping[str, Outcome], metric: str, *, by_size: bool) -> TaskResult:
     results = [leaf.result for leaf in leaves.values()]
     weights = [result.n if by_size else 1 for result in results]
-    guesses = [result.chance for result in results]
-    known = [guess for guess in guesses if guess is not None]
-    weighted = sum(weight * guess for weight, guess in zip(weights, known, strict=False)) / sum(weights)
+    if metric in BY_CHOICE and all(result.gold for result in results):
+        guess: float | None = best_constant([result.gold for result in results], weights)
+    else:
+        known = [result.chance for result in results if result.chance is not None]
+        pairs = zip(weights, known, strict=False)
+        mean = sum(weight * one for weight, one in pairs) / sum(weights)
+        guess = mean if len(known) == len(results) else None
     return TaskResult(
         metric=metric,
         n=sum(result.n for result in results),
-        chance=weighted if len(known) == len(guesses) else None,
+        chance=guess,
         members=tuple(leaves),
         truncated=sum(result.truncated for result in results),
     )
@@ -160,7 +163,7 @@ def chance(metric: str, gold: Sequence[int]) -> float | None:
     if not gold:
         return None
     if metric in BY_CHOICE:
-        return max(Counter(gold).values()) / len(gold)
+        return best_constant([gold], [1])
     if metric == "f1" and set(gold) <= {0, 1}:
         positive = sum(gold) / len(gold)
         return 2 * positive / (1 + positive)
