@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class MatrixRow:
 
     index: int
     editor: EditorJudgement
-    first: str  # `task_drop[choice] at 60`
+    first: str  # `task_drop[choice] at 60`; empty if none failed
     cells: tuple[MatrixCell, ...]
 
 
@@ -68,13 +69,18 @@ def cell(verdict: Verdict) -> MatrixCell:
 
 
 def first_failed(editor: EditorJudgement) -> Verdict | None:
-    """The check that failed after the fewest edits: a failure, or if there is none, a warning."""
-    broken = [verdict for verdict in editor.verdicts if verdict.failed_at is not None]
-    return min(broken, key=lambda verdict: (verdict.status != "fail", verdict.failed_at or 0), default=None)
+    """The check that failed after the fewest edits; one that only warned did not fail."""
+    failed = [verdict for verdict in editor.verdicts if verdict.status == "fail"]
+    return min(failed, key=_failed_at, default=None)
 
 
 def urgency(editor: EditorJudgement) -> tuple[bool, bool, float]:
-    """Sort key: editors that fail, by the number of edits at which they do; then those not measured."""
+    """Sort key: editors that fail, by the number of edits at which they do; those not measured; by warnings."""
+    warned = [_failed_at(verdict) for verdict in editor.verdicts if verdict.status == "warn"]
     failed = first_failed(editor)
-    at = float("inf") if failed is None or failed.failed_at is None else failed.failed_at
+    at = min(warned, default=math.inf) if failed is None else _failed_at(failed)
     return not editor.counts["fail"], not editor.counts["error"], at
+
+
+def _failed_at(verdict: Verdict) -> float:
+    return math.inf if verdict.failed_at is None else verdict.failed_at

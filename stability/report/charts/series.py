@@ -23,13 +23,14 @@ class EditorRuns:
 
     @property
     def shown(self) -> Run:
-        """The run that failed first; if none failed, the first run."""
-        failed: dict[int, int] = {}
-        for verdict in self.judgement.verdicts:
-            for seed in verdict.seeds:
-                if seed.failed_at is not None:
-                    failed[seed.seed] = min(failed.get(seed.seed, seed.failed_at), seed.failed_at)
-        worst = min(failed, key=failed.__getitem__, default=None)
+        """The run that failed first; if none failed, the one that warned first, or else the first run."""
+        broken = [
+            (verdict.severity == "warn", seed.failed_at, place, seed.seed)
+            for verdict in self.judgement.verdicts
+            for place, seed in enumerate(verdict.seeds)
+            if seed.failed_at is not None
+        ]
+        worst = min(broken)[-1] if broken else None
         return next((run for run in self.runs if run.seed == worst), self.runs[0])
 
     @property

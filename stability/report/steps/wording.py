@@ -80,11 +80,10 @@ def span(low: float, high: float, bound: Bound | None = None) -> str:
 
 
 def bracket(verdict: Verdict) -> str:
-    """`held to 20, failed at 60`."""
+    """`held to 20, failed at 60`; `warned at 60` for a check that only warns."""
     if verdict.failed_at is not None:
-        if verdict.held_to is None:
-            return f"failed at {verdict.failed_at}"
-        return f"held to {verdict.held_to}, failed at {verdict.failed_at}"
+        first = f"{'warned' if verdict.severity == 'warn' else 'failed'} at {verdict.failed_at}"
+        return first if verdict.held_to is None else f"held to {verdict.held_to}, {first}"
     if verdict.status == "inconclusive" and verdict.checkpoint is not None:
         return f"at {verdict.checkpoint}"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import ModuleType
 
-from stability.judge import Judgement
+from stability.judge import Judgement, judge
 from stability.record import Record
 from stability.report.charts.matrix import matrix
 
@@ -31,6 +31,23 @@ def test_one_that_could_not_be_measured_comes_after_those_that_failed(
     broken = records.run([], editor="ft", status="failed", error="boom", failed_at=0, edits=0)
     rows = matrix(gate(held, broken, failed, base=base)[1]).rows
     assert [row.editor.editor for row in rows] == ["memit", "ft", "rome"]
+
+
+def test_a_check_that_only_warned_is_never_what_failed_first(gate: Gate, records: ModuleType) -> None:
+    base, early = records.whole_run("early", growth=0.04)
+    _, late = records.whole_run("late")
+    record, _ = gate(late, early, base=base)
+    suite = records.suite("""
+norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0", severity: warn}
+took: {metric: edit_success, assert: "<= 1"}
+""")
+    rows = matrix(judge(suite, record)).rows
+    assert [(row.editor.editor, row.first, row.cells[0].status) for row in rows] == [
+        ("early", "", "warn"),
+        ("late", "", "warn"),
+    ]
+    assert "held to 40, warned at 60" in rows[1].cells[0].words
+    assert [row.editor.held_to for row in rows] == [120, 120]
 
 
 def test_a_cell_says_the_status_the_edits_and_the_value(gate: Gate) -> None:

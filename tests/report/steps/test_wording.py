@@ -76,9 +76,12 @@ def test_a_duration_has_the_unit_that_suits_it(seconds: float, text: str) -> Non
 
 
 def test_a_bracket_is_said_only_where_something_failed() -> None:
-    def verdict(held_to: int | None, failed_at: int | None) -> Verdict:
-        return Verdict("rome", "c", "c", "m", "fail", "<= 1", bracket=Bracket(held_to, failed_at))
+    def verdict(held_to: int | None, failed_at: int | None, severity: str = "fail") -> Verdict:
+        bracket = Bracket(held_to, failed_at)
+        return Verdict("rome", "c", "c", "m", severity, "<= 1", severity=severity, bracket=bracket)
 
     assert wording.bracket(verdict(20, 60)) == "held to 20, failed at 60"
     assert wording.bracket(verdict(None, 0)) == "failed at 0"
+    assert wording.bracket(verdict(20, 60, "warn")) == "held to 20, warned at 60"
+    assert wording.bracket(verdict(None, 0, "warn")) == "warned at 0"
     assert wording.bracket(verdict(120, None)) == ""

@@ -21,19 +21,23 @@ def fewer(e: Evidence) -> Suggestion | None:
     if not held and v.metric in TAKING:  # no number of edits takes
         return None
     shown = _course(e, held, v.failed_at)
+    warns = v.severity == "warn"  # and does not end a horizon
     if held and v.failed_at - held <= e.batch:
         return Suggestion(f"edit at most {held} facts into one model{e.share(held)}", effect=shown)
-    found = command(e, lambda rerun, entry: rerun.run(entry.called, verb="horizon"))
-    words = (
-        f"edit at most {held} facts into one model{e.share(held)}; how many more hold, short of "
-        f"{v.failed_at}, is its stability horizon"
-        if held
-        else (
-            f"edit fewer facts than {v.failed_at}{e.share(v.failed_at)}, at which it failed when it was "
-            "first looked at; how many hold is its stability horizon"
+    if held:
+        words = f"edit at most {held} facts into one model{e.share(held)}"
+        sought = f"; how many more hold, short of {v.failed_at}, is its stability horizon"
+    else:
+        broke = "warned" if warns else "failed"
+        words = (
+            f"edit fewer facts than {v.failed_at}{e.share(v.failed_at)}, at which it {broke} when it was "
+            "first looked at"
         )
-    )
-    return Suggestion(words, found, effect=shown)
+        sought = "; how many hold is its stability horizon"
+    if warns:
+        return Suggestion(words, effect=shown)
+    found = command(e, lambda rerun, entry: rerun.run(entry.called, verb="horizon"))
+    return Suggestion(words + sought, found, effect=shown)
 
 
 def _course(e: Evidence, held: int, failed: int) -> str:
