@@ -14,7 +14,7 @@ from stability.record.file import read_record, write_atomically, write_record
 from stability.report import render_terminal
 from stability.report.explain.explain import explain, explanation_lines
 from stability.report.steps.files import rendered_files
-from stability.report.steps.wording import assertion, details
+from stability.report.steps.wording import again, assertion, details
 
 INDENT = "    "
 TEXT_WIDTH = 100  # of an explanation
@@ -67,8 +67,8 @@ class Report:
         explanation = explain(self.record, self.judgement, verdict)
         if explanation is not None:
             lines += explanation_lines(explanation, width=TEXT_WIDTH - len(INDENT))
-        again = [f"again: {self.record.command}"] if self.record.command else []
-        return f"\n{INDENT}".join([*lines, *again])
+        command = again(self.record, self.judgement)
+        return f"\n{INDENT}".join([*lines, *([f"again: {command}"] if command else [])])
 
     def only(self, editor: str, checks: Sequence[str]) -> Report:
         """The same, cut down to these checks of one editor."""

@@ -16,7 +16,7 @@ from stability.baselines import baselines_folder, baselines_for, is_compared, ke
 from stability.errors import RecordError
 from stability.files import HORIZON_FILE, RECORD_FILE
 from stability.judge import judge as judge_record
-from stability.judge.verdict import plain
+from stability.judge.verdict import OtherSuite, plain
 from stability.record import Record, Replaced, read_record
 from stability.record.file import write_atomically
 from stability.suite import SuiteFile, load_suite, parse_suite
@@ -78,7 +78,18 @@ class Suite:
         """
         spec = self.file.spec
         earlier = baselines_for(record, self.baselines_of(record), saved) if is_compared(spec) else None
-        return Report(record, judge_record(spec, record, earlier))
+        judgement = judge_record(spec, record, earlier)
+        return Report(record, replace(judgement, other=self._in_place_of_that_of(record, saved)))
+
+    def _in_place_of_that_of(self, record: Record, saved: Path | None) -> OtherSuite | None:
+        """This suite with the command that judges by it again; None if the record was made by it."""
+        baselines = None if self.baselines is None else str(self.baselines)
+        if self.file.text == record.suite_text and baselines in (None, record.replaced.baselines):
+            return None
+        if saved is None or self.file.path is None:
+            return OtherSuite(self.file)
+        words = ["stability", "judge", str(saved), "--suite", str(self.file.path)]
+        return OtherSuite(self.file, shlex.join([*words, *(["--baselines", baselines] if baselines else [])]))
 
     def baselines_of(self, record: Record) -> Path:
         """The folder of the baselines that a record is compared with."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from stability.record import Problem
+from stability.suite import SuiteFile
 
 Status = Literal["pass", "fail", "warn", "inconclusive", "error", "skip"]
 WORST_FIRST: tuple[Status, ...] = ("fail", "error", "warn", "inconclusive", "pass", "skip")
@@ -240,13 +241,25 @@ class EditorJudgement:
 
 
 @dataclass(frozen=True)
+class OtherSuite:
+    """A suite that judged a record which was made by another one.
+
+    `command` judges the record by it again; empty if the record or the suite is in no file.
+    """
+
+    file: SuiteFile
+    command: str = ""
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """A suite's judgement of a record."""
+    """A suite's judgement of a record; `other` is the suite if the record was made by another one."""
 
     suite: str
     model: str
     editors: tuple[EditorJudgement, ...]
     notes: tuple[str, ...] = field(default=())
+    other: OtherSuite | None = None
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

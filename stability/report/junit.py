@@ -58,7 +58,7 @@ def _suite(record: Record, judgement: Judgement, editor: EditorJudgement) -> Ele
         ("model_fingerprint", record.model.fingerprint),
         ("edits", _edits(editor)),
         ("seeds", ", ".join(str(run.seed) for run in editor.runs)),
-        ("command", record.command),
+        ("command", wording.again(record, judgement)),
     ):
         _property(properties, name, value)
     for verdict in editor.verdicts:
@@ -98,7 +98,8 @@ def _case(record: Record, judgement: Judgement, verdict: Verdict) -> ElementTree
         outcome = ElementTree.SubElement(case, tags[verdict.status], message=short)
         if verdict.status != "skip":
             outcome.set("type", "StabilityFailure" if verdict.status == "fail" else "MeasurementError")
-            outcome.text = f"{summary}\nagain: {wording.clean(record.command)}"
+            again = wording.clean(wording.again(record, judgement))
+            outcome.text = f"{summary}\nagain: {again}" if again else summary
     elif verdict.status != "pass":
         ElementTree.SubElement(case, "system-out").text = f"{verdict.status}: {summary}"
     return case

@@ -37,7 +37,7 @@ def render_markdown(record: Record, judgement: Judgement) -> str:
         if explained := _explanations(record, judgement, editor):
             parts.append(_folded(f"{editor.editor}: what this means and what to try", explained))
         parts.append(_folded(f"{editor.editor}: settings, seeds and checkpoints", _runs(record, editor)))
-    parts.append(_folded("Model, versions and how to run it again", _provenance(record)))
+    parts.append(_folded("Model, versions and how to run it again", _provenance(record, judgement)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -139,7 +139,7 @@ def _seed_table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def _provenance(record: Record) -> str:
+def _provenance(record: Record, judgement: Judgement) -> str:
     facts = {
         "model": f"{record.model.name} ({record.model.architecture}, {record.model.dtype})",
         "model fingerprint": record.model.fingerprint,
@@ -154,4 +154,9 @@ def _provenance(record: Record) -> str:
     blocks = ["\n".join(lines)]
     if record.command:
         blocks.append(code(wording.clean(record.command)))
-    return "\n\n".join([*blocks, code(wording.clean_lines(record.suite_text.rstrip()))])
+    blocks.append(code(wording.clean_lines(record.suite_text.rstrip())))
+    if judgement.other is not None:
+        again, suite = judgement.other.command, judgement.other.file.text.rstrip()
+        blocks += ["Judged by another suite:", *([code(wording.clean(again))] if again else [])]
+        blocks.append(code(wording.clean_lines(suite)))
+    return "\n\n".join(blocks)

@@ -54,8 +54,8 @@ def terminal_text(
     text.append(wording.tally(judgement))
     if folder is not None:
         text.append(f" · {folder / 'report.html'}")
-    if record.command:
-        text.append("\nagain: " + wording.clean(record.command))
+    if again := wording.again(record, judgement):
+        text.append("\nagain: " + wording.clean(again))
     return text
 
 

@@ -75,7 +75,7 @@ def first_failed(editor: EditorJudgement) -> Verdict | None:
 
 
 def urgency(editor: EditorJudgement) -> tuple[bool, bool, float]:
-    """Sort key: editors that fail, by the number of edits at which they do; those not measured; by warnings."""
+    """Sort key: editors that fail, those not measured, the rest; each by when they first failed or warned."""
     warned = [_failed_at(verdict) for verdict in editor.verdicts if verdict.status == "warn"]
     failed = first_failed(editor)
     at = min(warned, default=math.inf) if failed is None else _failed_at(failed)

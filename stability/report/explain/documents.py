@@ -61,8 +61,7 @@ def documents_to_settle(e: Evidence) -> int | None:
 def documents_to_detect(e: Evidence) -> int | None:
     """The number of documents that would show a drop of `max_detectable`; None if it cannot be estimated."""
     v, asked = e.verdict, documents(e)
-    spec = e.rerun.file.spec.checks.get(v.name) if e.rerun else None
-    wanted = spec.noise.max_detectable if spec and spec.noise else None
+    wanted = e.check.noise.max_detectable if e.check and e.check.noise else None
     tolerance = -parse_bound(v.bound).low
     if asked is None or v.detects is None or wanted is None or not tolerance < wanted < v.detects < math.inf:
         return None

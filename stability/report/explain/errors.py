@@ -49,7 +49,7 @@ def advice_on(e: Evidence) -> ErrorAdvice:
 
 def read_message(e: Evidence) -> Suggestion | None:
     """For problems without an entry of their own."""
-    again = e.record.command if e.rerun else ""
+    again = e.rerun.again if e.rerun else ""
     return Suggestion(
         "the message says what is missing; put that right and run it again", wording.clean(again)
     )

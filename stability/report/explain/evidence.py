@@ -12,7 +12,7 @@ from stability.record import Record, Run
 from stability.report.explain.method import Method, method_of
 from stability.report.explain.rerun import Rerun
 from stability.report.steps import wording
-from stability.suite import EditorSpec, parse_bound
+from stability.suite import CheckSpec, EditorSpec, parse_bound
 
 LARGEST = 1e300  # no real setting is larger
 Side = Literal["high", "low", "unknown"]
@@ -47,7 +47,14 @@ class Evidence:
     @cached_property
     def rerun(self) -> Rerun | None:
         """How to run it again; None if no command can."""
-        return Rerun.of(self.record)
+        return Rerun.of(self.record, self.judgement.other.file if self.judgement.other else None)
+
+    @cached_property
+    def check(self) -> CheckSpec | None:
+        """The check in the suite that judged; None if that suite is not known."""
+        own = self.rerun.file if self.rerun else None
+        file = self.judgement.other.file if self.judgement.other else own
+        return file.spec.checks.get(self.verdict.name) if file else None
 
     @cached_property
     def method(self) -> Method:

@@ -30,14 +30,23 @@ class Rerun:
     file: SuiteFile
     changes: Overrides
     baselines: str = ""
+    command: str = ""  # the record's own
     _tried: dict[Overrides, SuiteSpec | None] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, record: Record) -> Rerun | None:
-        """Read it from the record; None if no command line runs it, as after a run in Python or a gate."""
+    def of(cls, record: Record, judged_by: SuiteFile | None = None) -> Rerun | None:
+        """Read it from the record; None if no command line runs it, as after a run in Python or a gate.
+
+        `judged_by` is the suite that judged, if the record was made by another one. It takes that one's place
+        if they differ in checks only.
+        """
         if record.suite_path is None or record.gate is not None:
             return None
-        return _read(record.suite_text, record.suite_path, record.replaced)
+        own = _read(record.suite_text, record.suite_path, record.replaced, record.command)
+        if own is None or judged_by is None or judged_by.path is None:
+            return own
+        other = _read(judged_by.text, str(judged_by.path), record.replaced)
+        return other if other is not None and other._edited == own._edited else own
 
     def spec(self, **changes: Any) -> SuiteSpec | None:
         """The suite as it ran, or with these replacements; None if the program refuses them."""
@@ -48,6 +57,17 @@ class Rerun:
             except UsageError:
                 self._tried[wanted] = None
         return self._tried[wanted]
+
+    @property
+    def again(self) -> str:
+        """The command for all editors, with nothing changed."""
+        return self.command or self._command("run", self.changes)
+
+    @property
+    def _edited(self) -> dict[str, Any]:
+        """The suite as it ran, without its checks and what they allow."""
+        spec = self.spec()
+        return spec.model_dump(exclude={"name", "description", "checks", "may_change"}) if spec else {}
 
     @property
     def entries(self) -> tuple[EditorSpec, ...]:
@@ -64,7 +84,10 @@ class Rerun:
         changes = {"editors": (editor,), "settings": (*self._kept(editor, settings), *settings), **changes}
         if self.spec(**changes) is None:
             return ""
-        words = ["stability", verb, self.path, *replace(self.changes, **changes).arguments()]
+        return self._command(verb, replace(self.changes, **changes))
+
+    def _command(self, verb: str, changes: Overrides) -> str:
+        words = ["stability", verb, self.path, *changes.arguments()]
         return shlex.join(
             [*words, *(["--baselines", self.baselines] if verb == "run" and self.baselines else [])]
         )
@@ -100,9 +123,10 @@ class Rerun:
 
 
 @lru_cache(maxsize=RECORDS_KEPT)  # every verdict of a record asks for the same
-def _read(text: str, path: str, replaced: Replaced) -> Rerun | None:
+def _read(text: str, path: str, replaced: Replaced, command: str = "") -> Rerun | None:
     try:
-        rerun = Rerun(path, parse_suite(text, Path(path)), overrides(replaced), replaced.baselines or "")
+        file, baselines = parse_suite(text, Path(path)), replaced.baselines or ""
+        rerun = Rerun(path, file, overrides(replaced), baselines, command)
     except UsageError:
         return None
     return rerun if rerun.spec() else None

@@ -99,8 +99,7 @@ def by_what_was_measured(evidence: Evidence, tried: list[Suggestion]) -> Suggest
 
 def _if_judged(evidence: Evidence, called: str, made: str) -> str:
     """The command, unless the suite's check is only for other editors, so that it would show nothing."""
-    spec = evidence.rerun.file.spec.checks.get(evidence.verdict.name) if evidence.rerun else None
-    return made if spec is None or spec.concerns(called) else ""
+    return made if evidence.check is None or evidence.check.concerns(called) else ""
 
 
 def _own_command(evidence: Evidence, other: OtherEditor) -> str:

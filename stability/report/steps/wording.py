@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from stability.judge import EditorJudgement, Judgement, Status, Verdict
+from stability.record import Record
 from stability.report.steps.printable import clean as clean
 from stability.report.steps.printable import clean_lines as clean_lines
 from stability.report.steps.printable import shortened as shortened
@@ -130,6 +131,11 @@ def headline(judgement: Judgement, editor: EditorJudgement) -> str:
         duration(sum(run.seconds for run in editor.runs)),
     ]
     return clean(" · ".join(words))
+
+
+def again(record: Record, judgement: Judgement) -> str:
+    """The command that leads to these verdicts again; empty if there is none."""
+    return record.command if judgement.other is None else judgement.other.command
 
 
 def tally(judgement: Judgement) -> str:
