@@ -138,7 +138,7 @@ def again(record: Record, judgement: Judgement) -> str:
     return record.command if judgement.other is None else judgement.other.command
 
 
-def tally(judgement: Judgement) -> str:
+def tally(judgement: Judgement | EditorJudgement) -> str:
     """`2 failed, 3 passed, 1 skipped (task_drop[rte])`; statuses that do not occur are left out.
 
     The tasks that were skipped are named.
