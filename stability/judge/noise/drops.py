@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from scipy.special import ndtri
 
-from stability.judge.noise import proportions
+from stability.judge.noise import exact, proportions
 from stability.judge.noise.bootstrap import Bca, Distribution, Replicates, influence, influences, resample
 from stability.judge.noise.paired import Paired, PairedAnswers, PairedNumbers
 from stability.judge.noise.scores import Floats, score
@@ -40,6 +40,9 @@ class Drop(Protocol):
 
     def p_value(self, tolerance: float) -> float:
         """The probability of such a drop if the true drop is at most `tolerance`; one-sided."""
+
+    def exact_p_value(self, tolerance: float) -> float:
+        """The same, exactly where that can be had: what decides whether a drop fails."""
 
     def limits(self, confidence: float) -> tuple[float, float]:
         """Lower and upper limit of the change, each one-sided at `confidence`."""
@@ -95,6 +98,10 @@ class ProportionDrop:
     def p_value(self, tolerance: float) -> float:
         """See `Drop`."""
         return float(proportions.drop_p_value(self.gains, self.losses, self.n, tolerance))
+
+    def exact_p_value(self, tolerance: float) -> float:
+        """See `Drop`."""
+        return exact.drop_p_value(self.gains, self.losses, self.n, tolerance)
 
     def limits(self, confidence: float) -> tuple[float, float]:
         """See `Drop`."""
@@ -169,6 +176,10 @@ class ResampledDrop:
     def p_value(self, tolerance: float) -> float:
         """See `Drop`."""
         return self._bca.p_value(-tolerance)
+
+    def exact_p_value(self, tolerance: float) -> float:
+        """See `Drop`; there is none but that of the bootstrap."""
+        return self.p_value(tolerance)
 
     def limits(self, confidence: float) -> tuple[float, float]:
         """See `Drop`."""

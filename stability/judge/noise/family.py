@@ -16,7 +16,7 @@ from typing import Literal
 
 from stability.judge import words
 from stability.judge.noise.drops import Drop
-from stability.judge.noise.holm import holm
+from stability.judge.noise.holm import HolmDecision, holm
 from stability.judge.noise.tasks import drop_of
 from stability.judge.problems import CannotJudge
 from stability.judge.reduce import DropTest, PointResult
@@ -90,11 +90,11 @@ def judge_drops(drops: Sequence[Drop], bound: Bound, noise: Noise) -> list[DropT
     """Judge the family of drops of one check; the bound is `>= -tolerance`."""
     tolerance = -bound.low
     alpha = 1 - noise.confidence
-    p_values = [drop.p_value(tolerance) for drop in drops]
+    p_values = [drop.exact_p_value(tolerance) for drop in drops]
     tests = []
     for drop, p_value, decision in zip(drops, p_values, holm(p_values, alpha), strict=True):
         change = drop.now - drop.before
-        low, high = drop.limits(1 - decision.level)
+        low, high = drop.limits(1 - _level_of_limits(drop, tolerance, p_value, decision))
         within = bound.accepts(change, max(abs(drop.before), abs(drop.now)))
         outcome: Literal["held", "failed", "inconclusive"] = (
             "held" if within else "failed" if decision.rejected else "inconclusive"
@@ -102,3 +102,10 @@ def judge_drops(drops: Sequence[Drop], bound: Bound, noise: Noise) -> list[DropT
         detects = drop.detects(tolerance, alpha / len(drops))
         tests.append(DropTest(outcome, change, low, high, p_value, detects, drop.flip_rate, drop.n))
     return tests
+
+
+def _level_of_limits(drop: Drop, tolerance: float, exact: float, decision: HolmDecision) -> float:
+    """The level of the interval: the test's, or, where the exact test decides otherwise, one that agrees."""
+    normal = drop.p_value(tolerance)
+    agrees = (normal <= decision.level) == decision.rejected or exact == 0
+    return decision.level if agrees else decision.level * normal / exact

@@ -1,0 +1,53 @@
+"""The exact p-value, against enumeration of every table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import multinomial
+
+from benchmarks.rates import families_that_fail
+from stability.judge.noise import exact, proportions
+
+
+def tables(n: int) -> np.ndarray:
+    """Every gains, losses, and the rest [tables, 3]."""
+    return np.array([(g, k, n - g - k) for g in range(n + 1) for k in range(n + 1 - g)])
+
+
+@pytest.mark.parametrize(("gains", "losses", "n"), [(0, 4, 12), (1, 7, 20), (2, 9, 30), (0, 3, 30)])
+def test_it_is_the_largest_probability_of_a_score_this_low(gains: int, losses: int, n: int) -> None:
+    every = tables(n)
+    scores = proportions.score(every[:, 0], every[:, 1], n, -0.05)
+    low = every[scores <= proportions.score(gains, losses, n, -0.05) + 1e-9]
+    largest = max(
+        multinomial.pmf(low, n, [lost - 0.05, lost, 1.05 - 2 * lost]).sum()
+        for lost in np.linspace(0.0501, 0.5249, 1500)
+    )
+    assert exact.drop_p_value(gains, losses, n, 0.05) == pytest.approx(largest, rel=0.01)
+
+
+@pytest.mark.parametrize("flips", [0.051, 0.06, 0.1, 0.2, 0.4])
+def test_at_63_documents_it_fails_no_more_than_one_in_twenty_where_the_normal_one_fails_twice_as_many(
+    flips: float,
+) -> None:
+    every = tables(63)
+    chances = multinomial.pmf(every, 63, [(flips - 0.05) / 2, (flips + 0.05) / 2, 1 - flips])
+    fails = np.array([exact.drop_p_value(int(g), int(k), 63, 0.05) <= 0.05 for g, k, _ in every])
+    assert chances[fails].sum() <= 0.05 + 1e-6
+    normal = proportions.drop_p_value(every[:, 0], every[:, 1], 63, 0.05) <= 0.05
+    if flips < 0.06:
+        assert chances[normal].sum() > 0.09
+
+
+def test_of_many_documents_it_is_the_normal_one() -> None:
+    assert exact.drop_p_value(200, 500, 5000, 0.05) == proportions.drop_p_value(200, 500, 5000, 0.05)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize(("n", "flips"), [(200, 0.06), (200, 0.10), (400, 0.06)])
+def test_of_families_of_75_at_exactly_the_tolerance_no_more_than_one_in_twenty_fails(
+    n: int, flips: float
+) -> None:
+    families = 300
+    assert families_that_fail(n, flips, families) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / families)
