@@ -10,6 +10,7 @@ from typing import IO
 
 RECORD_FILE = "run.json"
 HORIZON_FILE = "horizon.json"
+FIGURES_FOLDER = "figures"
 PART = ".part"  # ends the name of a file that is being written
 
 

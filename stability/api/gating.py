@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stability.api.folder import RunIdentity, prepare_folder
 from stability.api.report import Report
 from stability.api.suite import Suite
 from stability.errors import UsageError
@@ -23,15 +24,16 @@ def gate(
     level: str = "weights",
     edits: str | Path | None = None,
     out: str | Path | None = None,
+    overwrite: bool = False,
     listener: Listener | None = None,
 ) -> Report:
     """Judge an edited checkpoint on disk against the one that it was made from; see `stability.gate.gate`.
 
     `level` is `weights`, `activations` or `tasks`; `edits` a file of the edits that were made. With `out`,
-    run.json and the reports are written there.
+    run.json and the reports are written there; `overwrite` as for `Suite.run`.
 
     Raises:
-        UsageError: the suite or the level is wrong.
+        UsageError: the suite or the level is wrong, or `out` holds the record of another run.
         MeasurementError: a file is missing, cut short or a pickle, or a model cannot be loaded.
     """
     from stability.gate import Level, default_suite
@@ -40,6 +42,10 @@ def gate(
     if level not in list(Level):
         raise UsageError(f"no level is called {level!r}; there are {', '.join(Level)}")
     by = suite if isinstance(suite, Suite) else Suite.load(suite or default_suite())
+    if out is not None:
+        name, path = by.file.spec.name, by.file.path
+        run = RunIdentity(name, path, str(base), frozenset([str(edited)]), frozenset([0]))
+        prepare_folder(Path(out), run, by.file, overwrite=overwrite)
     record = measure(
         str(base),
         str(edited),

@@ -47,6 +47,20 @@ class Given:
             changes = replace(changes, editors=(self.editor,))
         return changes
 
+    def labels(self, suite: SuiteFile) -> frozenset[str]:
+        """What the editors are called in the record; empty if there are none."""
+        if self.editor is None or isinstance(self.editor, str):
+            return frozenset(entry.called for entry in suite.spec.editors)
+        return frozenset(editor.info.name for editor in self.editors(suite))
+
+    def model_name(self, suite: SuiteFile) -> str:
+        """What the model is called in the record."""
+        if self.model is None or isinstance(self.model, str):
+            return suite.spec.model.name
+        from stability.models import model_name
+
+        return model_name(self.model)
+
     def editors(self, suite: SuiteFile) -> Sequence[LoadedEditor]:
         """The editor that was given as an object, or the suite's editors.
 

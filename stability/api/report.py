@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stability.api.folder import is_same_run
 from stability.errors import RecordError
 from stability.files import RECORD_FILE
 from stability.judge import Judgement, Verdict
@@ -102,7 +103,7 @@ class Report:
         path = folder / RECORD_FILE
         if not path.exists():
             write_record(self.record, path)
-        elif read_record(path).started != self.record.started:
+        elif not is_same_run(read_record(path), self.record):
             raise RecordError(f"{path} is the record of another run; write the report into another folder")
         for name, text in rendered_files(self.record, self.judgement):
             write_atomically(folder / name, text)

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stability.api.folder import RunIdentity, prepare_folder
 from stability.api.given import Bench, Given, found_editors
 from stability.api.report import Report
 from stability.baselines import baselines_folder, baselines_for, is_compared, keep, refusal
@@ -117,6 +118,7 @@ class Suite:
         model: str | nn.Module | None = None,
         tokenizer: Tokenizer | None = None,
         out: str | Path | None = None,
+        overwrite: bool = False,
         listener: Listener | None = None,
         trust_remote_code: bool = False,
         bench: Bench | None = None,
@@ -125,19 +127,24 @@ class Suite:
 
         `editor` is a name, a function, or an object with an `edit` method; without it the suite's own editors
         run. `model` is a name, a folder, or a loaded model, which then needs its `tokenizer`; it is left as
-        it was found. With `out`, run.json is written there after every checkpoint and the reports at the end.
-        A `bench` that an earlier run of this suite on this model was given saves measuring its base again.
+        it was found. With `out`, run.json is written there after every checkpoint and the reports at the end;
+        a folder with the record of another run, or of an unfinished one, is refused unless `overwrite` is
+        true. A `bench` that an earlier run of this suite on this model was given saves measuring its base again.
 
         Raises:
-            UsageError: the suite, an editor's name or a setting is wrong.
+            UsageError: the suite, an editor's name or a setting is wrong, or `out` is refused.
             MeasurementError: nothing could be measured. What fails later is in the record and the verdicts.
         """
         from stability.run import run_suite
 
         given = Given(editor, model, tokenizer, listener, trust_remote_code, bench)
         suite = self._with(given)
-        editors = given.editors(suite.file)
         path = None if out is None else Path(out, RECORD_FILE)
+        if path is not None and (labels := given.labels(suite.file)):
+            spec, seeds = suite.file.spec, frozenset(suite.file.spec.run.seeds)
+            run = RunIdentity(spec.name, suite.file.path, given.model_name(suite.file), labels, seeds)
+            prepare_folder(path.parent, run, suite.file, overwrite=overwrite)
+        editors = given.editors(suite.file)
         experiment = suite._experiment(given, path)
         report = suite.judge(run_suite(experiment, editors), path)
         if out is not None:
@@ -256,9 +263,13 @@ def judge(record: Record | str | Path, suite: Suite | str | Path) -> Report:
 
 
 def _word(name: str) -> str:
-    """An editor's name as part of a folder's: `./mine.py:edit` is mine, `reset(rome)` is reset-rome."""
+    """An editor's name as part of a folder's: `./mine.py:edit` is mine-edit, `reset(rome)` is reset-rome."""
     outer, bracket, inner = name.removesuffix(")").partition("(")
     if bracket:
         return f"{_word(outer)}-{_word(inner)}"
-    file = Path(name.split(":")[0])
-    return file.stem if file.suffix == ".py" else name.replace(":", ".").replace("/", ".")
+    written, _, function = name.rpartition(":") if ".py:" in name else (name, "", "")
+    file = Path(written)
+    if file.suffix != ".py":
+        return name.replace(":", ".").replace("/", ".")
+    folders = () if file.is_absolute() else (part for part in file.parent.parts if part != "..")
+    return "-".join([*folders, file.stem, *([function] if function else [])])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stability.cli.steps.command import command
-from stability.cli.steps.options import Out, Strict
+from stability.cli.steps.options import Out, Overwrite, Strict
 from stability.cli.steps.output import Delivery, printed, show
 from stability.gate.levels import Level
 
@@ -34,6 +34,7 @@ def gate(
         ),
     ] = None,
     out: Out = None,
+    overwrite: Overwrite = False,
     strict: Strict = False,
     delivery: Delivery,
 ) -> None:
@@ -46,7 +47,9 @@ def gate(
 
     with RichListener() as listener, delivery.working():
         by = api.Suite.load(suite or default_suite()).override(Overrides(settings=tuple(set_ or ())))
-        report = api.gate(base, edited, by, level=level, edits=edits, out=out, listener=listener)
+        report = api.gate(
+            base, edited, by, level=level, edits=edits, out=out, overwrite=overwrite, listener=listener
+        )
     changes = changes_text(report.record)
 
     def table() -> None:

@@ -10,8 +10,8 @@ import typer
 
 from stability.cli.steps.command import command
 from stability.cli.steps.options import Baselines, Figures, JudgedBy, Strict
-from stability.cli.steps.output import FIGURES_FOLDER, Delivery, show
-from stability.files import record_path
+from stability.cli.steps.output import Delivery, show
+from stability.files import FIGURES_FOLDER, record_path
 
 
 @command("judge", place=5)

@@ -14,9 +14,8 @@ import typer
 
 from stability.cli.steps.command import command
 from stability.cli.steps.options import Baselines, JudgedBy, RunPath
-from stability.cli.steps.output import FIGURES_FOLDER
 from stability.errors import UsageError
-from stability.files import HORIZON_FILE, RECORD_FILE, record_path
+from stability.files import FIGURES_FOLDER, HORIZON_FILE, RECORD_FILE, record_path
 from stability.parts import TRACKERS
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from stability.cli.steps.command import command
-from stability.cli.steps.output import FIGURES_FOLDER
-from stability.files import record_path
+from stability.files import FIGURES_FOLDER, record_path
 
 
 class ImageFormat(StrEnum):

@@ -12,13 +12,14 @@ from stability.cli.steps.options import (
     Baselines,
     Figures,
     Out,
+    Overwrite,
     RunOptions,
     Strict,
     SuitePath,
     TrustRemoteCode,
 )
-from stability.cli.steps.output import FIGURES_FOLDER, INTERRUPTED, Delivery, printed, show
-from stability.files import RECORD_FILE
+from stability.cli.steps.output import INTERRUPTED, Delivery, printed, show
+from stability.files import FIGURES_FOLDER, RECORD_FILE
 
 
 @command("run", place=2)
@@ -27,6 +28,7 @@ def run(
     *,
     replaced: RunOptions,
     out: Out = None,
+    overwrite: Overwrite = False,
     figures: Figures = False,
     strict: Strict = False,
     baselines: Baselines = None,
@@ -48,7 +50,11 @@ def run(
         with RichListener() as listener, delivery.working():
             bench = Bench()
             report = loaded.run(
-                out=folder, listener=listener, trust_remote_code=trust_remote_code, bench=bench
+                out=folder,
+                overwrite=overwrite,
+                listener=listener,
+                trust_remote_code=trust_remote_code,
+                bench=bench,
             )
             found = loaded.horizon(out=folder, listener=listener, bench=bench) if bisect else None
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from stability.judge.runs import notes_of, stopped_early, summary_of, without_br
 from stability.judge.select import checkpoints_of, edited_model, select
 from stability.judge.summarise import summarise
 from stability.judge.verdict import EditorJudgement, Judgement, Verdict
+from stability.judge.words import UNFINISHED
 from stability.record import Problem, Record, Run, runs_by_editor
 from stability.suite import CheckSpec, SuiteSpec
 
@@ -31,8 +32,15 @@ def judge(suite: SuiteSpec, record: Record, baselines: Mapping[str, Baseline] | 
             for run in runs
         ]
         editors.append(judge_editor(label, suite, recorded))
-    notes = () if editors else ("the record holds no run",)
-    return Judgement(suite=suite.name, model=record.model.name, editors=tuple(editors), notes=notes)
+    notes = [] if editors else ["the record holds no run"]
+    notes += [UNFINISHED] if record.is_unfinished else []
+    return Judgement(
+        suite=suite.name,
+        model=record.model.name,
+        editors=tuple(editors),
+        notes=tuple(notes),
+        is_unfinished=record.is_unfinished,
+    )
 
 
 def recorded_run(record: Record, run: Run, baseline: Baseline | None = None) -> RecordedRun:

@@ -260,6 +260,7 @@ class Judgement:
     editors: tuple[EditorJudgement, ...]
     notes: tuple[str, ...] = field(default=())
     other: OtherSuite | None = None
+    is_unfinished: bool = False  # runs may be missing, or the rest of one
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -274,15 +275,15 @@ class Judgement:
     def exit_status(self, *, strict: bool = False) -> int:
         """The exit status for a pipeline.
 
-        1 if any check failed (`strict`: or warned or was inconclusive); else 3 if any is an error, or if
-        nothing was judged: there is no editor, or one has only skips; else 0. A measured failure comes before
-        an error, because an editor that destroys the model causes both.
+        1 if any check failed (`strict`: or warned or was inconclusive); else 3 if any is an error, if the run
+        did not finish, or if nothing was judged: there is no editor, or one has only skips; else 0. A
+        measured failure comes before an error, because an editor that destroys the model causes both.
         """
         counts = self.counts
         if counts["fail"] or (strict and (counts["warn"] or counts["inconclusive"])):
             return 1
         judged = all(any(verdict.status != "skip" for verdict in editor.verdicts) for editor in self.editors)
-        return 3 if counts["error"] or not self.editors or not judged else 0
+        return 3 if counts["error"] or self.is_unfinished or not self.editors or not judged else 0
 
     @property
     def passed(self) -> bool:

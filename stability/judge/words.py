@@ -212,6 +212,8 @@ def stale_baseline(why: str, update: str = "") -> Problem:
 
 # -- problems of the run --
 
+UNFINISHED = "the run did not finish: what it did not come to is not judged"
+
 
 def failed_after(edits: int) -> str:
     """`run failed after 7 edits`."""

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 class Record(RecordFields):
     """One suite on one model: the content of run.json."""
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether its process ended, or still has to, before the last run: killed, interrupted, under way."""
+        stops = self.measured.get("run", {}).get("stop_on", "first_failure") == "first_failure"
+        return self.under_way or any(
+            (run.status == "truncated" and not stops)
+            or (run.error is not None and run.error.kind == "interrupted")
+            for run in self.runs
+        )
+
     def frame(
         self, table: Literal["readings", "edits", "documents", "runs"] = "readings"
     ) -> pandas.DataFrame:

@@ -220,6 +220,7 @@ class RecordFields(RecordModel):
     text_tokens: int
     base: Checkpoint
     runs: tuple[Run, ...] = ()
+    under_way: bool = False  # until the last of its runs has ended; stays true if the process did not finish
     not_asked: dict[str, Problem] = Field(default_factory=dict)  # metrics that were not measured, and why
     versions: dict[str, str] = Field(default_factory=dict)
     timing: dict[str, float] = Field(default_factory=dict)

@@ -76,7 +76,7 @@ class Experiment:
             text_tokens=self.text.tokens,
             base=self.examination.base,
             versions={name: metadata.version(name) for name in PACKAGES},
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            started=now(),
         )
         self._spent(started, "unedited model")
 
@@ -84,7 +84,8 @@ class Experiment:
         """The same, base measurements included, with a record of its own that holds no run yet."""
         fresh = copy(self)
         fresh.path = path
-        fresh.record = self.record.model_copy(update={"runs": (), "command": command, "replaced": replaced})
+        changes = {"runs": (), "command": command, "replaced": replaced, "started": now()}
+        fresh.record = self.record.model_copy(update=changes)
         return fresh
 
     def run(self, editor: LoadedEditor, seed: int) -> Run:
@@ -104,12 +105,20 @@ class Experiment:
         """Put a run into the record, in place of its earlier state, and the record on the disk."""
         others = [kept for kept in self.record.runs if (kept.editor, kept.seed) != (run.editor, run.seed)]
         self.record = self.record.model_copy(update={"runs": (*others, run)})
-        if self.path is not None:
-            write_record(self.record, self.path)
+        self._write()
 
     def goes_on(self, run: Run) -> bool:
         """Whether more edits are to be made; what another run has failed does not end this one."""
         return self.keep_going(self.record.model_copy(update={"runs": (run,)}))
+
+    def finish(self) -> None:
+        """Mark the record as finished, on the disk as well."""
+        self.record = self.record.model_copy(update={"under_way": False})
+        self._write()
+
+    def _write(self) -> None:
+        if self.path is not None:
+            write_record(self.record, self.path)
 
     def _spent(self, started: float, stage: str) -> None:
         timing = {**self.record.timing, stage: time.perf_counter() - started}
@@ -221,7 +230,14 @@ class SequentialRun:
 
 def run_suite(experiment: Experiment, editors: Sequence[LoadedEditor]) -> Record:
     """Run every editor at every seed; the record holds them in that order."""
+    experiment.record = experiment.record.model_copy(update={"under_way": True})
     for editor in editors:
         for seed in experiment.suite.spec.run.seeds:
             experiment.run(editor, seed)
+    experiment.finish()
     return experiment.record
+
+
+def now() -> str:
+    """The time in ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # exit status
 PLAIN_WIDTH = 120  # of a table that goes into a file or a pipe
-FIGURES_FOLDER = "figures"  # in a run's folder
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"  # where GitHub's runner says which file takes a step's summary
 
 

@@ -1,0 +1,153 @@
+"""A run's folder: whose record it holds, and which of its reports are no longer true once a run starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stability.errors import RecordError, UsageError
+from stability.files import FIGURES_FOLDER, RECORD_FILE
+from stability.record import Record, read_record
+from stability.report.explain.rerun import overrides
+from stability.report.steps.files import report_files
+from stability.suite import SuiteFile, parse_suite
+from stability.suite.overrides import override
+
+LOG = logging.getLogger(__name__)
+HOW_TO_REPLACE = (
+    "write into another folder, or replace it with --overwrite "
+    "(overwrite=True in Python, --stability-overwrite under pytest)"
+)
+CHECKS = {"checks", "description", "may_change"}  # what a run may change without measuring anything else
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What a run is called by: two runs of one identity are the same run, made twice.
+
+    For a gate, `model` is the base and `editors` holds the edited folder.
+    """
+
+    suite: str
+    suite_path: Path | None
+    model: str
+    editors: frozenset[str]
+    seeds: frozenset[int]
+
+    @classmethod
+    def of(cls, record: Record) -> RunIdentity:
+        """The identity of the run that a record is of."""
+        path = None if record.suite_path is None else Path(record.suite_path)
+        seeds = frozenset(run.seed for run in record.runs)
+        if record.gate is not None:
+            edited = frozenset([record.gate.edited])
+            return cls(record.suite_name, path, record.gate.base, edited, seeds)
+        editors = frozenset(run.editor.name for run in record.runs)
+        return cls(record.suite_name, path, record.model.name, editors, seeds)
+
+    def unlike(self, other: RunIdentity) -> str:
+        """What this run is of and the other is not, in words; empty if they are the same."""
+        if self.suite != other.suite:
+            return f"of the suite {self.suite}"
+        if _is_another_file(self.suite_path, other.suite_path):
+            return f"of {self.suite_path}"
+        if self.model != other.model:
+            return f"of the model {self.model}"
+        if self.editors != other.editors:
+            return f"of {', '.join(sorted(self.editors))}"
+        if self.seeds != other.seeds:
+            return f"of the seeds {', '.join(map(str, sorted(self.seeds)))}"
+        return ""
+
+
+def is_same_run(one: Record, other: Record) -> bool:
+    """Whether both are records of one run, not of two that are called the same."""
+    return one.started == other.started and RunIdentity.of(one) == RunIdentity.of(other)
+
+
+def prepare_folder(folder: Path, run: RunIdentity, suite: SuiteFile, *, overwrite: bool = False) -> None:
+    """Remove the reports of an earlier run from the folder that a run is about to write into.
+
+    The record stays until the first checkpoint takes its place.
+
+    Raises:
+        UsageError: the folder holds a record of another run, of an unfinished one, or one that cannot be
+            read, and `overwrite` is false.
+    """
+    path = folder / RECORD_FILE
+    record = _record_at(path, overwrite=overwrite)
+    if record is not None and not overwrite:
+        if record.is_unfinished:
+            raise UsageError(f"{path} is of a run that did not finish ({progress(record)}); {HOW_TO_REPLACE}")
+        if other := RunIdentity.of(record).unlike(run):
+            raise UsageError(f"{path} is of another run ({other}); {HOW_TO_REPLACE}")
+    if record is not None and (changed := list(_changes(record, suite))):
+        LOG.warning("%s will be replaced; it was run with %s", path, ", ".join(changed))
+    for name in report_files():
+        (folder / name).unlink(missing_ok=True)
+    if record is not None:
+        _remove_figures(folder / FIGURES_FOLDER, record)
+
+
+def progress(record: Record) -> str:
+    """How far the last run of a record came: `rome at seed 0, 10 edits`."""
+    if not record.runs:
+        return "nothing was edited"
+    last = record.runs[-1]
+    return f"{last.editor.name} at seed {last.seed}, {len(last.edits)} edits"
+
+
+def _record_at(path: Path, *, overwrite: bool) -> Record | None:
+    if not path.exists():
+        return None
+    try:
+        return read_record(path)
+    except RecordError as error:
+        if overwrite:
+            return None
+        raise UsageError(f"{error}; {HOW_TO_REPLACE}") from error
+
+
+def _is_another_file(before: Path | None, now: Path | None) -> bool:
+    """Whether both are files, and different ones; one that is not there may have been moved."""
+    if before is None or now is None or before == now or not (before.exists() and now.exists()):
+        return False
+    return not before.samefile(now)
+
+
+def _changes(record: Record, suite: SuiteFile) -> Iterator[str]:
+    """`run.edits.count: 20` for each value by which the record was made and that is another one now."""
+    if record.gate is not None:
+        return
+    try:
+        before = override(parse_suite(record.suite_text, is_recorded=True), overrides(record.replaced)).spec
+    except UsageError:  # an older version's, which cannot be told from this one
+        return
+    old, new = (spec.model_dump(mode="json", exclude=CHECKS) for spec in (before, suite.spec))
+    yield from _differences(old, new)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], *parents: str) -> Iterator[str]:
+    for key in old.keys() & new.keys():
+        before, now = old[key], new[key]
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from _differences(before, now, *parents, key)
+        elif before != now:
+            yield f"{'.'.join([*parents, key])}: {before}"
+
+
+def _remove_figures(folder: Path, record: Record) -> None:
+    """Remove what `stability plot` writes for a record; other files of the folder stay."""
+    if not folder.is_dir():
+        return
+    from stability.report.charts.figures import figure_names
+    from stability.report.charts.files import file_stem
+
+    editors = ["", *dict.fromkeys(run.editor.name for run in record.runs)]
+    stems = {file_stem(editor, name, ()) for editor in editors for name in figure_names()}
+    for file in folder.iterdir():
+        if file.stem in stems and file.suffix in (".svg", ".png", ".pdf"):
+            file.unlink()
