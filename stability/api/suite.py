@@ -129,7 +129,8 @@ class Suite:
         run. `model` is a name, a folder, or a loaded model, which then needs its `tokenizer`; it is left as
         it was found. With `out`, run.json is written there after every checkpoint and the reports at the end;
         a folder with the record of another run, or of an unfinished one, is refused unless `overwrite` is
-        true. A `bench` that an earlier run of this suite on this model was given saves measuring its base again.
+        true. A `bench` that an earlier run of this suite on this model was given saves measuring its base
+        again.
 
         Raises:
             UsageError: the suite, an editor's name or a setting is wrong, or `out` is refused.

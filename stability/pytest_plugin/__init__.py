@@ -58,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--stability-out", metavar="DIR", default="reports", help="Write runs below DIR (default: reports)."
     )
+    group.addoption("--stability-overwrite", action="store_true", help=options.OVERWRITE)
     group.addoption("--stability-strict", action="store_true", help=options.STRICT)
     group.addoption(
         "--stability-update-baseline",
@@ -173,7 +174,9 @@ class EditorCollector(pytest.Collector):
             report.write(folder)
             return
         assert isinstance(self.parent, SuiteCollector)
-        self.report = suite.run(out=folder, bench=self.parent.bench)
+        self.report = suite.run(
+            out=folder, overwrite=self.config.getoption("stability_overwrite"), bench=self.parent.bench
+        )
 
     def _update_baseline(self) -> None:
         """Keep the run as the editor's baseline, if the suite compares with one, and judge by that."""

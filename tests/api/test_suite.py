@@ -115,7 +115,7 @@ def test_a_run_is_named_after_suite_editors_and_seeds():
     text = SUITE.replace(
         "name: door", "name: door\neditors: [rome, './mine.py:edit', package.module:attribute]"
     )
-    assert Suite.parse(text).folder() == Path("reports/door-rome-mine-package.module.attribute-0")
+    assert Suite.parse(text).folder() == Path("reports/door-rome-mine-edit-package.module.attribute-0")
 
 
 def test_only_a_record_of_the_same_run_is_reused(folder):

@@ -27,10 +27,7 @@ Baselines = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder for run.json and the reports.")]
-Overwrite = Annotated[
-    bool,
-    typer.Option("--overwrite", help="Replace the record of another run, or of one that did not finish."),
-]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help=options.OVERWRITE)]
 Figures = Annotated[
     bool, typer.Option("--figures", help="Write the figures as SVG and PNG, too: see 'stability plot'.")
 ]
