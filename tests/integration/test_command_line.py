@@ -104,6 +104,33 @@ def test_an_interrupt_keeps_what_was_measured(shell, folder):
     assert [checkpoint.edits for checkpoint in run.checkpoints] == [1]
     assert (run.error.kind, run.error.message) == ("interrupted", "interrupted")
 
+    kept = (folder / "out" / "run.json").read_bytes()
+    for editor in ("./mine.py:interrupted", "./mine.py:nothing"):
+        done = shell("stability", "run", "small.stability.yaml", "--editor", editor, "--out", "out")
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert "out/run.json is of a run that did not finish" in done.stderr
+        assert "--overwrite" in done.stderr
+        assert (folder / "out" / "run.json").read_bytes() == kept
+    assert "the run did not finish" in shell("stability", "judge", "out").stdout
+    arguments = ("--editor", "./mine.py:nothing", "--out", "out", "--overwrite")
+    assert shell("stability", "run", "small.stability.yaml", *arguments).returncode == 1
+    assert read_record(folder / "out" / "run.json").runs[0].status == "complete"
+
+
+def test_two_functions_of_one_file_have_a_folder_each_and_neither_takes_the_others(shell, folder):
+    for function, status in (("destroy", 1), ("nothing", 1)):
+        done = shell("stability", "run", "small.stability.yaml", "--editor", f"./mine.py:{function}")
+        assert done.returncode == status, done.stderr
+    folders = sorted(path.name for path in (folder / "reports").iterdir())
+    assert folders == ["small-mine-destroy-0", "small-mine-nothing-0"]
+    out = folder / "reports" / "small-mine-destroy-0"
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    done = shell("stability", "run", "small.stability.yaml", "--editor", "./mine.py:nothing", "--out", out)
+    assert done.returncode == 2
+    assert "run.json is of another run (of ./mine.py:destroy)" in done.stderr
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
 
 def test_a_suite_with_three_mistakes_exits_2_with_three_lines(shell, folder):
     text = (folder / "small.stability.yaml").read_text()

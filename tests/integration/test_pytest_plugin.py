@@ -68,6 +68,33 @@ def test_a_failing_check_says_value_bound_where_since_when_and_how_to_repeat(she
     assert "Traceback" not in done.stdout
 
 
+def test_suites_of_one_name_do_not_take_each_others_records(measured, run_in):
+    shutil.copy(measured / "small.stability.yaml", measured / "copied.stability.yaml")
+    record = measured / "reports" / "small-none-0" / "run.json"
+    before = record.read_bytes()
+    arguments = ("copied.stability.yaml", "--stability-editor", "none", *QUIET)
+    refused = run_in(measured, "pytest", *arguments)
+    assert refused.returncode == 1
+    assert "run.json is of another run (of small.stability.yaml)" in refused.stdout
+    assert "--stability-overwrite" in refused.stdout
+    assert record.read_bytes() == before
+    assert (record.parent / "junit.xml").exists()
+    run_in(measured, "pytest", *arguments, "--stability-overwrite")
+    assert json.loads(record.read_text())["suite_path"] == "copied.stability.yaml"
+
+
+def test_two_functions_of_one_file_are_shown_each_with_its_own_report(shell, folder):
+    editors = ("--stability-editor", "./mine.py:destroy", "--stability-editor", "./mine.py:nothing")
+    done = shell("pytest", "small.stability.yaml", *QUIET, *editors, "-k", "norm")
+    summary = done.stdout[done.stdout.index("= stability =") :]
+    destroyed, left = summary.split("small · ./mine.py:nothing")
+    assert "small · ./mine.py:destroy" in destroyed
+    assert "FAIL  edited_weight_norm" in destroyed
+    assert "reports/small-mine-destroy-0/report.html" in destroyed
+    assert "  FAIL  " not in left
+    assert "reports/small-mine-nothing-0/report.html" in left
+
+
 def test_checks_are_chosen_by_metric_marker_and_by_keyword(shell):
     done = shell("pytest", "small.stability.yaml", "--collect-only", "-q", *QUIET, "-m", "weight_norm")
     assert "small.stability.yaml::rome::edited_weight_norm" in done.stdout
