@@ -20,7 +20,7 @@ def write_whole(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
     `mode` is the permissions that it gets.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind, and what stood there before still stands.
+        OSError: it cannot be written; nothing is left behind, and an existing file is unchanged.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PART)
     part = Path(name)

@@ -108,7 +108,7 @@ def in_one_line(doing: str, raised: type[StabilityError]) -> Iterator[None]:
         yield
     except (raised, UsageError):
         raise
-    except (Exception, SystemExit) as error:  # the code of others: anything may come out of it
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
         raise raised(f"{doing} failed{_place(error)}: {with_type(error)}") from error
 
 
@@ -163,7 +163,7 @@ def _import_file(name: str, noun: str, path: Path, raised: type[StabilityError])
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Let what stands in a folder be imported, as when Python runs a file of it."""
+    """Allow imports from a folder, as when Python runs a file in it."""
     sys.path.insert(0, str(folder))
     try:
         yield

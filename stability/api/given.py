@@ -30,7 +30,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Given:
-    """Each None where the suite's own stands; see `Suite.run`."""
+    """Each None if the suite's own value is used; see `Suite.run`."""
 
     editor: str | Callable[..., Any] | object | None = None
     model: str | nn.Module | None = None

@@ -21,7 +21,7 @@ INDENT = "    "
 TEXT_WIDTH = 100  # of an explanation
 
 
-class StabilityFailure(AssertionError):  # noqa: N818  (a suite that fails is no error of the program)
+class StabilityFailure(AssertionError):  # noqa: N818  (a failing suite is not an error of the program)
     """A suite did not hold; the message is the verdict table."""
 
 

@@ -75,7 +75,7 @@ class Suite:
     def judge(self, record: Record, saved: Path | None = None) -> Report:
         """What this suite says of a record; needs no model.
 
-        `saved` is where the record lies, for the command that makes a baseline of it.
+        `saved` is the path of the record, for the command that makes a baseline of it.
         """
         spec = self.file.spec
         earlier = baselines_for(record, self.baselines_of(record), saved) if is_compared(spec) else None
@@ -213,12 +213,12 @@ class Suite:
         return shlex.join([*words, *(["--baselines", str(self.baselines)] if self.baselines else [])])
 
     def replaced(self) -> Replaced:
-        """What stands in place of the suite's own values, as a record keeps it."""
+        """The values that replace those of the suite, as stored in a record."""
         named = None if self.baselines is None else str(self.baselines)
         return Replaced(**asdict(self.changes), baselines=named)
 
     def folder(self, root: str | Path = "reports") -> Path:
-        """Where a run is written when nobody says: ROOT/SUITE-EDITOR-SEED."""
+        """The default folder of a run: ROOT/SUITE-EDITOR-SEED."""
         spec = self.file.spec
         editors = [_word(entry.called) for entry in spec.editors]
         if len(editors) > MOST_NAMED:

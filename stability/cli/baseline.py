@@ -127,7 +127,7 @@ def _rows(folder: Path, start: Path) -> Iterator[list[str]]:
 
 
 def _suites(start: Path) -> dict[str, SuiteFile]:
-    """The suites beside the baselines, by name; one that cannot be read is left to whoever runs it."""
+    """The suites beside the baselines, by name, without those that cannot be read."""
     from stability.suite import load_suite
 
     found = {}

@@ -80,7 +80,7 @@ def log(
 
 @contextmanager
 def _files(report: Report, path: Path) -> Iterator[list[Path]]:
-    """The record, what lies beside it, and the reports: written anew, so that they say what is logged."""
+    """The record, its other files, and the reports, which are rewritten to agree with what is logged."""
     beside = [path.parent / HORIZON_FILE, path.parent / FIGURES_FOLDER] if path.name == RECORD_FILE else []
     with TemporaryDirectory(prefix="stability-") as folder:
         written = report.write(folder)

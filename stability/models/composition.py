@@ -1,4 +1,4 @@
-"""What a model is besides its weights: modules, methods, hooks, settings of modules, configurations."""
+"""The parts of a model other than weights: modules, methods, hooks, settings of modules, configurations."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from stability.models.map import ModelMap
 
 @dataclass(frozen=True)
 class Continuation:
-    """A forward pass that stands before block `first` (before the final norm, if there is no such block).
+    """A forward pass stopped before block `first` (before the final norm, if there is no such block).
 
     `hidden` is the residual stream there, [rows, tokens, d]. What the upper blocks are called with besides
     (masks, positions) was recorded from the model's own forward, so no architecture is spelled out here.

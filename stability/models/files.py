@@ -175,7 +175,7 @@ def _weight_map(index: Path) -> dict[str, str]:
     """Which shard is to hold each tensor.
 
     Raises:
-        ModelError: it is no index that transformers reads.
+        ModelError: it is not an index that transformers can read.
     """
     content = read_json(index, "no index")
     shards = content.get("weight_map") if isinstance(content, dict) else None

@@ -18,7 +18,7 @@ Call = tuple[Tensor, Tensor]  # an input [..., d_in] that a module was given, an
 
 
 class NotLinearError(Exception):
-    """A module is no linear map; the message says in which way."""
+    """A module is not a linear map; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def load_model(
 
 
 def model_depth(spec: ModelSpec) -> int | None:
-    """The number of the model's blocks as its configuration has it; None if there is no telling."""
+    """The number of the model's blocks by its configuration; None if it is not known."""
     try:
         folder = model_folder(spec.name)
         source = str(folder) if folder is not None else spec.name

@@ -77,7 +77,7 @@ class ModelMap:
         """See that what `mlp_out` gives is added to the residual stream as it is.
 
         Raises:
-            ModelError: a norm stands between them.
+            ModelError: there is a norm between them.
         """
         if self.normalised_output:
             raise ModelError(
@@ -93,7 +93,7 @@ class ModelMap:
         return self._modules[layer, kind]
 
     def place(self, matrix: Matrix) -> nn.Module | None:
-        """What stands where the unedited model multiplies by that matrix; None if an editor removed it."""
+        """The module in the place of that matrix of the unedited model; None if an editor removed it."""
         return self._modules.get((matrix.layer, matrix.kind))
 
     def parameter_name(self, layer: int, kind: MatrixKind) -> str:
@@ -104,7 +104,7 @@ class ModelMap:
         """The matrix, or the one of that name, as a view [d_out, d_in] of the parameter, without gradient.
 
         Raises:
-            ModelError: no matrix has that name, or a wrapper stands in its place.
+            ModelError: no matrix has that name, or a wrapper has replaced it.
         """
         name = matrix if isinstance(matrix, str) else matrix.name
         found = next((one for one in self.matrices if one.name == name), None)
@@ -155,7 +155,7 @@ def submodule(root: nn.Module, path: str) -> nn.Module:
 
 
 def _is_at(root: nn.Module, path: str) -> bool:
-    """Whether a module stands at a dotted path, no wrapper being looked into."""
+    """Whether there is a module at a dotted path, without looking into wrappers."""
     try:
         root.get_submodule(path)
     except AttributeError:
@@ -233,7 +233,7 @@ def output_head(model: nn.Module) -> nn.Module:
     """The module that turns the residual stream into logits.
 
     Raises:
-        ModelError: the model has none, or is no language model.
+        ModelError: the model has none, or is not a language model.
     """
     return _end(language_model(model) or model, "get_output_embeddings")
 

@@ -64,7 +64,7 @@ class Held(nn.Module):
         self.language_model = inner
         if isinstance(outer, nn.Module):
             self.add_module(type(outer).__name__, outer)
-        self._called: tuple[Any, ...] = (called,)  # in a tuple, so that it is no submodule
+        self._called: tuple[Any, ...] = (called,)  # in a tuple, so that it is not a submodule
 
     @property
     def generate(self) -> Any:
@@ -106,7 +106,7 @@ def _is_language_model(model: object) -> TypeGuard[nn.Module]:
 
 
 def _held(model: object) -> list[object]:
-    """What an object holds that may be, or hold, a model; the likeliest names first."""
+    """The object's attributes that may be or contain a model; the likeliest names first."""
     held = {**getattr(model, "__dict__", {}), **getattr(model, "_modules", {})}
     names = sorted(held, key=lambda name: LIKELY.index(name) if name in LIKELY else len(LIKELY))
     return [held[name] for name in names if isinstance(held[name], nn.Module) or name in LIKELY]

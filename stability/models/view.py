@@ -22,7 +22,7 @@ class View:
 
     A parameter that an editor has only moved, as into the module inside of a wrapper, goes by the name that
     it had. A block's matrix is its own parameter where the module at its place is built as it was. Elsewhere
-    it is the linear map that stands there: adapters, hooks and parametrizations count as what they do. The
+    it is the linear map in its place: adapters, hooks and parametrizations count as what they do. The
     view is of one moment: make a new one after an edit. It runs modules, so it belongs inside `measuring`.
 
     `input_ids`, [rows, tokens], are run through the model where there is something wrapped, to see whether a
@@ -66,7 +66,7 @@ class View:
     def changed(self) -> tuple[str, ...]:
         """What differs from the unedited model: its own parameters in its order, then what was added.
 
-        A wrapped matrix counts by the map that stands in its place, and so does its bias. Modules that
+        A wrapped matrix is represented by the map in its place, and so is its bias. Modules that
         compute something else than before, without being a matrix, are named last.
         """
         own = [name for name in self._snapshot.names if self._is_changed(name)]
@@ -124,7 +124,7 @@ class View:
         """A block's matrix as the unedited model stores it: [d_in, d_out] for a Conv1D.
 
         Raises:
-            NotLinearError: what stands in its place is no linear map.
+            NotLinearError: the module in its place is not a linear map.
         """
         if name not in self._wrapped:
             return self.stored[name].detach()
@@ -136,7 +136,7 @@ class View:
         return is_transposed(self._snapshot.kind(name.removesuffix(".weight")))
 
     def linear_map(self, name: str) -> LinearMap:
-        """The map that stands in the place of a wrapped matrix; `NotLinearError` if there is none."""
+        """The map in the place of a wrapped matrix; `NotLinearError` if there is none."""
         if name not in self._maps:
             try:
                 self._maps[name] = self._read(name)
@@ -191,7 +191,7 @@ class View:
 
     @cached_property
     def _wrapped(self) -> dict[str, nn.Module | None]:
-        """The matrices whose module is another than before, with what stands there now."""
+        """The matrices whose module was replaced, with the present one."""
         if self._is_built_as_before:
             return {}
         wrapped: dict[str, nn.Module | None] = {}

@@ -16,7 +16,7 @@ class Listener(Protocol):
 
 
 class Silent:
-    """Tells nobody."""
+    """A listener that ignores every event."""
 
     def stage(self, text: str) -> None:
         """Say nothing."""

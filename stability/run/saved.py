@@ -16,7 +16,7 @@ from stability.errors import EditorError, RecordError
 from stability.files import write_whole
 from stability.models import tensors_fingerprint
 
-TENSOR = "__tensor__"  # stands in a state's JSON where a tensor was
+TENSOR = "__tensor__"  # replaces a tensor in a state's JSON
 STATE = "state"  # the JSON's place in the file's metadata
 
 

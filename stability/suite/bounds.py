@@ -16,7 +16,7 @@ ROUNDING = 8 * sys.float_info.epsilon  # of a value at its scale: what a few add
 
 @dataclass(frozen=True)
 class Bound:
-    """An interval that a value must lie in. `text` is the assertion as it was written."""
+    """An interval that a value must be in. `text` is the assertion as it was written."""
 
     text: str
     low: float = -math.inf
@@ -38,7 +38,7 @@ class Bound:
         return (above > 0 > below) if self.strict else (above >= 0 >= below)
 
     def distance(self, value: float) -> float:
-        """How far inside (positive) or outside (negative) the value lies, measured from the nearest end."""
+        """How far inside (positive) or outside (negative) the value is, measured from the nearest end."""
         if math.isnan(value):
             return -math.inf
         return min(value - self.low, self.high - value)
@@ -48,7 +48,7 @@ class Bound:
         return math.isfinite(value) and self.holds(value, scale)
 
     def reach(self, value: float) -> float:
-        """The distance of a measured value; one that is not finite lies as far outside as can be."""
+        """The distance of a measured value; a value that is not finite is infinitely far outside."""
         return self.distance(value) if math.isfinite(value) else -math.inf
 
     def nearest(self, value: float) -> float:

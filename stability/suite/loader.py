@@ -22,7 +22,7 @@ from stability.suite.schema import SuiteSpec
 
 @dataclass(frozen=True)
 class SuiteFile:
-    """A suite as it was read: what it says, its text, and the line that each key stands on."""
+    """A suite as read from a file: its content, its text, and the line of each key."""
 
     spec: SuiteSpec
     text: str

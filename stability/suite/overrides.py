@@ -19,7 +19,7 @@ SECTIONS = ("model", "run", "text", "probes", "tasks", "may_change")
 
 @dataclass(frozen=True)
 class Overrides:
-    """Replacements, each None or empty where the suite's own value stands.
+    """Replacements, each None or empty if the suite's own value is used.
 
     `settings` are `KEY=VALUE` with a YAML value; the key is dotted and begins with an editor's name
     (`rome.layers=[17]`) or one of the suite's sections (`run.edits.batch=10`).
@@ -49,7 +49,7 @@ class Overrides:
 
 
 def override(suite: SuiteFile, changes: Overrides) -> SuiteFile:
-    """The suite with these values replaced, checked anew.
+    """The suite with these values replaced, and checked again.
 
     Raises:
         UsageError: a key or value is wrong, or would change a check.

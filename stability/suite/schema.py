@@ -74,7 +74,7 @@ class ModelSpec(SuiteModel):
     dtype: Literal["float32", "bfloat16", "float16", "float64", "auto"] = "float32"
     device: str | None = None
     device_map: str | dict[str, int | str] | None = None
-    trust_remote_code: bool = False  # whether code that lies in the model's repository may run
+    trust_remote_code: bool = False  # whether code from the model's repository may run
 
 
 class EditorSpec(SuiteModel):

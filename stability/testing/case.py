@@ -1,4 +1,4 @@
-"""The case that checks are made on: an editor, a model that nobody else holds, edits, and runs."""
+"""The case that checks work on: an editor, a model of its own, edits, and runs."""
 
 from __future__ import annotations
 

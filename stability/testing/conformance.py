@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FAILED, UNKNOWN = 1, 3  # exit statuses, as `stability.errors` has them
 
 
-class ConformanceFailure(AssertionError):  # noqa: N818  (an editor that fails is no error of the program)
+class ConformanceFailure(AssertionError):  # noqa: N818  (a failing editor is not an error of the program)
     """An editor does not keep to what is expected of it; the message says which checks failed, and why."""
 
 

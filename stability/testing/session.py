@@ -154,7 +154,7 @@ class Session:
         except (
             Exception,
             SystemExit,
-        ) as error:  # anything may come out of it
+        ) as error:  # third-party code may raise anything
             frames = traceback.extract_tb(error.__traceback__)
             own = [frame for frame in frames if "site-packages" not in frame.filename]
             frame = (own or frames)[-1]
@@ -209,7 +209,7 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def inputs_of(model: nn.Module, tokenizer: Tokenizer) -> dict[str, str]:
-    """What an editor is given besides weights, each as a text that changes with it."""
+    """Everything but weights that an editor is given, each as a text that changes with it."""
     found = {
         "the tokenizer": tokenizer_fingerprint(tokenizer),
         **{

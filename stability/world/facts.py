@@ -1,4 +1,4 @@
-"""The facts of the world: who stands in which relation to what, drawn from a seed."""
+"""The facts of the world: who has which relation to what, drawn from a seed."""
 
 from __future__ import annotations
 

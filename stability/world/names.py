@@ -1,4 +1,4 @@
-"""The people of the world: a shared first name and a last name that nobody else has."""
+"""The people of the world: a first name that others share, and a last name that is unique."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What lies in a checkpoint's folder: tensors, configuration, tokenizer."""
+"""The contents of a checkpoint's folder: tensors, configuration, tokenizer."""

@@ -18,7 +18,7 @@ UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportEr
 
 
 def config_differences(base: Folder, edited: Folder) -> dict[str, tuple[Any, Any]]:
-    """The keys, dotted, whose values differ, with both values; None stands for a key that is not there.
+    """The keys, dotted, whose values differ, with both values; None means that a key is missing.
 
     Where the files differ, both are read as transformers reads them, so that a default that one of them
     leaves out, or an older spelling, is no difference. Keys of generation_config.json begin with

@@ -1,4 +1,4 @@
-"""The dtype that a model is loaded in if nobody asks for another."""
+"""The dtype in which a model is loaded by default."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class LowRank:
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor as it lies in a file: `size` bytes from `offset` on, in row order; and what is added to it."""
+    """A tensor in a file, `size` bytes from `offset` on, in row order; and the change that is added to it."""
 
     name: str
     dtype: str

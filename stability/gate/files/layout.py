@@ -123,7 +123,7 @@ def _renamed(name: str, entry: Architecture) -> str:
 
 
 def _split(name: str, tensor: Stored, entry: Architecture) -> dict[str, Stored]:
-    """Experts that lie in one tensor [experts, rows, columns] as a matrix each, as most files have them."""
+    """Experts stored in one tensor [experts, rows, columns], as one matrix each, as in most files."""
     before, between, _ = name.partition(".experts.")
     parts = entry.experts.get(name.removeprefix(before)) if between else None
     if parts is None or len(tensor.shape) != 3 or tensor.shape[1] % len(parts):

@@ -44,7 +44,7 @@ class Change:
     elements: int
     nonfinite_base: int
     nonfinite: int
-    rank: int | None = None  # None if it is no matrix, or not finite
+    rank: int | None = None  # None if it is not a matrix, or not finite
 
 
 class Total:
@@ -155,7 +155,7 @@ def _rows(delta: Floats, columns: int) -> Rows:
 
 
 def _rank(base: Stored, edited: Stored, moved: list[Window], change: Change, first: Total) -> int:
-    """The rank of the difference, of which `moved` holds every row that is not zero."""
+    """The rank of the difference; `moved` has all of its rows that are not zero."""
     rows, columns = base.shape
     # What an adapter adds is not rounded to the dtype of what it is added to.
     dtypes = ("F32",) if edited.added else (base.dtype, edited.dtype)

@@ -88,7 +88,7 @@ def rounded(values: Floats, dtype: str) -> Floats:
 def _rounded_to_float8(values: NDArray[np.float32], dtype: str) -> NDArray[np.float32]:
     table = _float8_table(dtype)[:128]  # of the positive patterns, in order
     finite = table[np.isfinite(table)]
-    # A number lies between two patterns; half-way, the even one holds it.
+    # A number is between two patterns; half-way, it is rounded to the even one.
     above = np.clip(np.searchsorted(finite, np.abs(values)), 1, len(finite) - 1)
     low, high = finite[above - 1], finite[above]
     middle = (low + high) / 2

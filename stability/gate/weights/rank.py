@@ -6,7 +6,7 @@ on it counts. Here it is the number of singular values of ΔW = W' - W above
     max(2 ε ‖W'‖_F (1/√rows + 1/√columns), 1e-5 σ1(ΔW))
 
 where ε is the spacing of the stored dtype at 1 (2^-7 for bfloat16). Rounding every element once makes a
-random matrix whose largest singular value lies near σ (√rows + √columns), σ being its deviation, ε/√12 of an
+random matrix whose largest singular value is near σ (√rows + √columns), σ being its deviation, ε/√12 of an
 element at most (Marchenko and Pastur 1967). The floor is some nine times that, because an edit leaves a
 pattern of its own in the rounding (in a rank-1 edit of a 4,096 x 11,008 matrix it reached a quarter of the
 floor), and many edits round many times. The second term is float32's arithmetic.
@@ -30,7 +30,7 @@ LARGEST_BASIS = 2**25  # elements
 UNSURE = 3  # how near to the floor a singular value is looked at once more
 RELATIVE = 1e-5  # of the largest singular value: what float32 arithmetic can tell
 MOST = WIDTHS[-1]
-"""A rank of so many stands for that many or more."""
+"""This rank means: this many or more."""
 
 Rows = NDArray[np.float32]
 Sums = NDArray[np.float64]
@@ -39,7 +39,7 @@ Total = Callable[[Callable[[Rows], Rows | Sums]], Sums]
 
 
 def rounding_floor(norm: float, rows: int, columns: int, spacing: float) -> float:
-    """Above which no singular value of a rounding, or of some, lies; `norm` is ‖W'‖_F."""
+    """The bound of the singular values of rounding, of one or of several; `norm` is ‖W'‖_F."""
     return 2 * spacing * norm * (1 / math.sqrt(rows) + 1 / math.sqrt(columns))
 
 
@@ -58,7 +58,7 @@ def applied(block: Rows, basis: Rows) -> Rows:
 def streamed_rank(
     total: Total, rows: int, columns: int, floor: float, first: NDArray[np.float64] | None = None
 ) -> int:
-    """How many singular values of a matrix lie above `floor` and above 1e-5 of the largest; 256 at most.
+    """The number of singular values above `floor` and above 1e-5 of the largest; 256 at most.
 
     `total` goes over the matrix; rows that are zero may be left out. What lies so near to the floor that
     rounding could have made it may count or not. `first` is what `applied` with `first_basis` adds up to,

@@ -73,7 +73,7 @@ def differences(places: Sequence[str]) -> Reading:
 
 
 def _tensors(base: Layout, edited: Layout, weights: WeightDifferences) -> Iterable[str]:
-    """`missing NAME`, `reshaped NAME [2, 3] -> [3, 2]`: what differs besides values.
+    """`missing NAME`, `reshaped NAME [2, 3] -> [3, 2]`: the differences other than in values.
 
     An adapter over a model that is complete without it is one more, for not every loader applies it.
     """

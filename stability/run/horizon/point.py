@@ -14,10 +14,11 @@ from stability.suite.metrics import measured_by
 
 @dataclass(frozen=True)
 class PointSuite:
-    """A suite whose checks can be asked at any number of edits, and which checks were left out, and why.
+    """A suite whose checks can be judged at any number of edits, and the checks that were left out, with
+    reasons.
 
-    A check's `at` is set aside. What compares with an earlier record has nothing to compare with there, and
-    what an editor takes of time and memory is no property of the number of edits.
+    A check's `at` is ignored. Left out are checks relative to an earlier record, which has no values at these
+    numbers of edits, and checks of time and memory, which do not depend on the number of edits.
     """
 
     spec: SuiteSpec
@@ -25,7 +26,7 @@ class PointSuite:
 
     @classmethod
     def of(cls, spec: SuiteSpec) -> PointSuite:
-        """The suite, asked so.
+        """The suite in this form.
 
         Raises:
             UsageError: no check is left.
@@ -47,11 +48,11 @@ class PointSuite:
 
     @property
     def metrics(self) -> frozenset[str]:
-        """What the checks need measured; whether the model is made of numbers at all is always seen to."""
+        """The metrics that the checks need; whether all weights are finite is always measured."""
         return frozenset({"nonfinite", *(check.metric for check in self.spec.checks.values())})
 
     def answer(self, record: Record, run: Run) -> Answer:
-        """Whether a run with a single checkpoint holds, judged by itself."""
+        """Whether a run with a single checkpoint holds, judged on its own."""
         judgement = judge(self.spec, record.model_copy(update={"runs": (run,)}))
         return Answer(judgement.verdicts)
 

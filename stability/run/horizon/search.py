@@ -22,7 +22,7 @@ class SeedHorizon:
     """The horizon at one seed.
 
     `edits` is the last number of edits that held, and at `failed_at` the suite did not; None if it held at
-    all that were asked for, so that the horizon lies further on. `error` says what could not be measured
+    all that were asked for, so that the horizon is higher. `error` says what could not be measured
     there, or at all. `measurements` counts how often the model was measured, `edits_made` the edits, and
     `edits_repeated` those of them that had been made before.
     """
@@ -147,8 +147,8 @@ def find_horizon(
 ) -> SeedHorizon:
     """The largest number of edits N such that the suite holds after every batch up to N.
 
-    The suite is asked at its checkpoints until one does not hold, then in the middle of what lies between
-    that one and the last that did, until nothing lies between them. That is the horizon if, between these two
+    The suite is judged at its checkpoints until one does not hold, then in the middle of the gap between
+    that one and the last that did, until the gap is empty. That is the horizon if, between these two
     checkpoints, it does not hold again once it has failed, and if it holds between checkpoints that hold.
     `every` assumes neither, and asks after every batch. A `run` gives its checkpoints as measured already.
     """
@@ -180,7 +180,7 @@ def _bracket(holds: Callable[[int], bool], points: tuple[int, ...]) -> tuple[int
 
 
 def _bisect(holds: Callable[[int], bool], held: int, failed: int, stops: tuple[int, ...]) -> tuple[int, int]:
-    """Two neighbours among the stops of which the first holds and the second does not."""
+    """Two neighbouring stops; the first holds and the second does not."""
     low, high = stops.index(held), stops.index(failed)
     while high - low > 1:
         middle = (low + high) // 2
@@ -253,7 +253,7 @@ class _HorizonSearch:
         return self._horizon(held, failed, reasons, "" if answer.is_measured else reasons[0])
 
     def gave_up(self, error: str) -> SeedHorizon:
-        """The search came to an end that is none of the suite's; the last that held is no horizon."""
+        """The search ended for another reason than the suite; then the last stop that held is no horizon."""
         held = max((edits for edits, answer in self._answers.items() if not answer.harm), default=0)
         return self._horizon(held, None, (), error)
 

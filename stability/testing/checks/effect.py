@@ -19,7 +19,7 @@ def steps_of(run: EditorRun) -> list[Step]:
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first few names, and how many there are besides."""
+    """The first few names, and the number of others."""
     names = list(names)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

@@ -34,7 +34,7 @@ def spelled(
 
 
 def _cut(name: str, longest: int) -> str:
-    """So many characters at most, of which the last may end a path."""
+    """At most that many characters, the last of which may end a path."""
     return name[:longest].rstrip("/ .")
 
 

@@ -92,7 +92,7 @@ class _Other:
 
 @contextmanager
 def environment(defaults: Mapping[str, str]) -> Iterator[None]:
-    """Within, the environment's variables that nobody has set are these."""
+    """While open, environment variables that are not set have these values."""
     added = {name: value for name, value in defaults.items() if name not in os.environ}
     os.environ.update(added)
     try:
