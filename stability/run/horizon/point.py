@@ -14,8 +14,7 @@ from stability.suite.metrics import measured_by
 
 @dataclass(frozen=True)
 class PointSuite:
-    """A suite whose checks can be judged at any number of edits, and the checks that were left out, with
-    reasons.
+    """A suite whose checks can be judged at any number of edits; `left_out` has the reasons for others.
 
     A check's `at` is ignored. Left out are checks relative to an earlier record, which has no values at these
     numbers of edits, and checks of time and memory, which do not depend on the number of edits.
