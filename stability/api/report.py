@@ -1,4 +1,4 @@
-"""What a suite says of a record, to be read, written and drawn."""
+"""A record with the verdicts of a suite, to read, write and draw."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StabilityFailure(AssertionError):  # noqa: N818  (a failing suite is not a
 
 @dataclass(frozen=True)
 class Report:
-    """A record and what the suite says of it."""
+    """A record and its judgement by a suite."""
 
     record: Record
     judgement: Judgement

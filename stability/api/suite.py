@@ -97,7 +97,7 @@ class Suite:
         return self.baselines or baselines_folder(self.file.path or record.suite_path)
 
     def update_baseline(self, record: Record, editor: str) -> tuple[str, bool]:
-        """Keep an editor's runs as its baseline: what came of it in words, and whether they were kept.
+        """Keep an editor's runs as its baseline: returns the outcome in words, and whether they were kept.
 
         They are not if no check compares the editor with a baseline, or if a run of it is not complete.
         """

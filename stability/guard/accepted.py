@@ -1,4 +1,4 @@
-"""The values that a guarded model is known to be well with: those to go back to when a batch is refused."""
+"""The accepted values of a guarded model, which are restored when a batch is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which edits of a refused batch did the harm, found by halves."""
+"""Finding the harmful edits of a refused batch by bisection."""
 
 from __future__ import annotations
 

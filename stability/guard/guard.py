@@ -46,7 +46,7 @@ class HasSuite(Protocol):
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of a batch: entry `number` of the journal.
+    """The outcome of a batch: entry `number` of the journal.
 
     `reasons` say why it was refused; `changed` names the tensors that it changed; `seconds` has the time by
     stage: edit, compare, measure, then journal or restore.
@@ -62,7 +62,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Bisection:
-    """Which edits of a refused batch did the harm; and what became of the others, if there are any."""
+    """The harmful edits of a refused batch, and the outcome of the others, if there are any."""
 
     harmful: tuple[Edit, ...]
     kept: tuple[Edit, ...]

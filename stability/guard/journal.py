@@ -97,7 +97,7 @@ class Journal:
             raise
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the journal, so that other processes can open it."""
         self._file.close()
 
     def append(

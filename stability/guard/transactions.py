@@ -117,7 +117,7 @@ class Transactions:
         self.editors.follow_journal()
 
     def _reasons(self, editor: EditorInUse, attempt: BatchAttempt) -> Iterator[str]:
-        """Make the batch, and say what speaks against keeping it."""
+        """Make the batch; the reasons to refuse it."""
         model, tokenizer = self.loaded.model, self.loaded.tokenizer
         with timed(attempt.seconds, "edit"):
             attempt.edited, reported = make_batch(
@@ -153,7 +153,7 @@ class Transactions:
         )
 
     def _note(self, editor: EditorInUse, attempt: BatchAttempt, harmful: tuple[str, ...]) -> JournalEntry:
-        """Write down what became of a batch; one that is kept is accepted once that is on the disk."""
+        """Write the outcome of a batch to the journal; a kept batch is then accepted."""
         model = self.loaded.model
         entry = JournalEntry(
             number=len(self.journal.entries) + 1,
