@@ -55,6 +55,7 @@ def _run(run: Run) -> Run:
             subject=edit.subject,
             target=edit.target,
             target_true=edit.target_true,
+            space=edit.space,
         )
         for edit in run.edits
     )

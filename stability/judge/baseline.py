@@ -81,13 +81,14 @@ def previous_checkpoint(record: Record, run: Run, edits: int, baseline: Baseline
     raise CannotJudge(words.stale_baseline(problem, baseline.update))
 
 
-def edits_up_to(run: Run, edits: int) -> list[tuple[str | None, ...]]:
+def edits_up_to(run: Run, edits: int) -> list[tuple[str | bool | None, ...]]:
     """The requests of the run's first `edits` edits, to compare two runs by."""
     return [_asked(edit) for edit in run.edits[:edits]]
 
 
-def _asked(edit: EditOutcome) -> tuple[str | None, ...]:
-    return (edit.id, edit.prompt, edit.subject, edit.target, edit.target_true)
+def _asked(edit: EditOutcome) -> tuple[str | bool | None, ...]:
+    spaced = edit.space is not False  # there was always one before the record said so
+    return (edit.id, edit.prompt, edit.subject, edit.target, edit.target_true, spaced)
 
 
 def _major(version: str) -> str:

@@ -16,17 +16,21 @@ if TYPE_CHECKING:
     from stability.models.snapshot import Snapshot, same_bytes
     from stability.models.text import TokenizedText, context_length, stated_context_length, tokenize_text
     from stability.models.tokens import (
+        Asked,
         EncodedTarget,
         Tokenizer,
         encode,
         pad_id,
         pad_right,
+        space_between,
+        statement,
         subject_last_index,
     )
     from stability.models.unwrap import language_model, measurable
     from stability.models.view import View
 
 __all__ = [
+    "Asked",
     "Continuation",
     "EncodedTarget",
     "LinearMap",
@@ -52,7 +56,9 @@ __all__ = [
     "pad_right",
     "recording",
     "same_bytes",
+    "space_between",
     "stated_context_length",
+    "statement",
     "subject_last_index",
     "suspend",
     "tensors_fingerprint",
@@ -94,6 +100,8 @@ __getattr__ = attributes_from(
         "stability.models.snapshot": (
             "Snapshot",
             "same_bytes",
+            "space_between",
+            "statement",
         ),
         "stability.models.text": (
             "TokenizedText",
@@ -102,11 +110,13 @@ __getattr__ = attributes_from(
             "tokenize_text",
         ),
         "stability.models.tokens": (
+            "Asked",
             "EncodedTarget",
             "Tokenizer",
             "encode",
             "pad_id",
             "pad_right",
+            "space_between",
             "subject_last_index",
         ),
         "stability.models.unwrap": (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +17,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Tokenizer: TypeAlias = "PreTrainedTokenizerBase"
+Asked: TypeAlias = tuple[str, str] | tuple[str, str, bool | None]
+"""A prompt, a target, and whether a space stands between them, as `encode` takes it."""
+
+WITHOUT_SPACES = re.compile(  # how Unicode's names of letters, digits and marks of such scripts begin
+    "(BALINESE|BOPOMOFO|CJK|FULLWIDTH|HALFWIDTH KATAKANA|HANGZHOU|HIRAGANA|IDEOGRAPHIC|JAVANESE|KATAKANA"
+    "|KHMER|LAO|MYANMAR|NEW TAI LUE|TAI LE|TAI THAM|TAI VIET|THAI|TIBETAN|VERTICAL|YI)[ -]"
+)
+TAG_AT_END, TAG_AT_START = re.compile(r"<[^<>\s]+>$"), re.compile(r"<[^<>\s]+>")  # as of chat templates
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,44 @@ def tokenize(tokenizer: Tokenizer, text: str) -> Tokens:
     return Tokens(ids, offsets)
 
 
-def encode(tokenizer: Tokenizer, prompt: str, target: str) -> EncodedTarget:
-    """Prompt, one space, target; tokenised as a whole, because tokens may reach over the border.
+def space_between(prompt: str, target: str, space: bool | None = None) -> str:
+    """What stands between a prompt, which keeps its own white space, and a target: one space, or nothing.
+
+    Nothing after white space, and at the beginning of the text. Else `space` decides; where it is None, there
+    is one if the target is written with one before it, or if the prompt ends and the target begins in a script
+    that writes spaces between words. Punctuation and symbols have no script: the next letter or digit decides,
+    but for full-width punctuation and tags (`<|assistant|>`), which no space follows or precedes.
+    """
+    if not prompt or prompt[-1].isspace():
+        return ""
+    if space is None:
+        space = target[:1].isspace() or (
+            not TAG_AT_END.search(prompt)
+            and not TAG_AT_START.match(target)
+            and _writes_spaces(reversed(prompt))
+            and _writes_spaces(target)
+        )
+    return " " if space else ""
+
+
+def _writes_spaces(characters: Iterable[str]) -> bool:
+    """Whether the first of these characters that has a script is of one with spaces; True if none has."""
+    for character in characters:
+        kind = unicodedata.category(character)
+        if kind[0] in "LMN":
+            return WITHOUT_SPACES.match(unicodedata.name(character, "")) is None
+        if kind[0] == "P" and unicodedata.east_asian_width(character) in "WF":
+            return False
+    return True
+
+
+def statement(prompt: str, target: str, space: bool | None = None) -> str:
+    """The text that is measured: the prompt with its own white space, what stands between, the target without."""
+    return prompt + space_between(prompt, target, space) + target.strip()
+
+
+def encode(tokenizer: Tokenizer, prompt: str, target: str, space: bool | None = None) -> EncodedTarget:
+    """A statement, tokenised as a whole, because tokens may reach over the border of prompt and target.
 
     The target's first token is the first that ends behind the prompt.
 
@@ -72,8 +118,7 @@ def encode(tokenizer: Tokenizer, prompt: str, target: str) -> EncodedTarget:
         DataError: the target has no token, or nothing stands before it to predict it from.
         ModelError: the tokenizer knows no offsets.
     """
-    prompt, target = prompt.rstrip(), target.strip()
-    tokens = tokenize(tokenizer, f"{prompt} {target}")
+    tokens, target = tokenize(tokenizer, statement(prompt, target, space)), target.strip()
     start = next((i for i, (_, end) in enumerate(tokens.offsets) if end > len(prompt)), None)
     if start is None or not target:
         raise DataError(f"the target {target!r} has no token after {prompt!r}")
@@ -82,8 +127,10 @@ def encode(tokenizer: Tokenizer, prompt: str, target: str) -> EncodedTarget:
     return EncodedTarget(tokens.input_ids, start)
 
 
-def subject_last_index(tokenizer: Tokenizer, prompt_template: str, subject: str) -> int:
+def subject_last_index(tokenizer: Tokenizer, prompt_template: str, subject: str, following: str = "") -> int:
     """The token index of the subject's last token in the prompt that `subject` fills, at the place of `{}`.
+
+    `following` is what stands behind the prompt in the same row: a token may reach over the border.
 
     Raises:
         DataError: the template has not exactly one `{}`, or the subject no token of its own.
@@ -93,7 +140,7 @@ def subject_last_index(tokenizer: Tokenizer, prompt_template: str, subject: str)
         raise DataError(f"a prompt must hold exactly one '{{}}' for the subject, got {prompt_template!r}")
     start = prompt_template.index("{}")
     filled = prompt_template.replace("{}", subject)
-    index = tokenize(tokenizer, filled).last_in(start, start + len(subject.rstrip()))
+    index = tokenize(tokenizer, filled + following).last_in(start, start + len(subject.rstrip()))
     if index is None:
         raise DataError(f"the subject {subject!r} has no token in {filled!r}")
     return index

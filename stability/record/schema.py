@@ -127,6 +127,7 @@ class EditOutcome(RecordModel):
     subject: str
     target: str
     target_true: str | None = None
+    space: bool | None = None  # whether one was put between prompt and target; None: always, of old
     success: bool | None = None
     accurate: bool | None = None
     paraphrase_success: float | None = None

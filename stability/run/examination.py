@@ -12,7 +12,16 @@ from stability.data.edits import Edit
 from stability.errors import MeasurementError, ProblemKind, UsageError, with_type
 from stability.imports import in_one_line
 from stability.metrics import Context, Metric, Skipped, edit_outcomes, metrics_of
-from stability.models import Snapshot, TokenizedText, View, map_model, measurable, pad_id, pad_right
+from stability.models import (
+    Snapshot,
+    TokenizedText,
+    View,
+    map_model,
+    measurable,
+    pad_id,
+    pad_right,
+    space_between,
+)
 from stability.models.memory import kind_of
 from stability.models.modes import evaluating, random_state
 from stability.models.tokens import Tokenizer
@@ -263,7 +272,12 @@ def _broken(readings: dict[str, Reading]) -> Problem | None:
 
 def _no_answer(edit: Edit) -> EditOutcome:
     return EditOutcome(
-        id=edit.id, prompt=edit.prompt, subject=edit.subject, target=edit.target, target_true=edit.target_true
+        id=edit.id,
+        prompt=edit.prompt,
+        subject=edit.subject,
+        target=edit.target,
+        target_true=edit.target_true,
+        space=bool(space_between(edit.filled, edit.target, edit.space)),
     )
 
 

@@ -184,7 +184,9 @@ class Session:
     def _score(self, edit: Edit) -> Score | None:
         asked = [edit.target, *([] if edit.target_true is None else [edit.target_true])]
         try:
-            found = score_targets(self.model, self.tokenizer, [(edit.filled, target) for target in asked])
+            found = score_targets(
+                self.model, self.tokenizer, [(edit.filled, target, edit.space) for target in asked]
+            )
         except MeasurementError:  # NaN, or the model returned is none that can be mapped
             return None
         values = found.mean_log_prob.tolist()

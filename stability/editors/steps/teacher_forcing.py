@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stability.data.edits import Edit
-from stability.models import Tokenizer, encode, pad_id, pad_right
+from stability.models import Asked, Tokenizer, encode, pad_id, pad_right
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ def teacher_forced_edits(
     tokenizer: Tokenizer, edits: Sequence[Edit], device: torch.device | str = "cpu"
 ) -> TeacherForced:
     """Each edit's prompt and target; errors as for `teacher_forced`."""
-    return teacher_forced(tokenizer, [(edit.filled, edit.target) for edit in edits], device)
+    return teacher_forced(tokenizer, [(edit.filled, edit.target, edit.space) for edit in edits], device)
 
 
 def teacher_forced(
-    tokenizer: Tokenizer, statements: Sequence[tuple[str, str]], device: torch.device | str = "cpu"
+    tokenizer: Tokenizer, statements: Sequence[Asked], device: torch.device | str = "cpu"
 ) -> TeacherForced:
-    """Tokenise (prompt, target) pairs.
+    """Tokenise prompts and targets; what stands between is for `encode` to say.
 
     Raises:
         DataError: a target has no token of its own.
         ModelError: the tokenizer knows no character offsets.
     """
-    encoded = [encode(tokenizer, prompt, target) for prompt, target in statements]
+    encoded = [encode(tokenizer, *one) for one in statements]
     input_ids, attention_mask = pad_right([one.input_ids[:-1] for one in encoded], pad_id(tokenizer))
     places = [
         (row, one.target_start - 1 + offset, target)

@@ -8,7 +8,7 @@ from torch import nn
 
 from stability.data.edits import Edit
 from stability.errors import DataError
-from stability.models import stated_context_length
+from stability.models import stated_context_length, statement
 from stability.models.tokens import Tokenizer
 
 SPECIAL = 8  # tokens that a tokenizer may add of its own
@@ -45,4 +45,4 @@ def _texts(edit: Edit) -> Iterator[tuple[str, str]]:
     for what, prompt in prompts:
         for target in (edit.target, edit.target_true):
             if target is not None:
-                yield what, f"{prompt} {target}"
+                yield what, statement(prompt, target, edit.space)

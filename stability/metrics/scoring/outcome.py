@@ -10,6 +10,7 @@ from torch import nn
 from stability.data.edits import Edit
 from stability.metrics.scoring import score_targets
 from stability.metrics.scoring.lengths import refuse_too_long
+from stability.models import Asked, space_between
 from stability.models.tokens import Tokenizer
 from stability.record import EditOutcome
 
@@ -27,10 +28,10 @@ def edit_outcomes(model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit])
         ModelError: the model has no output embedding.
     """
     refuse_too_long(model, tokenizer, edits)
-    asked: dict[tuple[str, str], int] = {}  # each (prompt, target) once, in order
+    asked: dict[Asked, int] = {}  # each once, in order
     for edit in edits:
-        for pair in _pairs(edit):
-            asked.setdefault(pair, len(asked))
+        for one in _asked(edit):
+            asked.setdefault(one, len(asked))
     if not asked:
         return []
     scores = score_targets(model, tokenizer, tuple(asked))
@@ -42,7 +43,8 @@ def edit_outcomes(model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit])
         if true is not None:
 
             def new_wins_by(prompt: str) -> float:
-                return float(log_probs[asked[prompt, edit.target]] - log_probs[asked[prompt, true]])
+                new, old = (asked[prompt, target, edit.space] for target in (edit.target, true))
+                return float(log_probs[new] - log_probs[old])
 
             judged = {
                 "success": new_wins_by(edit.filled) > 0,
@@ -55,20 +57,21 @@ def edit_outcomes(model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit])
             subject=edit.subject,
             target=edit.target,
             target_true=true,
-            accurate=accurate[asked[edit.filled, edit.target]],
+            space=bool(space_between(edit.filled, edit.target, edit.space)),
+            accurate=accurate[asked[edit.filled, edit.target, edit.space]],
             **judged,
         )
 
     return [outcome(edit) for edit in edits]
 
 
-def _pairs(edit: Edit) -> Iterable[tuple[str, str]]:
-    """The (prompt, target) pairs whose scores decide the edit's outcome."""
-    yield edit.filled, edit.target
+def _asked(edit: Edit) -> Iterable[Asked]:
+    """The prompts and targets whose scores decide the edit's outcome."""
+    yield edit.filled, edit.target, edit.space
     if edit.target_true is not None:
         for prompt in (edit.filled, *edit.paraphrase_prompts, *edit.neighborhood_prompts):
-            yield prompt, edit.target
-            yield prompt, edit.target_true
+            yield prompt, edit.target, edit.space
+            yield prompt, edit.target_true, edit.space
 
 
 def _share(wins: Iterable[bool]) -> float | None:

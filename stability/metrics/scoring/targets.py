@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stability.metrics.scoring.forward import score
 from stability.metrics.scoring.plan import Request, make_plan
-from stability.models import context_length, encode, output_head
+from stability.models import Asked, context_length, encode, output_head
 from stability.models.tokens import Tokenizer
 
 BATCH_ROWS = 64
@@ -17,7 +17,7 @@ BATCH_ROWS = 64
 
 @dataclass(frozen=True)
 class TargetScores:
-    """One entry for each (prompt, target) pair.
+    """One entry for each prompt and target.
 
     `mean_log_prob` [n]: the mean over the target's tokens, as CounterFact compares targets of unequal length.
     `accurate` [n] bool: every target token is the argmax, given the true ones before it (teacher-forced).
@@ -27,15 +27,15 @@ class TargetScores:
     accurate: Tensor
 
 
-def score_targets(model: nn.Module, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> TargetScores:
-    """Score targets after prompts; a single space stands between the two.
+def score_targets(model: nn.Module, tokenizer: Tokenizer, asked: Sequence[Asked]) -> TargetScores:
+    """Score targets after prompts; what stands between is for `encode` to say.
 
     Raises:
         DataError: a target has no token of its own.
         MeasurementError: a log-probability is NaN or infinite.
         ModelError: the model has no output embedding, or the tokenizer knows no offsets.
     """
-    encoded = [encode(tokenizer, prompt, target) for prompt, target in pairs]
+    encoded = [encode(tokenizer, *one) for one in asked]
     requests = [
         Request(tuple(one.input_ids[: one.target_start]), tuple(one.input_ids[one.target_start :]))
         for one in encoded

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability.data.edits.plugin.edit import Edit
-from stability.data.edits.plugin.fields import identifier, text, texts
+from stability.data.edits.plugin.fields import identifier, spaced, text, texts
 from stability.parts import FormHead, part
 
 
@@ -28,4 +28,5 @@ def counterfact(entry: Mapping[str, Any], number: int) -> Edit:
         target_true=text(entry, "requested_rewrite.target_true.str").strip(),
         paraphrase_prompts=texts(entry, "paraphrase_prompts"),
         neighborhood_prompts=texts(entry, "neighborhood_prompts"),
+        space=spaced(entry, otherwise=True),
     )

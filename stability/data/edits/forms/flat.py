@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability.data.edits.plugin.edit import Edit
-from stability.data.edits.plugin.fields import first_text, identifier, template, text, texts
+from stability.data.edits.plugin.fields import first_text, identifier, spaced, template, text, texts
 from stability.parts import FormHead, part
 
 
@@ -32,4 +32,5 @@ def flat(entry: Mapping[str, Any], number: int) -> Edit:
         target_true=true.strip() if true else None,
         paraphrase_prompts=texts(entry, "rephrase_prompt"),
         neighborhood_prompts=texts(entry, "locality_prompt") if shares_answer else (),
+        space=spaced(entry, target="target_new"),
     )

@@ -13,6 +13,7 @@ from stability.data.edits.plugin.fields import (
     kind,
     nested_texts,
     shown,
+    spaced,
     template,
     text,
     texts,
@@ -42,6 +43,7 @@ def knowedit(entry: Mapping[str, Any], number: int) -> Edit:
         target_true=None if true is None else true.strip(),
         paraphrase_prompts=texts(entry, "rephrase_prompt"),
         neighborhood_prompts=tuple(_neighborhood(entry)),
+        space=spaced(entry, target="target_new"),
     )
 
 

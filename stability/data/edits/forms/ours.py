@@ -6,17 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability.data.edits.plugin.edit import Edit
-from stability.data.edits.plugin.fields import FieldError, identifier, optional_text, text, texts
+from stability.data.edits.plugin.fields import FieldError, identifier, optional_text, spaced, text, texts
 from stability.parts import FormHead, part
 
-FIELDS = ("id", "prompt", "subject", "target", "target_true", "paraphrase_prompts", "neighborhood_prompts")
+FIELDS = (
+    "id",
+    "prompt",
+    "subject",
+    "target",
+    "target_true",
+    "paraphrase_prompts",
+    "neighborhood_prompts",
+    "space",
+)
 
 
 @part(
     FormHead(
         "ours",
         "prompt with {}, subject, target, and if there are any id, target_true, paraphrase_prompts, "
-        "neighborhood_prompts",
+        "neighborhood_prompts, and space: whether one stands between prompt and target",
         fields=frozenset({"prompt", "subject", "target"}),
         without=frozenset({"requested_rewrite", "target_new", "alt"}),
     )
@@ -34,4 +43,5 @@ def ours(entry: Mapping[str, Any], number: int) -> Edit:
         target_true=None if true is None else true.strip(),
         paraphrase_prompts=texts(entry, "paraphrase_prompts"),
         neighborhood_prompts=texts(entry, "neighborhood_prompts"),
+        space=spaced(entry, target="target"),
     )

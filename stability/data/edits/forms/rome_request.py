@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability.data.edits.plugin.edit import Edit
-from stability.data.edits.plugin.fields import identifier, optional_text, template, text
+from stability.data.edits.plugin.fields import identifier, optional_text, spaced, template, text
 from stability.parts import FormHead, part
 
 
@@ -29,4 +29,5 @@ def rome_request(entry: Mapping[str, Any], number: int) -> Edit:
         subject=subject,
         target=text(entry, "target_new.str").strip(),
         target_true=None if true is None else true.strip(),
+        space=spaced(entry, otherwise=True),
     )

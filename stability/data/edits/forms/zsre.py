@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability.data.edits.plugin.edit import Edit
-from stability.data.edits.plugin.fields import identifier, template, text, texts
+from stability.data.edits.plugin.fields import identifier, spaced, template, text, texts
 from stability.parts import FormHead, part
 
 
@@ -29,4 +29,5 @@ def zsre(entry: Mapping[str, Any], number: int) -> Edit | None:
         subject=subject,
         target=target,
         paraphrase_prompts=texts(entry, "rephrase"),
+        space=spaced(entry, otherwise=True),
     )

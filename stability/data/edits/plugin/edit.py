@@ -12,10 +12,13 @@ class Edit:
     """One fact to be rewritten.
 
     `prompt` holds exactly one `{}`, where `subject` goes. `target` and `target_true` are written without a
-    leading space; whoever tokenises puts one between prompt and target. The paraphrase and neighborhood
-    prompts are complete (their subject is filled in) and are scored as CounterFact scores them: on a
-    paraphrase the new target should win, on a neighborhood prompt (another subject that shares `target_true`)
-    the true one.
+    leading space. `space` says whether one stands between any of the prompts and a target: one, none, or, if
+    it is None, one where the script of both writes spaces. There is never one after white space, which
+    prompts keep. Whoever tokenises calls `stability.models.encode`, which puts it there.
+
+    The paraphrase and neighborhood prompts are complete (their subject is filled in) and are scored as
+    CounterFact scores them: on a paraphrase the new target should win, on a neighborhood prompt (another
+    subject that shares `target_true`) the true one.
     """
 
     id: str
@@ -25,6 +28,7 @@ class Edit:
     target_true: str | None = None
     paraphrase_prompts: tuple[str, ...] = ()
     neighborhood_prompts: tuple[str, ...] = ()
+    space: bool | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or len(self.id.splitlines()) != 1:
@@ -37,6 +41,8 @@ class Edit:
             value = getattr(self, name)
             if not isinstance(value, tuple | list) or not all(isinstance(item, str) for item in value):
                 raise DataError(f"edit {self.id}: {name}: expected a tuple of texts, got {value!r}")
+        if not isinstance(self.space, bool | None):
+            raise DataError(f"edit {self.id}: space: expected true or false, got {self.space!r}")
         if self.prompt.count("{}") != 1:
             raise DataError(
                 f"edit {self.id}: prompt must hold exactly one '{{}}' for the subject, got {self.prompt!r}"

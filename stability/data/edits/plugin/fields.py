@@ -62,6 +62,24 @@ def identifier(entry: Mapping[str, Any], field: str, number: int) -> str:
     return _text(value, field)
 
 
+def spaced(entry: Mapping[str, Any], *, target: str = "", otherwise: bool | None = None) -> bool | None:
+    """Whether a space stands between prompt and target: what the field `space` says, if there is one.
+
+    A target that is written with a space before it has one, if the field `target` is named. A target never
+    begins with any other white space: at the prompt's end it is kept as it is.
+    """
+    if not _missing(entry, "space"):
+        value = _found(entry, "space")
+        if not isinstance(value, bool):
+            raise FieldError(f"space: expected true or false, got {kind(value)}")
+        return value
+    written = text(entry, target) if target else ""
+    before = written[: len(written) - len(written.lstrip())]
+    if before.strip(" "):
+        raise FieldError(f"{target}: begins with {before!r}; write white space at the prompt's end")
+    return True if before else otherwise
+
+
 def template(filled: str, subject: str, field: str) -> str:
     """The prompt with its subject taken out; one that holds `{}` stands for it already."""
     if "{}" in filled:

@@ -42,5 +42,8 @@ def flat(edit: Edit) -> dict[str, Any]:
         request["locality"] = {
             "neighborhood": {"prompt": list(edit.neighborhood_prompts), "ground_truth": truths}
         }
-        request["loc_prompt"] = f"{edit.neighborhood_prompts[0]} {edit.target_true}"  # what WISE trains on
+        from stability.models import statement
+
+        first = edit.neighborhood_prompts[0]
+        request["loc_prompt"] = statement(first, edit.target_true, edit.space)  # what WISE trains on
     return request

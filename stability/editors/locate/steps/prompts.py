@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stability.data.edits import Edit
 from stability.errors import DataError
-from stability.models import Tokenizer, encode, pad_id, pad_right, subject_last_index
+from stability.models import Tokenizer, encode, pad_id, pad_right, statement, subject_last_index
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def build_prompts(
     places: list[tuple[int, int, int]] = []  # row, position, target
     for edit in (edits,) if isinstance(edits, Edit) else edits:
         for context in contexts:
-            encoded = encode(tokenizer, context + edit.filled, edit.target)
+            filled = context + edit.filled
+            encoded = encode(tokenizer, filled, edit.target, edit.space)
             if limit is not None and len(encoded.input_ids) > limit + 1:
                 behind = f" behind a context of {len(tokenizer(context)['input_ids'])}" if context else ""
                 raise DataError(
@@ -100,7 +101,10 @@ def build_prompts(
             for offset, target in enumerate(encoded.target_ids):
                 places.append((len(sequences), encoded.target_start - 1 + offset, target))
             sequences.append(encoded.input_ids[:-1])
-            subject_at.append(subject_last_index(tokenizer, context + edit.prompt, edit.subject))
+            target_text = statement(filled, edit.target, edit.space)[len(filled) :]
+            last = subject_last_index(tokenizer, context + edit.prompt, edit.subject, target_text)
+            # The subject's end may share a token with the target.
+            subject_at.append(min(last, encoded.target_start - 1))
         last = subject_last_index(tokenizer, "{}", edit.subject)
         sequences.append(list(tokenizer(edit.subject)["input_ids"])[: last + 1])
         subject_at.append(last)

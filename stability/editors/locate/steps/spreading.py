@@ -225,7 +225,7 @@ class Spreading(BuiltIn):
             "editor": self.name,
             "layer": self.layers[-1],
             "weights": model_fingerprint(model),
-            "requests": [[edit.prompt, edit.subject, edit.target] for edit in requests],
+            "requests": [[edit.prompt, edit.subject, edit.target, edit.space] for edit in requests],
             "settings": json.loads(settings.model_dump_json(include=set(ValueSettings.model_fields))),
         }
         stored = store.load(key)

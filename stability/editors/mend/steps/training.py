@@ -213,7 +213,7 @@ def _asked(
     for edit in edits:
         prompts = (edit.filled, *edit.paraphrase_prompts)
         index = int(torch.randint(len(prompts), (), generator=generator))
-        asked.append((prompts[index], edit.target))
+        asked.append((prompts[index], edit.target, edit.space))
     return teacher_forced(tokenizer, asked, device)
 
 
