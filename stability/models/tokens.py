@@ -77,9 +77,9 @@ def space_between(prompt: str, target: str, space: bool | None = None) -> str:
     """What stands between a prompt, which keeps its own white space, and a target: one space, or nothing.
 
     Nothing after white space, and at the beginning of the text. Else `space` decides; where it is None, there
-    is one if the target is written with one before it, or if the prompt ends and the target begins in a script
-    that writes spaces between words. Punctuation and symbols have no script: the next letter or digit decides,
-    but for full-width punctuation and tags (`<|assistant|>`), which no space follows or precedes.
+    is one if the target is written with one before it, or if the prompt ends and the target begins in a
+    script that writes spaces between words. Punctuation and symbols have no script: the next letter or digit
+    decides, but for full-width punctuation and tags (`<|assistant|>`), which have no spaces about them.
     """
     if not prompt or prompt[-1].isspace():
         return ""
@@ -122,6 +122,11 @@ def encode(tokenizer: Tokenizer, prompt: str, target: str, space: bool | None = 
     start = next((i for i, (_, end) in enumerate(tokens.offsets) if end > len(prompt)), None)
     if start is None or not target:
         raise DataError(f"the target {target!r} has no token after {prompt!r}")
+    if start == 0 and prompt.strip():
+        raise DataError(
+            f"the tokenizer makes one token of the prompt {prompt!r} and the beginning of {target!r}; "
+            "write them with a space between (space: true)"
+        )
     if start == 0:
         raise DataError(f"nothing stands before the target {target!r} to predict it from; give it a prompt")
     return EncodedTarget(tokens.input_ids, start)

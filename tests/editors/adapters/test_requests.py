@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from stability.data.edits import Edit
 from stability.data.edits.plugin.reading import parse_edit
 from stability.editors.adapters.steps.requests import flat, nested
@@ -24,7 +26,7 @@ def test_the_nested_form_is_that_of_romes_authors():
 
 def test_an_edit_survives_the_way_through_the_nested_form():
     request = nested(FULL)
-    assert parse_edit({"case_id": 7, "requested_rewrite": request, **request}, 0) == FULL
+    assert parse_edit({"case_id": 7, "requested_rewrite": request, **request}, 0) == replace(FULL, space=True)
 
 
 def test_the_flat_form_is_that_of_easyedit():
@@ -38,6 +40,12 @@ def test_the_flat_form_is_that_of_easyedit():
         "ground_truth": ["cello", "cello"],
     }
     assert request["loc_prompt"] == "Zoe Angstrom plays the cello"
+
+
+def test_a_neighboring_statement_has_a_space_where_the_edit_has_one():
+    chinese = Edit("c", "{}的首都是", "中国", "纽约", "北京", neighborhood_prompts=("北平是",))
+    assert flat(chinese)["loc_prompt"] == "北平是北京"
+    assert flat(replace(chinese, space=True))["loc_prompt"] == "北平是 北京"
 
 
 def test_what_an_edit_does_not_say_is_left_out_or_as_the_systems_have_it():

@@ -68,7 +68,7 @@ def test_the_published_forms_keep_their_prompts(tmp_path):
 
 def test_zsre_has_no_true_target(tmp_path):
     (edit,) = read_edits(written(tmp_path, [ZSRE]))
-    assert edit == Edit("0", "What does {} play?", "Ada", "harp", None, ("Ada plays?",))
+    assert edit == Edit("0", "What does {} play?", "Ada", "harp", None, ("Ada plays?",), space=True)
 
 
 @pytest.mark.parametrize(

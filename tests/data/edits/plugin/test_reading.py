@@ -96,9 +96,50 @@ def test_a_locality_prompt_with_another_answer_is_no_neighborhood_prompt():
 
 def test_a_request_of_romes_is_an_edit(tmp_path):
     (edit,) = read_edits(written(tmp_path, json.dumps([REQUEST])))
-    assert edit == Edit("3", "{} plays the", "Ada", "harp", "flute")
+    assert edit == Edit("3", "{} plays the", "Ada", "harp", "flute", space=True)
     bare = {name: value for name, value in REQUEST.items() if name != "target_true"}
     assert parse_edit(bare, 0).target_true is None
+
+
+SPACED = {
+    "counterfact": True,
+    "flat": None,
+    "knowedit": None,
+    "ours": None,
+    "rome_request": True,
+    "zsre": True,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_says_whether_a_space_stands_before_targets_and_an_entry_overrides_it(form):
+    assert parse_edit(FORMS[form], 0).space is SPACED[form]
+    assert parse_edit(FORMS[form] | {"space": None}, 0).space is SPACED[form]
+    for space in (True, False):
+        assert parse_edit(FORMS[form] | {"space": space}, 0).space is space
+    for value in (1, "true", []):
+        with pytest.raises(DataError, match="edit 0: space: expected true or false, got"):
+            parse_edit(FORMS[form] | {"space": value}, 0)
+
+
+@pytest.mark.parametrize(
+    ("form", "field"), [("ours", "target"), ("flat", "target_new"), ("knowedit", "target_new")]
+)
+def test_white_space_that_a_target_begins_with_is_not_lost(form, field):
+    edit = parse_edit(FORMS[form] | {field: " harp"}, 0)
+    assert (edit.target, edit.space) == ("harp", True)
+    assert parse_edit(FORMS[form] | {field: " harp", "space": False}, 0).space is False
+    with pytest.raises(
+        DataError, match=rf"edit 0: {field}: begins with '\\n'; write white space at the prompt's end"
+    ):
+        parse_edit(FORMS[form] | {field: "\nharp"}, 0)
+
+
+def test_a_prompt_keeps_the_white_space_that_it_is_written_with():
+    prompts = {"paraphrase_prompts": ["Ada?\n"], "neighborhood_prompts": ["Bo?\n\n"]}
+    edit = parse_edit({"prompt": "\tWho is {}?\n", "subject": "Ada", "target": "harp", **prompts}, 0)
+    assert edit.filled == "\tWho is Ada?\n"
+    assert (edit.paraphrase_prompts, edit.neighborhood_prompts) == (("Ada?\n",), ("Bo?\n\n",))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -236,6 +277,8 @@ def test_whatever_stands_in_a_field_is_read_as_text_or_refused_in_one_line(data)
         ("target_true", 1990),
         ("paraphrase_prompts", "Ada plays the"),
         ("neighborhood_prompts", (None,)),
+        ("space", "true"),
+        ("space", 1),
     ],
 )
 def test_an_edit_made_in_python_holds_text_and_nothing_else(field, value):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,22 @@ def test_the_subject_is_found_behind_each_context_even_if_the_context_names_it(g
         until = gpt2.tokenizer(f"{context}Anna Berg")["input_ids"]
         assert prompts.subject_at[row] == len(until) - 1
         assert prompts.input_ids[row, : len(until)].tolist() == until
+
+
+def test_rows_hold_the_text_as_it_is_written(gpt2: Any) -> None:
+    chinese = Edit("c", "{}", "中国", "纽约", "北京")
+    for edit, text in (
+        (Edit("q", "Where is {}?\n", "Rome", "Paris"), "Where is Rome?\nParis"),
+        (chinese, "中国纽约"),
+        (replace(chinese, space=True), "中国 纽约"),
+    ):
+        prompts = build_prompts(gpt2.tokenizer, edit, ("",))
+        ids = gpt2.tokenizer(text)["input_ids"]
+        assert prompts.input_ids[0][prompts.attention_mask[0].bool()].tolist() == ids[:-1]
+        assert gpt2.tokenizer.decode(prompts.targets).strip() == edit.target
+        assert (
+            prompts.subject_at[0] < prompts.positions[0] + 1
+        )  # the target is predicted at or after the subject
 
 
 def test_the_last_row_is_the_subject_alone(gpt2: Any, edit: Edit) -> None:
