@@ -100,8 +100,6 @@ __getattr__ = attributes_from(
         "stability.models.snapshot": (
             "Snapshot",
             "same_bytes",
-            "space_between",
-            "statement",
         ),
         "stability.models.text": (
             "TokenizedText",
@@ -117,6 +115,7 @@ __getattr__ = attributes_from(
             "pad_id",
             "pad_right",
             "space_between",
+            "statement",
             "subject_last_index",
         ),
         "stability.models.unwrap": (

@@ -105,7 +105,7 @@ def _writes_spaces(characters: Iterable[str]) -> bool:
 
 
 def statement(prompt: str, target: str, space: bool | None = None) -> str:
-    """The text that is measured: the prompt with its own white space, what stands between, the target without."""
+    """The text that is measured: the prompt as it is, what stands between, the target without white space."""
     return prompt + space_between(prompt, target, space) + target.strip()
 
 

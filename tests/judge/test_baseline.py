@@ -161,15 +161,25 @@ class TestCheckpoints:
         base, run = records.whole_run(at=(20,))
         record = records.record(base, [run])
         other = run.edits[0].model_copy(update={"target": "Paris"})
+        unspaced = run.edits[0].model_copy(update={"space": False})
         for change, complaint in (
             ({"seed": 3}, "no run of memit at seed 0; update it: UPDATE"),
             ({"checkpoints": ()}, "no checkpoint at 20 edits; update it: UPDATE"),
             ({"edits": run.edits[::-1]}, "stale: its run of memit at seed 0 made other edits"),
             ({"edits": (other, *run.edits[1:])}, "stale: its run of memit at seed 0 made other edits"),
+            ({"edits": (unspaced, *run.edits[1:])}, "stale: its run of memit at seed 0 made other edits"),
         ):
             earlier = Baseline(records.record(base, [run.model_copy(update=change)]), update="UPDATE")
             with pytest.raises(CannotJudge, match=complaint):
                 previous_checkpoint(record, run, 20, earlier)
+
+    def test_edits_of_a_record_that_says_nothing_of_spaces_had_one(self, records: ModuleType) -> None:
+        base, run = records.whole_run(at=(20,))
+        spaced = [edit.model_copy(update={"space": True}) for edit in run.edits]
+        now = run.model_copy(update={"edits": tuple(spaced)})
+        earlier = Baseline(records.record(base, [run]))
+        found = previous_checkpoint(records.record(base, [now]), now, 20, earlier)
+        assert found is run.checkpoints[0]
 
     def test_a_longer_baseline_serves_a_shorter_run(self, records: ModuleType) -> None:
         longer, shorter = growing(records, 1.2, 1.5, 1.8), growing(records, 1.25)
