@@ -101,12 +101,18 @@ def load_model(
 
 
 def model_depth(spec: ModelSpec) -> int | None:
-    """The number of the model's blocks by its configuration; None if it is not known."""
+    """The number of the model's blocks by its configuration; None if it is not known.
+
+    Raises:
+        ModelError: there is no such model, or no configuration in its folder.
+    """
     try:
         folder = model_folder(spec.name)
         source = str(folder) if folder is not None else spec.name
         config = AutoConfig.from_pretrained(source, revision=spec.revision, trust_remote_code=False)
-    except (ModelError, OSError, ValueError):
+    except OSError as error:
+        raise ModelError(f"cannot load model {spec.name}: {first_line(error)}") from error
+    except ValueError:  # of an architecture that transformers knows only by the repository's own code
         return None
     depth = getattr(config, "num_hidden_layers", None)
     return depth if isinstance(depth, int) else None
