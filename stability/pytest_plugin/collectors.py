@@ -134,9 +134,8 @@ class EditorCollector(Explained):
         edits = spec.run.edits.count * len(spec.run.seeds)
         for name, check in spec.checks_of(self.editor).items():
             for verdict_id in check.verdict_ids(name):
-                shown = _without_colons(verdict_id)
                 item = CheckItem.from_parent(
-                    self, name=shown, nodeid=f"{self.nodeid}::{shown}", check=name, verdict_id=verdict_id
+                    self, name=verdict_id, nodeid=f"{self.nodeid}::{verdict_id}", check=name
                 )
                 item.add_marker("stability")
                 if check.metric in METRICS.names():  # a path is no word to select by
@@ -215,10 +214,9 @@ class CheckFailedError(Exception):
 class CheckItem(pytest.Item):
     """One check of one editor's run."""
 
-    def __init__(self, *, check: str, verdict_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, check: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.check = check
-        self.verdict_id = verdict_id
 
     def runtest(self) -> None:
         """Read the verdict.
@@ -229,12 +227,12 @@ class CheckItem(pytest.Item):
         assert isinstance(self.parent, EditorCollector)
         measured = self.parent.measured
         report = measured.report
-        verdict = report.verdict(self.verdict_id, editor=self.parent.editor)
+        verdict = report.verdict(self.name, editor=self.parent.editor)
         told = self._properties(measured, verdict)
         self.user_properties[:] = [one for one in self.user_properties if one not in told] + told
         if verdict.status == "skip":
             pytest.skip(verdict.message)
-        alone = report.only(self.parent.editor, [self.verdict_id]).judgement
+        alone = report.only(self.parent.editor, [self.name]).judgement
         if alone.exit_status(strict=self.config.getoption("stability_strict")):
             raise CheckFailedError(report.explain(verdict))
 
@@ -295,9 +293,3 @@ def shown_path(config: pytest.Config, path: Path) -> Path:
 
 def _without_brackets(name: str) -> str:
     return name.replace("[", "(").replace("]", ")").replace("::", ":")
-
-
-def _without_colons(verdict_id: str) -> str:
-    """Of a check's name; behind the bracket, where the task stands, pytest takes any text."""
-    check, bracket, task = verdict_id.partition("[")
-    return check.replace("::", ":") + bracket + task

@@ -1,0 +1,158 @@
+"""Whatever pytest selects by, and in whatever order and process, a check has the verdict of the whole record.
+
+The record is a part of the sample's: no model is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+Done = subprocess.CompletedProcess[str]
+SAMPLE = Path(__file__).parents[2] / "reports" / "sample" / "run.json"
+FILE = "chosen.stability.yaml"
+EDITORS = ["rome", "ft", "sphere(memit)"]
+TASKS = ["world_choice", "world_sentiment", "world_acceptability", "world_pair"]
+SUITE = """\
+schema: 1
+name: chosen
+model: world
+editors: [rome, ft, sphere(memit)]
+run: {edits: {source: world, count: 20}}
+text: {source: world, tokens: 10000}
+checks:
+  finite: {metric: nonfinite, assert: "== 0"}
+  norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 1.01"}
+  fluent: {metric: perplexity, relative_to: base, assert: "<= 1.001"}
+  task_drop:
+    metric: task_score
+    for_each: {task: [world_choice, world_sentiment, world_acceptability, world_pair]}
+    relative_to: base
+    change: absolute
+    assert: ">= -0.01"
+"""
+LOOSE = SUITE.replace("1.01", "9").replace("1.001", "9")
+OUTCOME = re.compile(r"^(PASSED|FAILED|RERUN|SKIPPED) (\S+)")
+KINDS = {
+    "plain": [],
+    "xdist": ["-n", "2"],
+    "randomly": ["-p", "randomly"],
+    "rerunfailures": ["-p", "rerunfailures", "--reruns", "1"],
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Arguments of a second session, and which items of the whole they choose, by their ids."""
+
+    arguments: tuple[str, ...]
+    chosen: Callable[[str], bool] = lambda item: True
+    failed: bool = False  # of these, the ones that failed in the session before
+    suite: str = SUITE
+    files: dict[str, str] = field(default_factory=dict)
+
+
+BRACKETS = f"{FILE}::ft::task_drop[world_choice]"
+SELECTIONS = {
+    "everything": Selection((FILE,)),
+    "folder": Selection((".",)),
+    "last failed": Selection((FILE, "--lf"), failed=True),
+    "last failed, loosened since": Selection((FILE, "--lf"), failed=True, suite=LOOSE),
+    "last failed, by folder": Selection((".", "--lf", "--lfnf", "none"), failed=True),
+    "last failed of a keyword": Selection(
+        (FILE, "--lf", "-k", "world_choice"), lambda i: "choice" in i, True
+    ),
+    "failed first": Selection((FILE, "--ff")),
+    "new first": Selection((FILE, "--nf")),
+    "keyword": Selection((FILE, "-k", "finite"), lambda i: "finite" in i),
+    "not a keyword": Selection((FILE, "-k", "not finite"), lambda i: "finite" not in i),
+    "keyword of an editor": Selection((FILE, "-k", "rome"), lambda i: "::rome::" in i),
+    "keyword of a task": Selection((FILE, "-k", "world_pair"), lambda i: "world_pair" in i),
+    "keywords": Selection((FILE, "-k", "ft and task_drop"), lambda i: "::ft::task" in i),
+    "marker": Selection((FILE, "-m", "weight_norm"), lambda i: "norm" in i),
+    "markers": Selection((FILE, "-m", "stability and not task_score"), lambda i: "task_drop" not in i),
+    "deselected": Selection((FILE, "--deselect", f"{FILE}::rome::finite"), lambda i: "rome::finite" not in i),
+    "deselected with brackets": Selection((FILE, "--deselect", BRACKETS), lambda i: i != BRACKETS),
+    "deselected editor": Selection((FILE, "--deselect", f"{FILE}::rome"), lambda i: "::rome::" not in i),
+    "id": Selection((f"{FILE}::rome::finite",), lambda i: i.endswith("::rome::finite")),
+    "id with brackets": Selection((BRACKETS,), lambda i: i == BRACKETS),
+    "ids": Selection((BRACKETS, f"{FILE}::rome::norm"), lambda i: i in (BRACKETS, f"{FILE}::rome::norm")),
+    "id of an editor": Selection((f"{FILE}::ft",), lambda i: "::ft::" in i),
+    "id of a wrapper": Selection((f"{FILE}::sphere(memit)::finite",), lambda i: "sphere(memit)::finite" in i),
+    "ids of a file": Selection(("@ids.txt",), lambda i: i == BRACKETS, files={"ids.txt": BRACKETS}),
+}
+QUICK = {  # of each kind some, and each selection at least once
+    (name, kind)
+    for number, name in enumerate(SELECTIONS)
+    for kind in [list(KINDS)[number % 8 // 2] if number % 8 > 1 else "plain"]
+}
+
+
+def of_cells() -> list[object]:
+    return [
+        pytest.param(name, kind, marks=[] if (name, kind) in QUICK else pytest.mark.torture)
+        for name in SELECTIONS
+        for kind in KINDS
+    ]
+
+
+def outcomes(done: Done) -> dict[str, str]:
+    """What became of each item, by its id: of several tries the last."""
+    found = [match.groups() for line in done.stdout.splitlines() if (match := OUTCOME.match(line))]
+    return {item: outcome for outcome, item in found if outcome != "RERUN"}
+
+
+@pytest.fixture(scope="module")
+def judged(
+    tmp_path_factory: pytest.TempPathFactory, run_in: Callable[..., Done]
+) -> tuple[Path, dict[str, str]]:
+    """A folder in which pytest has judged a record once, and what became of each item by loose bounds."""
+    folder = tmp_path_factory.mktemp("judged")
+    content = json.loads(SAMPLE.read_text())
+    content["runs"] = [run for run in content["runs"] if run["editor"]["name"] in EDITORS]
+    (folder / "run.json").write_text(json.dumps(content))
+    (folder / FILE).write_text(LOOSE)
+    loose = run_in(folder, "pytest", FILE, "-rA", "-p", "no:cacheprovider", "--stability-from", "run.json")
+    (folder / FILE).write_text(SUITE)
+    whole = run_in(folder, "pytest", FILE, "-rA", "--stability-from", "run.json")
+    assert whole.returncode == 1, whole.stdout + whole.stderr
+    (folder / "loose.json").write_text(json.dumps(outcomes(loose)))
+    return folder, outcomes(whole)
+
+
+def test_the_record_has_a_check_of_every_kind(judged: tuple[Path, dict[str, str]]) -> None:
+    _, whole = judged
+    assert set(whole) == {
+        f"{FILE}::{editor}::{check}"
+        for editor in EDITORS
+        for check in ["finite", "norm", "fluent", *(f"task_drop[{task}]" for task in TASKS)]
+    }
+    assert whole[BRACKETS] == whole[f"{FILE}::ft::fluent"] == "FAILED"
+    assert {whole[f"{FILE}::{editor}::finite"] for editor in EDITORS} == {"PASSED"}
+
+
+@pytest.mark.parametrize(("name", "kind"), of_cells())
+def test_every_item_is_found_and_has_its_verdict(
+    judged: tuple[Path, dict[str, str]], tmp_path: Path, run_in: Callable[..., Done], name: str, kind: str
+) -> None:
+    selection = SELECTIONS[name]
+    folder, whole = shutil.copytree(judged[0], tmp_path / "again"), judged[1]
+    (folder / FILE).write_text(selection.suite)
+    for file, text in selection.files.items():
+        (folder / file).write_text(text)
+    verdicts = whole if selection.suite is SUITE else json.loads((folder / "loose.json").read_text())
+    done = run_in(folder, "pytest", *selection.arguments, "-rA", "--stability-from", "run.json", *KINDS[kind])
+    expected = {
+        item: verdicts[item]
+        for item in whole
+        if selection.chosen(item) and (whole[item] == "FAILED" or not selection.failed)
+    }
+    assert outcomes(done) == expected, done.stdout + done.stderr
+    assert done.returncode == ("FAILED" in expected.values()), done.stdout + done.stderr
