@@ -113,7 +113,7 @@ def stability_run(request: pytest.FixtureRequest) -> Report:
     try:
         return _report_of(request)
     except StabilityError as error:
-        return pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _report_of(request: pytest.FixtureRequest) -> Report:

@@ -152,7 +152,7 @@ class EditorCollector(Explained):
         try:
             self.measured = once.get((self.path, self.editor), self._measured_by_one)
         except StabilityError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
 
     def _measured_by_one(self) -> Measured:
         suite = self._suite()
