@@ -20,6 +20,14 @@ settings.register_profile("torture", derandomize=False, deadline=None, max_examp
 settings.load_profile("repeatable")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def plain_sessions() -> Iterator[None]:
+    """Sessions of pytest that tests start are in order and without second tries, if not said otherwise."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:rerunfailures")
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """What editors compute on the unedited built-in model, once for all tests of a run and all its workers."""

@@ -99,8 +99,11 @@ def folder(tmp_path: Path) -> Path:
 def environment(store: Store) -> dict[str, str]:
     """The environment of a command: nothing of this run of pytest, and a cache that the tests share."""
     own = {"COLUMNS": "200", "NO_COLOR": "1", "OMP_NUM_THREADS": "1", "STABILITY_CACHE": str(store.folder)}
-    own["PYTEST_ADDOPTS"] = "-p no:randomly -p no:rerunfailures"  # for those who test with them
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | own
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTEST_") or name == "PYTEST_ADDOPTS"
+    } | own
 
 
 @pytest.fixture(scope="session")

@@ -154,7 +154,7 @@ def test_the_editors_of_a_record_are_judged_by_workers(measured, run_in):
     content["runs"].append(other)
     record.write_text(json.dumps(content))
     done = run_in(
-        measured, "pytest", "small.stability.yaml", *QUIET, "-v", "-n", "2", "--dist", "loadgroup",
+        measured, "pytest", "small.stability.yaml", *QUIET, "-v", "-n", "2",
         "--stability-from", record,
     )  # fmt: skip
     assert "2 failed, 8 passed, 2 skipped" in outcomes(done), done.stdout
@@ -164,7 +164,7 @@ def test_the_editors_of_a_record_are_judged_by_workers(measured, run_in):
 @pytest.mark.torture
 def test_the_editors_of_a_suite_are_run_by_workers(folder, start_in):
     done = start_in(
-        folder, "pytest", "small.stability.yaml", *QUIET, "-n", "2", "--dist", "loadgroup",
+        folder, "pytest", "small.stability.yaml", *QUIET, "-n", "2",
         "--stability-editor", "rome", "--stability-editor", "none",
     )  # fmt: skip
     assert "1 failed, 10 passed, 1 skipped" in outcomes(done), done.stdout
@@ -252,3 +252,51 @@ def test_the_terminal_shows_only_the_verdicts_that_were_asked_for(undone, run_in
     assert done.returncode == 0, done.stdout
     assert "fluent" in done.stdout
     assert "edits_took" not in done.stdout
+
+
+def test_a_suite_outside_of_the_root_folder_is_judged_as_elsewhere(measured, run_in):
+    (measured / "cfg").mkdir()
+    (measured / "cfg" / "pytest.ini").write_text("[pytest]\n")
+    arguments = ("-c", "cfg/pytest.ini", "small.stability.yaml", "-rA", "-k", "not edits_took", *QUIET)
+    done = run_in(measured, "pytest", *arguments, "--stability-from", "reports/small-none-0/run.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "small.stability.yaml::none::finite" in done.stdout
+    assert "again: " in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_suite_without_editors_is_skipped_and_stops_no_session(shell, folder):
+    suite = (folder / "small.stability.yaml").read_text().replace("editors: [rome]\n", "")
+    (folder / "small.stability.yaml").write_text(suite)
+    (folder / "test_mine.py").write_text("def test_it():\n    pass\n")
+    done = shell("pytest", *QUIET, "-rs")
+    assert done.returncode == 0, done.stdout
+    assert "1 passed, 1 skipped" in outcomes(done)
+    assert "small.stability.yaml: names no editors; add 'editors:' or --stability-editor NAME" in done.stdout
+    assert shell("pytest", *QUIET, "--fixtures").returncode == 0
+
+
+def test_an_error_in_setting_up_is_one_line_a_check_and_blames_what_is_wrong(shell):
+    done = shell("pytest", "small.stability.yaml", *QUIET, "--tb=long", "--stability-model", "./nothing")
+    assert done.returncode == 1
+    assert done.stdout.count("\nno model at ./nothing: there is no such folder\n") == 6, done.stdout
+    assert "During handling" not in done.stdout
+    assert len(done.stdout.splitlines()) < 50
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param(("-n", "2"), id="workers"),
+        pytest.param(("-p", "randomly"), id="randomly", marks=pytest.mark.torture),
+    ],
+)
+def test_an_editor_runs_once_a_session_whatever_the_order_and_the_workers(shell, folder, order):
+    (folder / "counted.py").write_text(
+        "def edit(model, tokenizer, edits):\n    open('runs.log', 'a').write('edit\\n')\n"
+        "def other(model, tokenizer, edits):\n    open('runs.log', 'a').write('other\\n')\n"
+    )
+    editors = ("--stability-editor", "./counted.py:edit", "--stability-editor", "./counted.py:other")
+    done = shell("pytest", "small.stability.yaml", *QUIET, *order, *editors, "--stability-edits", "2")
+    assert "2 failed, 8 passed, 2 skipped" in outcomes(done), done.stdout
+    assert sorted((folder / "runs.log").read_text().split()) == ["edit", "edit", "other", "other"]

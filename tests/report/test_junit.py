@@ -68,7 +68,7 @@ def test_warnings_and_inconclusive_checks_pass_and_say_so(gate: Gate) -> None:
 
 def test_an_error_is_an_error(gate: Gate, records: ModuleType) -> None:
     run = records.whole_run(growth=0.001)[1]
-    failed = run.model_copy(update={"status": "failed", "error": "boom", "failed_at": 6})
+    failed = run.model_copy(update={"status": "failed", "error": records.poor("boom"), "failed_at": 6})
     outcome = case(parsed(gate(failed)), "frozen").find("error")
     assert outcome is not None
     assert outcome.get("message") == "run failed after 6 edits: boom"

@@ -76,7 +76,9 @@ def test_several_seeds_are_named_with_the_value(gate: Gate, records: ModuleType)
 
 def test_a_run_that_failed_says_so_with_its_error(gate: Gate, records: ModuleType) -> None:
     run = records.whole_run(growth=0.001)[1]
-    failed = run.model_copy(update={"status": "failed", "error": "rome: edit 121: boom", "failed_at": 120})
+    failed = run.model_copy(
+        update={"status": "failed", "error": records.poor("rome: edit 121: boom"), "failed_at": 120}
+    )
     text = render_terminal(*gate(failed))
     assert "ERROR" in text
     assert "run failed after 120 edits" in text

@@ -65,7 +65,7 @@ def hostile(records: ModuleType, judged: Callable[..., tuple[Record, Judgement]]
             }
         ),
         "checkpoints": tuple(points[1:]),
-        "error": HOSTILE,
+        "error": records.poor(HOSTILE),
         "status": "failed",
         "failed_at": 20,
         "timing": {HOSTILE: float("inf")},
