@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.stats import multinomial
 
-from benchmarks.rates import families_that_fail
 from stability.judge.noise import exact, proportions
 
 
@@ -42,12 +41,3 @@ def test_at_63_documents_it_fails_no_more_than_one_in_twenty_where_the_normal_on
 
 def test_of_many_documents_it_is_the_normal_one() -> None:
     assert exact.drop_p_value(200, 500, 5000, 0.05) == proportions.drop_p_value(200, 500, 5000, 0.05)
-
-
-@pytest.mark.torture
-@pytest.mark.parametrize(("n", "flips"), [(200, 0.06), (200, 0.10), (400, 0.06)])
-def test_of_families_of_75_at_exactly_the_tolerance_no_more_than_one_in_twenty_fails(
-    n: int, flips: float
-) -> None:
-    families = 300
-    assert families_that_fail(n, flips, families) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / families)

@@ -1,0 +1,1 @@
+"""The judge's rates, simulated through its public path: stated against achieved."""

@@ -1,0 +1,57 @@
+"""The judge's rates, simulated through its public path: synthetic records in, verdicts out.
+
+    python -m benchmarks.rates [--quick] [--only TEXT] [--again] [--tables]
+
+Prints each cell as it is done, with two standard errors, and keeps it in benchmarks/rates/results.csv, so
+that a run that was stopped goes on where it was: about an hour at full size, on one thread. `--only` takes
+the cells in which a text occurs, such as "F1" or "tests=75", `--again` those that are there already as well.
+`--tables` writes the tables of docs/statistics.md from the file. `--quick` is a minute, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from benchmarks.rates import results
+from benchmarks.rates.cells import QUICK, cells
+from benchmarks.rates.trials import simulate
+
+QUICK_TRIALS = 200
+
+
+def main() -> None:
+    """Run, print and keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--tables", action="store_true")
+    asked = parser.parse_args()
+    if asked.tables:
+        page = results.PAGE.read_text(encoding="utf-8")
+        results.PAGE.write_text(results.page_with(page, results.read()), encoding="utf-8")
+        return
+    for cell in QUICK if asked.quick else cells():
+        if asked.only not in repr(cell):
+            continue
+        if asked.quick:
+            say(results.line(cell, simulate(cell, QUICK_TRIALS)))
+            continue
+        if asked.again or cell not in results.read():
+            counted = simulate(cell, cell.trials)
+            results.write({**results.read(), cell: counted})
+            say(results.line(cell, counted))
+
+
+def say(line: str) -> None:
+    """A line, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

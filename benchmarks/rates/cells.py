@@ -1,0 +1,122 @@
+"""What is simulated: one cell for each combination of claim, data, documents, flips and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.rates.answers import Choices, Classes, Group, Population, Scores
+
+Claim = Literal["fails", "detects", "differs"]
+STATED = {
+    "fails": "a true drop of exactly the tolerance fails: 5 % or less",
+    "detects": "a true drop as large as `detects` says fails: 80 %",
+    "differs": "`compare` tells two equal editors apart: 5 % or less",
+}
+DATA: dict[str, Population] = {
+    "accuracy": Choices(),
+    "accuracy .40": Choices(right=0.4),
+    "accuracy .85": Choices(right=0.85),
+    "accuracy .85 of 2": Choices(right=0.85, choices=2),
+    "F1, 50 % positive": Classes("f1", 0.5),
+    "F1, 10 % positive": Classes("f1", 0.1),
+    "F1, 3 % positive": Classes("f1", 0.03),
+    "MCC, 50 % positive": Classes("mcc", 0.5),
+    "MCC, 10 % positive": Classes("mcc", 0.1),
+    "MCC, 3 % positive": Classes("mcc", 0.03),
+    "numbers, shifted": Scores(shift=True),
+    "numbers, some 0": Scores(),
+    "mean of 1, 2 (10 times)": Group((1, 2) * 10),
+    "mean of 1, 1, 1, 200, 200": Group((1, 1, 1, 200, 200)),
+    "mean of 5 (20 times)": Group((5,) * 20),
+    "mean of 20 (20 times)": Group((20,) * 20),
+    "mean of 20, 20, 200, 200": Group((20, 20, 200, 200)),
+}
+FAMILIES = {1: (1, 1, 1), 15: (5, 1, 3), 75: (5, 5, 3)}  # tests: tasks, checkpoints, seeds
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One simulated case. `against` is what the drop is measured from."""
+
+    claim: Claim
+    data: str
+    tests: int = 1
+    correlation: float = 0.0
+    against: Literal["base", "previous"] = "base"
+    flips: float = 0.1
+    n: int = 200
+
+    @property
+    def trials(self) -> int:
+        """At full size: more of what is judged faster."""
+        if self.tests == 75:
+            return 600
+        return 2000 if self.tests > 1 or not self.data.startswith("accuracy") else 4000
+
+
+def cells() -> Iterator[Cell]:
+    """All of them, in the order of the tables."""
+    for flips in (0.06, 0.10, 0.20, 0.40):
+        for n in (50, 63, 200, 400, 1000, 5000):
+            yield Cell("fails", "accuracy", flips=flips, n=n)
+    for flips in (0.10, 0.20):
+        for n in (50, 200, 1000):
+            yield Cell("fails", "accuracy .85 of 2", flips=flips, n=n)
+            yield Cell("fails", "accuracy", against="previous", flips=flips, n=n)
+    for flips in (0.06, 0.10, 0.20):
+        for n in (200, 400, 1000):
+            yield Cell("fails", "accuracy", 75, flips=flips, n=n)
+    for correlation in (0.95, 1.0):
+        for flips in (0.06, 0.10):
+            yield Cell("fails", "accuracy", 75, correlation, flips=flips)
+    yield Cell("fails", "accuracy", 75, against="previous")
+    yield from resampled()
+    for flips in (0.0, 0.10, 0.20):
+        for n in (200, 1000, 5000):
+            yield Cell("detects", "accuracy", flips=flips, n=n)
+    for data in ("accuracy .40", "accuracy .85", "accuracy .85 of 2"):
+        for n in (200, 1000):
+            yield Cell("detects", data, n=n)
+    for flips in (0.0, 0.10, 0.20):
+        for n in (200, 1000):
+            yield Cell("detects", "accuracy", 15, flips=flips, n=n)
+    yield Cell("detects", "accuracy", 75, n=1000)
+    for data in ("F1, 50 % positive", "F1, 10 % positive", "MCC, 50 % positive", "numbers, some 0"):
+        yield Cell("detects", data, n=1000)
+    yield Cell("detects", "mean of 20, 20, 200, 200", n=440)
+    for tests in (1, 15):
+        for flips in (0.02, 0.06, 0.20):
+            for n in (200, 1000):
+                yield Cell("differs", "accuracy", tests, flips=flips, n=n)
+    for data in ("F1, 10 % positive", "numbers, some 0"):
+        yield Cell("differs", data, 15)
+
+
+def resampled() -> Iterator[Cell]:
+    """Scores that are resampled: a failure at exactly the tolerance."""
+    for metric in ("F1", "MCC"):
+        for positive in ("50", "10", "3"):
+            for n in (200, 1000):
+                yield Cell("fails", f"{metric}, {positive} % positive", flips=0.2, n=n)
+    for n in (2, 5, 10, 30, 200):
+        yield Cell("fails", "numbers, shifted", flips=1.0, n=n)
+    for n in (10, 30, 200):
+        yield Cell("fails", "numbers, some 0", n=n)
+    for data, population in DATA.items():
+        if isinstance(population, Group):
+            yield Cell("fails", data, n=sum(population.sizes))
+    yield Cell("fails", "F1, 10 % positive", 75, flips=0.2, n=1000)
+    yield Cell("fails", "numbers, some 0", 75)
+    yield Cell("fails", "mean of 20, 20, 200, 200", 75, n=440)
+
+
+QUICK = (
+    Cell("fails", "accuracy", n=63, flips=0.06),
+    Cell("fails", "accuracy", against="previous"),
+    Cell("fails", "accuracy", 75, flips=0.06),
+    Cell("fails", "numbers, shifted", flips=1.0, n=30),
+    Cell("detects", "accuracy", n=1000),
+    Cell("differs", "accuracy", 15),
+)

@@ -1,0 +1,112 @@
+"""What was found, as a file beside this one, and as the tables of docs/statistics.md."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, fields
+from pathlib import Path
+
+from benchmarks.rates.cells import STATED, Cell, cells
+from benchmarks.rates.trials import Counted
+
+FILE = Path(__file__).with_name("results.csv")
+PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
+BEGIN, END = "<!-- from benchmarks/rates/results.csv -->", "<!-- end -->"
+NAMES = tuple(field.name for field in (*fields(Cell), *fields(Counted)))
+Results = dict[Cell, Counted]
+
+
+def read(path: Path = FILE) -> Results:
+    """What has been found so far."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        Cell(
+            row["claim"], row["data"], int(row["tests"]), float(row["correlation"]), row["against"],
+            float(row["flips"]), int(row["n"]),
+        ): Counted(*(int(row[field.name]) for field in fields(Counted)))
+        for row in rows
+    }  # fmt: skip
+
+
+def write(results: Results, path: Path = FILE) -> None:
+    """All that was found, in the order of the cells; what is no cell any more is left out."""
+    whole = path.with_suffix(".part")
+    with whole.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(NAMES)
+        writer.writerows((*astuple(cell), *astuple(results[cell])) for cell in cells() if cell in results)
+    whole.replace(path)
+
+
+def share(seen: int, of: int) -> tuple[float, float]:
+    """A rate, and two standard errors of it, by Wilson's centre so that a rate of 0 has one."""
+    centre = (seen + 2) / (of + 4)
+    return seen / of, 2 * math.sqrt(centre * (1 - centre) / (of + 4))
+
+
+def said(seen: int, of: int) -> str:
+    """`4.8 ± 0.7`, in per cent."""
+    rate, error = share(seen, of)
+    return f"{100 * rate:.1f} ± {100 * error:.1f}"
+
+
+def line(cell: Cell, counted: Counted) -> str:
+    """A cell for the terminal."""
+    what = "  ".join(f"{key} {value}" for key, value in asdict(cell).items() if key != "claim")
+    if not counted.judged:
+        return f"{STATED[cell.claim]}  {what}  refused"
+    refused = "" if counted.judged == counted.trials else f"  ({counted.judged} of {counted.trials} judged)"
+    return f"{STATED[cell.claim]}  {what}  {said(counted.seen, counted.judged)} %{refused}"
+
+
+def tables(results: Results) -> str:
+    """Markdown: for each claim a table with a column for each number of documents, rates in per cent."""
+    parts = []
+    for claim, stated in STATED.items():
+        mine = {cell: results[cell] for cell in cells() if cell in results and cell.claim == claim}
+        if mine:
+            parts.append(f"**{stated[0].upper()}{stated[1:]}**\n\n{table(mine, 'seen')}")
+    covered = {
+        cell: counted
+        for cell, counted in results.items()
+        if cell.claim == "fails" and cell.tests == 1 and not cell.data.startswith("accuracy")
+    }
+    if covered:
+        parts.append(f"**The lower limit lies below the true change: 95 %**\n\n{table(covered, 'covered')}")
+    return "\n\n".join(parts) + "\n"
+
+
+def table(results: Mapping[Cell, Counted], what: str) -> str:
+    """One row for what is the same but for the number of documents."""
+    columns = sorted({cell.n for cell in results})
+    rows: dict[tuple[str, ...], dict[int, str]] = {}
+    for cell, counted in results.items():
+        against = cell.data if cell.against == "base" else f"{cell.data}, against `previous`"
+        together = "" if cell.tests == 1 else f", ρ {cell.correlation:g}"
+        flips = f"{100 * cell.flips:.0f} %"
+        rows.setdefault((against, flips, f"{cell.tests}{together}"), {})[cell.n] = entry(counted, what)
+    head = ["data", "flips", "tests", *(f"{n:,}" for n in columns)]
+    lines = [head, ["---"] * len(head)]
+    lines += [[*row, *(found.get(n, "") for n in columns)] for row, found in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def entry(counted: Counted, what: str) -> str:
+    """`refused`, or the rate among those that were judged, with the share of refusals if there is any."""
+    refused = 1 - counted.judged / counted.trials
+    if refused > 0.5:
+        return "refused"
+    found = said(getattr(counted, what), counted.judged)
+    return found if refused < 0.005 else f"{found} ({100 * refused:.0f} % refused)"
+
+
+def page_with(page: str, results: Results) -> str:
+    """The page, with the tables between its two marks."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{tables(results)}\n{END}{after}"

@@ -1,0 +1,63 @@
+"""The simulated rates: their documents are what they are said to be, and the page says what was found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.rates import results
+from benchmarks.rates.answers import Choices, Fate, Population, score_of
+from benchmarks.rates.cells import DATA, QUICK, Cell, cells
+from benchmarks.rates.trials import simulate
+
+MANY = 400_000
+
+
+@pytest.mark.parametrize("data", [name for name in DATA if "mean" not in name])
+def test_the_true_drop_of_the_documents_is_the_one_that_is_asked_for(data: str) -> None:
+    population: Population = DATA[data]
+    rng = np.random.default_rng(0)
+    before = population.draw(rng, MANY)
+    [fate] = Fate.draw(rng, MANY, 1, 0.0)
+    flips = 0.1 + population.flips_of(0.05)
+    now = population.edited(before, fate, flips, 0.05)
+    assert score_of(before)[1] - score_of(now)[1] == pytest.approx(0.05, abs=0.006)
+
+
+def test_guessing_changes_as_many_answers_as_are_said_to_come_on_top() -> None:
+    choices, rng = Choices(right=0.7, choices=4), np.random.default_rng(0)
+    damage = 0.1 / (0.7 - 1 / 4)  # of all documents, for a drop of .1
+    right = rng.random(MANY) < 0.7
+    guessed = rng.random(MANY) < 1 / 4
+    now = np.where(rng.random(MANY) < damage, guessed, right)
+    assert (now != right).mean() == pytest.approx(choices.flips_of(0.1), abs=0.002)
+    assert right.mean() - now.mean() == pytest.approx(0.1, abs=0.003)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.95, 1.0])
+def test_tests_of_the_same_documents_change_together_as_they_are_correlated(correlation: float) -> None:
+    first, second = Fate.draw(np.random.default_rng(0), MANY, 2, correlation)
+    assert np.corrcoef(first.drawn[0] < 0.1, second.drawn[0] < 0.1)[0, 1] == pytest.approx(
+        {0.0: 0.0, 0.95: 0.755, 1.0: 1.0}[correlation], abs=0.02
+    )
+    assert first.drawn.mean() == pytest.approx(0.5, abs=0.002)
+
+
+def test_what_was_found_is_read_as_it_was_written(tmp_path) -> None:
+    found = {cell: simulate(Cell("fails", "accuracy", n=50), 3) for cell in list(cells())[:3]}
+    results.write(found, tmp_path / "results.csv")
+    assert results.read(tmp_path / "results.csv") == found
+
+
+def test_the_tables_of_the_page_are_made_from_what_was_found() -> None:
+    page = results.PAGE.read_text(encoding="utf-8")
+    assert page == results.page_with(page, results.read())
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("cell", [cell for cell in QUICK if cell.claim != "detects"], ids=repr)
+def test_simulated_in_small_no_rate_is_above_the_stated_one(cell: Cell) -> None:
+    counted = simulate(cell, 300)
+    assert counted.judged == counted.trials
+    rate, error = results.share(counted.seen, counted.judged)
+    assert rate - error <= 0.05
