@@ -12,7 +12,8 @@
     ├── RendererError         another package's renderer failed           (exit status 3)
     └── TrackerError          a tracker could not be reached, or refused  (exit status 3)
 
-Each message is one line that says what, where, what was expected and what to do. What kind of problem it is,
+Each message is one line that says what, where, what was expected and what to do: what others have put into it
+is cut, and has no control characters. What kind of problem it is,
 and what it is about, are data beside it: see `ProblemKind` and `Details`, and `stability.record.Problem`.
 """
 
@@ -21,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
+
+from stability.printable import LONGEST, one_line
 
 ProblemKind = Literal[
     # a run ended early
@@ -93,7 +96,7 @@ class StabilityError(Exception):
     details: Details = Details()
 
     def __init__(self, message: str = "", *, kind: ProblemKind | None = None, **details: Unpack[Details]):
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.kind = kind or type(self).kind
         self.details = details
 
@@ -119,7 +122,7 @@ class SuiteProblem:
 
     def __str__(self) -> str:
         """`file:line: path: message`."""
-        return f"{self.file}{'' if self.line is None else f':{self.line}'}: {self.said}"
+        return one_line(f"{self.file}{'' if self.line is None else f':{self.line}'}: {self.said}")
 
     @property
     def said(self) -> str:
@@ -132,7 +135,8 @@ class SuiteError(UsageError):
 
     def __init__(self, problems: Iterable[SuiteProblem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__()
+        self.args = ("\n".join(map(str, self.problems)),)
 
     def __reduce__(self) -> tuple[type[SuiteError], tuple[tuple[SuiteProblem, ...]]]:
         """It is made again of its problems, as when it goes to another process."""
@@ -185,10 +189,19 @@ class TrackerError(StabilityError):
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message that says something; its type, where there is none."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return _said(error) or type(error).__name__
 
 
 def with_type(error: BaseException) -> str:
     """An error's type, and the first line of its message where it has one."""
-    name = type(error).__name__
-    return f"{name}: {first_line(error)}" if str(error).strip() else name
+    said, name = _said(error), type(error).__name__
+    return f"{name}: {said}" if said else name
+
+
+def _said(error: BaseException) -> str:
+    try:
+        message = str(error)
+    except Exception:  # a stranger's `__str__` may raise anything
+        return ""
+    lines = message[: 10 * LONGEST].splitlines()
+    return next((one_line(line) for line in lines if line.strip()), "")

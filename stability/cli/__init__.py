@@ -1,20 +1,24 @@
 """The command line: one file a command, each found by its head.
 
 Exit status: 0 all held, 1 a check failed (`--strict`: or warned), 2 the suite or the command line is wrong,
-3 something could not be measured, 130 interrupted.
+3 something could not be measured or an error that nobody foresaw, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+import os
 import sys
+import tempfile
+import traceback
 
 import typer
 
 from stability.cli.steps.output import INTERRUPTED
-from stability.errors import StabilityError
+from stability.errors import StabilityError, with_type
 from stability.parts import COMMANDS
+from stability.printable import without_commands
 
 __all__ = ["app", "main"]
 
@@ -49,12 +53,26 @@ def main() -> None:
     try:
         app()
     except StabilityError as error:
-        for line in str(error).splitlines():
-            typer.echo(line, err=True)
+        typer.echo(without_commands(str(error)), err=True)
         sys.exit(error.exit_status)
+    except Exception as error:  # one that nobody foresaw; 1 would mean that a check failed
+        typer.echo(without_commands(unforeseen(error)), err=True)
+        sys.exit(StabilityError.exit_status)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
+
+
+def unforeseen(error: Exception) -> str:
+    """One line for an error that nobody foresaw, with the file that its traceback was written to."""
+    said = f"stability has an error that nobody foresaw: {with_type(error)}"
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="stability-", suffix=".traceback.txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        return said
+    return f"{said}; its traceback is in {name}, please report it"
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ import typer
 from stability.cli.steps.command import command
 from stability.errors import RecordError, UsageError
 from stability.files import record_path
+from stability.printable import clean_lines
 from stability.record.frame import data_frame
 from stability.record.tables import Kind, Table, TableName
-from stability.report.steps.printable import clean_lines
 
 # What spreadsheets begin a formula with, the full-width forms and what they skip before it, too.
 FORMULA = re.compile(r"[=+\-@\t\r\n'＝＋－＠]")

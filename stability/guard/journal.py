@@ -12,7 +12,6 @@ opened again, and so are files that no line names.
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch import Tensor
 from stability.data.edits import Edit
 from stability.errors import RecordError, UsageError, first_line
 from stability.files import lock, sync_folder
+from stability.reading import parse_json
 from stability.record import EditOutcome
 from stability.record.schema import RecordModel
 from stability.run.saved import (
@@ -228,7 +228,7 @@ class Journal:
         for number, line in enumerate(lines, start=1):
             where = f"{self.folder / FILE}:{number + 1}"
             try:
-                entry = JournalEntry.model_validate(json.loads(line))
+                entry = JournalEntry.model_validate(parse_json(line))
             except ValueError as error:
                 raise RecordError(f"{where}: damaged: {first_line(error)}") from error
             if entry.number != number:

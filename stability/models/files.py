@@ -12,7 +12,6 @@ refused, and what transformers would load only in part, or can load in two ways.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stability.errors import ModelError, first_line
+from stability.reading import UnreadableError, parse_json, read_text
 from stability.world import MODEL as WORLD
 
 CONFIG = "config.json"
@@ -147,10 +147,10 @@ def read_json(file: Path, otherwise: str) -> Any:
         ModelError: it is missing, which means `otherwise`, or is not JSON.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return parse_json(read_text(file))
     except FileNotFoundError:
         raise ModelError(f"{otherwise}: {file} is missing") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, UnreadableError) as error:
         raise ModelError(f"{file} cannot be read as JSON: {first_line(error)}") from error
 
 

@@ -46,7 +46,7 @@ def random_state(seed: int | None = None) -> Iterator[None]:
             if seed is not None:
                 random.seed(seed)
                 np.random.seed(seed % 2**32)
-                torch.manual_seed(seed)
+                torch.manual_seed(seed % 2**64)
             yield
         finally:
             random.setstate(python)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 
 from stability.errors import RecordError, with_type
 from stability.files import write_whole
+from stability.reading import UnreadableError, parse_json, read_text
 from stability.record.record import Record
 from stability.record.schema import SCHEMA_VERSION
 from stability.record.upgrades import OLDEST, upgraded
@@ -43,15 +43,14 @@ def read_record(path: Path) -> Record:
         RecordError: the file is missing, not JSON or not a record, or has a newer schema.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, UnreadableError) as error:
         raise RecordError(f"{path}: cannot read the record: {error}") from error
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RecordError(
-            f"{path}:{error.lineno}: not JSON ({error.msg}); was the file cut short?"
-        ) from error
+        content = parse_json(text)
+    except UnreadableError as error:
+        line = "" if error.line is None else f":{error.line}"
+        raise RecordError(f"{path}{line}: not JSON ({error}); was the file cut short?") from error
     check_schema(content, path)
     try:
         return Record.model_validate(upgraded(content))

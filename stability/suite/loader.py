@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from stability.errors import SuiteError, SuiteProblem, first_line
+from stability.errors import SuiteError, SuiteProblem
+from stability.reading import PlainLoader, UnreadableError, parse_yaml, read_text
 from stability.suite.judgeable import Location, Mistake
 from stability.suite.mistakes import readable, suite_mistakes
 from stability.suite.schema import SuiteSpec
@@ -49,8 +50,8 @@ class SuiteFile:
         return hashlib.sha256(json.dumps(self.measured, sort_keys=True).encode()).hexdigest()
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key written twice instead of keeping the last."""
+class _Loader(PlainLoader):
+    """YAML that refuses a key written twice instead of keeping the last."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -85,11 +86,11 @@ def load_suite(path: str | Path) -> SuiteFile:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         message = "no such file; a suite is a YAML file such as suites/smoke.stability.yaml"
         raise SuiteError([SuiteProblem(message, str(path))]) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnreadableError) as error:
         raise SuiteError([SuiteProblem(f"cannot read it as UTF-8 text: {error}", str(path))]) from error
     return parse_suite(text, path)
 
@@ -134,16 +135,9 @@ def refuse(path: Path | None, lines: dict[Location, int], found: Iterable[Mistak
 def read_yaml(text: str, path: Path | None) -> tuple[Any, dict[Location, int]]:
     """The content, and the line of every key and list entry."""
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        content = loader.construct_document(node) if node is not None else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else None
-        problem = getattr(error, "problem", None) or first_line(error)
-        raise SuiteError([SuiteProblem(f"not valid YAML: {problem}", _called(path), line)]) from error
-    except RecursionError:
-        raise SuiteError([SuiteProblem("not valid YAML: nested too deep", _called(path))]) from None
+        content, node = parse_yaml(text, _Loader)
+    except UnreadableError as error:
+        raise SuiteError([SuiteProblem(f"not valid YAML: {error}", _called(path), error.line)]) from error
     lines: dict[Location, int] = {}
     if node is not None:
         _collect_lines(node, (), lines)

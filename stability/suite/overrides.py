@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from stability.errors import UsageError
+from stability.reading import UnreadableError, parse_yaml
 from stability.suite.loader import SuiteFile
 from stability.suite.schema import SuiteSpec
 
@@ -89,8 +89,8 @@ def _apply(content: dict[str, Any], setting: str) -> None:
     if not sign:
         raise UsageError(f"--set {setting}: expected KEY=VALUE, such as rome.layers=[17]")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value, _ = parse_yaml(text)
+    except UnreadableError as error:
         raise UsageError(f"--set {setting}: {text!r} is not a YAML value") from error
     first, *rest = key.strip().split(".")
     editors = [editor for editor in content["editors"] if _called(editor, first)]

@@ -12,7 +12,8 @@ from stability.suite.metrics import measured_by
 
 LAYER_WORDS = ("edited", "unedited", "before_edited", "after_edited", "late", "all")
 MATRIX_WORDS = ("edited", "mlp_in", "mlp_gate", "mlp_out", "attn_q", "attn_k", "attn_v", "attn_out", "all")
-LAYER_RANGE = re.compile(r"(\d+)-(\d+)|(\d+)")
+LAYER_RANGE = re.compile(r"(\d{1,18})-(\d{1,18})|(\d{1,18})")
+MOST_LAYERS = 100_000
 
 
 class SuiteModel(BaseModel):
@@ -38,6 +39,8 @@ def parse_layers(value: object) -> str | tuple[int, ...]:
         last = int(match[2] or match[3])
         if first > last:
             raise ValueError(f"layers {part!r} count down; write '{last}-{first}'")
+        if last >= MOST_LAYERS:
+            raise ValueError(f"there is no layer {last}; the highest to be named is {MOST_LAYERS - 1}")
         layers.update(range(first, last + 1))
     if not layers:
         raise ValueError("layers is an empty list; leave the key out to select every layer")
@@ -209,9 +212,9 @@ class Noise(SuiteModel):
     on_inconclusive: Literal["warn", "fail"] = "warn"
 
 
-def parse_aggregate(value: str) -> str:
+def parse_aggregate(value: object) -> object:
     """max, min, mean, median or qNN."""
-    if value in ("max", "min", "mean", "median") or re.fullmatch(r"q\d\d?", value):
+    if value in ("max", "min", "mean", "median") or re.fullmatch(r"q\d\d?", str(value)):
         return value
     raise ValueError(f"cannot aggregate by {value!r}; write max, min, mean, median or a quantile such as q05")
 

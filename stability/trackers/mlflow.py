@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from stability.errors import TrackerError, UsageError
 from stability.parts import TrackerHead
-from stability.report.steps.printable import clean
+from stability.printable import clean
 from stability.trackers.steps.spelling import flattened, spelled
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stability.errors import TrackerError, UsageError
 from stability.parts import TrackerHead
-from stability.report.steps.printable import clean
+from stability.printable import clean
 from stability.trackers.steps.spelling import spelled
 
 if TYPE_CHECKING:

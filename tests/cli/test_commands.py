@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from stability import cli
 from stability.cli.steps.command import command
+from stability.errors import StabilityError, UsageError
 from stability.parts import COMMANDS
 
 HEAVY = "torch transformers matplotlib numpy scipy pandas lm_eval jinja2 mlflow wandb"
@@ -97,3 +98,36 @@ def test_the_options_of_a_group_stand_where_the_group_stands():
     parameters = typer.main.get_command(shown(Storm)).params
     assert [one.name for one in parameters] == ["where", "wind", "rain", "back"]
     assert [one.help for one in parameters[1:3]] == ["At least.", None]
+
+
+@pytest.fixture
+def ended(monkeypatch, capsys):
+    """Runs the program with a command that raises this; its status, and the lines on stderr."""
+
+    def run(error):
+        def raises():
+            raise error
+
+        monkeypatch.setattr(cli, "app", raises)
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code, capsys.readouterr().err.splitlines()
+
+    return run
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_with_the_file_of_its_traceback(ended):
+    status, lines = ended(ZeroDivisionError("one\ntwo\x1b"))
+    assert status == 3
+    (line,) = lines
+    assert line.startswith(
+        "stability has an error that nobody foresaw: ZeroDivisionError: one; its traceback"
+    )
+    file = Path(next(word.strip(",") for word in line.split() if ".traceback.txt" in word))
+    assert "raise error" in file.read_text()
+    file.unlink()
+
+
+def test_an_error_cannot_give_a_command_to_the_runner(ended):
+    assert ended(StabilityError("::error::injected")) == (3, [": :error::injected"])
+    assert ended(UsageError("a\n##[error]injected")) == (2, ["a # #[error]injected"])

@@ -65,3 +65,12 @@ def test_evaluating_is_eval_mode_without_gradients_and_puts_each_modules_mode_ba
         assert not any(module.training for module in model.modules())
         assert not torch.is_grad_enabled()
     assert [module.training for module in (model, model[0], model[1])] == [True, True, False]
+
+
+@pytest.mark.parametrize("seed", [2 * 10**13 * 1_000_003, 2**64, 10**40])
+def test_any_whole_number_is_a_seed(seed: int) -> None:
+    def drawn(number: int) -> tuple[float, float, float]:
+        with random_state(number):
+            return draws()
+
+    assert drawn(seed) == drawn(seed) != drawn(seed + 1)

@@ -220,3 +220,28 @@ def test_a_mistake_is_data_beside_its_line_of_text():
     assert str(mistake) == str(caught.value) == "a.yaml:4: checks.n.assert: this key is required"
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.problems, str(again)) == ((mistake,), str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("{where: {layers: [0-99999999999]}}", "there is no layer 99999999999"),
+        ("{where: {layers: '1-" + "9" * 400 + "'}}", "cannot read layers"),
+        ("{aggregate: 5}", "cannot aggregate by 5"),
+        ("{at: !!int abc}", "not valid YAML: 'abc' is no int"),
+        ("{at: " + "9" * 5_000 + "}", "not valid YAML"),
+        ("&a {b: *a}", "nested too deep"),
+    ],
+)
+def test_a_value_that_would_take_hours_or_break_the_reader_is_a_mistake_like_any_other(value, message):
+    text = (
+        f"schema: 1\nname: a\nchecks:\n  norm: {{metric: weight_norm, assert: '<= 2', severity: {value}}}\n"
+    )
+    if "{" in value and "&" not in value:
+        text = text.replace(f"severity: {value}", value[1:-1])
+    found = problems(text)
+    assert any(message in line for line in found)
+
+
+def test_megabytes_of_a_value_are_cut_in_the_message():
+    assert all(len(line) <= 2_000 for line in problems(f"schema: 1\nname: {'/' * 200_000}\n{CHECKS}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +11,11 @@ from stability.errors import RecordError
 from stability.files import HORIZON_FILE, RECORD_FILE, record_path
 from stability.judge import runs_by_editor
 from stability.judge.side_by_side.editors import Contender, EditorComparison, KnownHorizon, compare_editors
+from stability.reading import parse_json, read_text
 from stability.record import Record
 from stability.suite import SuiteSpec
+
+MOST_EDITS = 1e15
 
 
 def compare_runs(runs: Sequence[str | Path], suite: SuiteSpec | None = None) -> EditorComparison:
@@ -57,10 +59,19 @@ def horizon_beside(path: Path, record: Record, editor: str) -> KnownHorizon | No
     if not file.exists():
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(read_text(file))
         if (content["suite"], content["model"]) != (record.suite_name, record.model.name):
             return None
         entry = next((one for one in content["editors"] if one["editor"] == editor), None)
-        return None if entry is None else KnownHorizon(entry["median"], entry["worst"])
+        return None if entry is None else KnownHorizon(_edits(entry["median"]), _edits(entry["worst"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{file}: cannot read the horizon: {error!r}") from error
+
+
+def _edits(number: object) -> float | None:
+    """A number of edits, or None where there is none; `ValueError` for anything else."""
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < MOST_EDITS:
+        raise ValueError(f"{number!r} is no number of edits")
+    return number

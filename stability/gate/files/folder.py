@@ -5,7 +5,6 @@ Only headers are read, by the published format: 8 bytes of length, that much JSO
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from stability.models.files import (
     read_json,
     weight_files,
 )
+from stability.reading import UnreadableError, parse_json
 from stability.world import MODEL as WORLD
 
 LONGEST_HEADER = 100_000_000  # bytes, as the format's own readers allow
@@ -166,8 +166,8 @@ def read_header(file: Path) -> Iterator[Stored]:
             raise ModelError(f"{file} is truncated or no safetensors file: it ends inside of its header")
         text = stream.read(length)
     try:
-        header = json.loads(text)
-    except (ValueError, RecursionError):
+        header = parse_json(text)
+    except UnreadableError:
         header = None
     if not isinstance(header, dict):
         raise ModelError(f"{file} is damaged or no safetensors file: its header is not JSON")
@@ -181,7 +181,7 @@ def _stored(file: Path, name: str, entry: Any, data: int, total: int) -> Stored:
     try:
         dtype, shape = str(entry["dtype"]), tuple(map(int, entry["shape"]))
         begin, end = map(int, entry["data_offsets"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise ModelError(f"{file} is damaged: its header does not say where {name} is") from None
     if dtype not in BYTES:
         raise ModelError(f"{file}: {name} is of dtype {dtype}, which is not known; known: {', '.join(BYTES)}")

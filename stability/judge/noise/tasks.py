@@ -170,10 +170,10 @@ def at_chance(task: str, reading: Reading, confidence: float) -> Problem | None:
 
     Above chance means that the score's one-sided lower limit at `confidence` is.
     """
-    guess = chance(task, reading)
-    if guess is None or task not in reading.values:
-        return None
     try:
+        guess = chance(task, reading)
+        if guess is None or task not in reading.values:
+            return None
         drop = drop_of(task, reading, reading, "unedited")
     except CannotJudge:  # no results by document: a check that needs them reports that itself
         return None

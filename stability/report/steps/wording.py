@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 
 from stability.judge import EditorJudgement, Judgement, Status, Verdict
+from stability.printable import clean as clean
+from stability.printable import clean_lines as clean_lines
+from stability.printable import shortened as shortened
 from stability.record import Record
-from stability.report.steps.printable import clean as clean
-from stability.report.steps.printable import clean_lines as clean_lines
-from stability.report.steps.printable import shortened as shortened
 from stability.suite import Bound, parse_bound
 
 CALLED: dict[Status, str] = {

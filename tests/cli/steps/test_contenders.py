@@ -64,6 +64,13 @@ def test_a_horizon_of_another_suite_is_none_of_ours_and_a_broken_one_is_one_line
     kept(records, tmp_path / "run.json", "rome", "ft")
     (tmp_path / "horizon.json").write_text(horizons(rome=(60, 40)).replace("norm-growth", "other"))
     assert compare_runs([tmp_path]).by_horizon == ()
-    (tmp_path / "horizon.json").write_text("{")
-    with pytest.raises(RecordError, match=r"horizon\.json: cannot read the horizon"):
-        compare_runs([tmp_path])
+    for broken in (
+        "{",
+        "[" * 10_000,
+        horizons(rome=("60", 40)),
+        horizons(rome=(-1, 40)),
+        horizons(rome=(10**400, 1)),
+    ):
+        (tmp_path / "horizon.json").write_text(broken)
+        with pytest.raises(RecordError, match=r"horizon\.json: cannot read the horizon"):
+            compare_runs([tmp_path])

@@ -141,6 +141,11 @@ class TestChance:
         if reason:
             assert reason.message.startswith(f"base at chance ({right / n:.2f} of {n} documents")
 
+    def test_of_a_group_that_lacks_a_member_s_documents_nothing_is_said(self, records: ModuleType) -> None:
+        before, _ = group(records, {"a": 100, "b": 300}, 30, weighted=True)
+        without = before.model_copy(update={"tasks": {"mmlu": before.tasks["mmlu"]}})
+        assert at_chance("mmlu", without, 0.95) is None
+
     @pytest.mark.parametrize("metric", ["f1", "mcc"])
     def test_a_model_that_always_says_yes_is_at_chance(self, records: ModuleType, metric: str) -> None:
         gold = [1] * 60 + [0] * 40

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stability.judge import Bracket, Verdict
+from stability.printable import is_printed
 from stability.report.steps import wording
-from stability.report.steps.printable import is_printed
 from stability.suite import parse_bound
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -12,6 +12,7 @@ from stability.data.edits.plugin.edit import Edit
 from stability.data.edits.plugin.fields import FieldError, kind, shown
 from stability.errors import DataError, first_line
 from stability.parts import EDIT_FORMS
+from stability.reading import read_bytes, refuse_deep
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +85,9 @@ def _has(entry: Any, field: str) -> bool:
 
 def _read_entries(path: Path) -> list[Any]:
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         text = content.decode(json.detect_encoding(content))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot read the edits: {error}") from error
     values = _values(text, path)
     if len(values) == 1 and isinstance(values[0], list):
@@ -108,6 +109,7 @@ def _values(text: str, path: Path) -> list[Any]:
     while begin < len(text):
         try:
             value, end = decoder.raw_decode(text, begin)
+            refuse_deep(value)
         except json.JSONDecodeError as error:
             raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
         except (ValueError, RecursionError) as error:  # a number of thousands of digits, or lists as deep

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from stability.errors import SettingsError, with_type
+from stability.reading import UnreadableError, parse_json, parse_yaml, read_text
 
 if TYPE_CHECKING:
     from stability.editors.adapters.steps.system import System
@@ -38,11 +36,10 @@ def read_values(file: Path) -> dict[str, Any]:
         ValueError: it is neither, or not a mapping.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-        values = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        problem = " ".join(str(error).split())
-        raise ValueError(f"{file} is not {file.suffix.lstrip('.').upper()}: {problem}") from error
+        text = read_text(file)
+        values = parse_json(text) if file.suffix == ".json" else parse_yaml(text)[0]
+    except UnreadableError as error:
+        raise ValueError(f"{file} is not {file.suffix.lstrip('.').upper()}: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{file} holds no mapping of hyperparameters")
     return values

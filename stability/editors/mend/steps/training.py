@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -48,6 +47,7 @@ from stability.models import (
     tokenize_text,
 )
 from stability.models.modes import frozen
+from stability.reading import UnreadableError, parse_yaml
 from stability.record.schema import Matrix
 from stability.suite import EditsSpec, ModelSpec
 
@@ -319,8 +319,8 @@ def _settings(written: Sequence[str]) -> dict[str, Any]:
     for one in written:
         key, equals, value = one.partition("=")
         try:
-            settings[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            settings[key], _ = parse_yaml(value)
+        except UnreadableError:
             equals = ""
         if not equals:
             raise UsageError(f"--set {one}: expected KEY=VALUE")

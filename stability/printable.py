@@ -1,6 +1,11 @@
-"""Untrusted text made safe to print: one line, no control characters, a limited length."""
+"""Untrusted text made safe to print: one line, no control characters, a limited length, no command."""
 
 from __future__ import annotations
+
+import re
+
+LONGEST = 2_000  # characters of a message
+COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)  # what GitHub's runner takes for a command
 
 
 def clean(text: str) -> str:
@@ -31,3 +36,16 @@ def is_printed(letter: str) -> bool:
 def shortened(text: str, most: int) -> str:
     """The text, cut to `most` characters with an ellipsis."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def one_line(text: str) -> str:
+    """A message in which strangers have a say: in one line of limited length, without control characters."""
+    return clean(shortened(text.strip(), LONGEST))
+
+
+def without_commands(text: str) -> str:
+    """Lines of which GitHub's runner takes none for a command: one begins with `::`, or has `##[` in it.
+
+    A space between the two characters is all that is added.
+    """
+    return COMMAND.sub(lambda found: f"{found[0]} ", text)
