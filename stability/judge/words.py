@@ -97,6 +97,36 @@ def documents_differ(task: str, words: str) -> Problem:
     return problem("not_comparable", f"{task}: {words}", task=task)
 
 
+def too_few_to_resample(task: str, documents: int, least: int, members: int) -> Problem:
+    """A task, or a member of a group, with fewer documents than a bootstrap needs."""
+    whose = "each of its tasks" if members > 1 else "the task"
+    which = "a task of the group has" if members > 1 else "it has"
+    message = (
+        f"{task}: {which} {documents} document{'' if documents == 1 else 's'}, and noise can be told from "
+        f"{least} of {whose} on: measure more of them"
+    )
+    return problem("too_few_documents", message, task=task, count=documents)
+
+
+def too_few_of_a_class(task: str, metric: str, documents: int, least: int) -> Problem:
+    """A task by F1 or Matthews' correlation whose rarer class has too few documents."""
+    which = "positive documents" if metric == "f1" else "documents outside the most frequent class"
+    message = (
+        f"{task}: {documents} {which}, and the noise of {metric} can be told from {least} on: "
+        "measure more of them, or take the accuracy"
+    )
+    return problem("too_few_documents", message, task=task, count=documents)
+
+
+def no_deviation(task: str, change: float, documents: int) -> Problem:
+    """Every document changed by the same amount, so that there is no deviation to tell noise by."""
+    message = (
+        f"{task}: all {documents} documents changed by the same {change:+.4g}, "
+        "so that they have no deviation to tell noise by"
+    )
+    return problem("too_few_documents", message, task=task, count=documents)
+
+
 def at_chance(task: str, score: float, documents: int, guess: float) -> Problem:
     """A task that cannot show a drop, because the unedited model only guesses."""
     message = f"base at chance ({score:.2f} of {documents} documents, a guess scores {guess:.2f})"

@@ -5,6 +5,10 @@ Journal of the American Statistical Association 82, 1987) is used instead of pla
 MCC are skewed where few documents are positive; its two corrections cost nothing here. Beyond the outermost
 few replicates a normal tail continues the distribution, without a step. Holm's levels are that far out, and
 a thousand replicates are too few to count a probability of one in ten thousand.
+
+Replicates of n documents vary too little by √((n - 1) / n), and a standard deviation that is estimated from
+few documents is itself uncertain. The former is made up for document set by document set, and limits are
+taken at Student's t instead of the normal score (Hesterberg, The American Statistician 69, 2015, section 4).
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp, stdtr, stdtrit
 
 from stability.judge.noise.paired import Paired, PairedNumbers
 from stability.judge.noise.scores import Floats
@@ -27,11 +31,28 @@ BLOCK = 2**22  # random numbers drawn at once
 
 @dataclass(frozen=True)
 class Influence:
-    """Second and third moment of one document's influence on the change; infinitesimal jackknife."""
+    """Moments of one document's influence on the change, of `n` documents; infinitesimal jackknife."""
 
     second: float
     third: float
+    fourth: float
     n: int
+
+    @property
+    def variance(self) -> float:
+        """Of the change; unbiased for a mean."""
+        return self.second / (self.n - 1) if self.n > 1 else 0.0
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of the variance: n - 1, or fewer where a few documents make it up.
+
+        A variance estimated from documents of kurtosis k varies as one of 2n / (k - 1) degrees does.
+        """
+        if self.second == 0 or self.n < 2:
+            return 1.0
+        excess = self.fourth / self.second**2 - 1
+        return float(np.clip(2 * self.n / max(excess, 1e-12), 1.0, self.n - 1))
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,16 @@ class Replicates:
 
     before: Floats
     now: Floats
+
+    @property
+    def change(self) -> Floats:
+        """Of each replicate."""
+        return self.now - self.before
+
+
+def widened(replicates: Floats, estimate: float, n: int) -> Floats:
+    """The replicates of a score of n documents, as far from it as those of the population would be."""
+    return estimate + (replicates - estimate) * np.sqrt(n / (n - 1)) if n > 1 else replicates
 
 
 def resample(paired: Paired, rng: np.random.Generator) -> Replicates:
@@ -77,7 +108,8 @@ def influence(paired: Paired) -> Influence:
 
         weight = paired.counts / paired.counts.sum()
         effect = influences(difference, weight)
-    return Influence(float(weight @ effect**2), float(weight @ effect**3), paired.n)
+    second, third, fourth = (float(weight @ effect**power) for power in (2, 3, 4))
+    return Influence(second, third, fourth, paired.n)
 
 
 class Distribution:
@@ -99,45 +131,61 @@ class Distribution:
         spread = self.deviation or 1.0
         return (self.values[0] - self.mean) / spread, (self.values[-1] - self.mean) / spread
 
+    def score_of(self, value: float) -> float:
+        """The standard normal score of the probability of a value no higher."""
+        if self.deviation == 0:
+            return float(np.sign(value - self.mean)) * np.inf if value != self.mean else 0.0
+        score = (value - self.mean) / self.deviation
+        first, last = self.ends
+        if value < self.values[0]:
+            return float(ndtri_exp(np.log(self.below[0]) + log_ndtr(score) - log_ndtr(first)))
+        if value > self.values[-1]:
+            return -float(ndtri_exp(np.log1p(-self.below[-1]) + log_ndtr(-score) - log_ndtr(-last)))
+        return float(ndtri(np.interp(value, self.values, self.below)))
+
+    def value_at(self, score: float) -> float:
+        """The value that has this standard normal score."""
+        if self.deviation == 0:
+            return self.mean
+        first, last = self.ends
+        if score < ndtri(self.below[0]):
+            rest = ndtri_exp(log_ndtr(score) - np.log(self.below[0]) + log_ndtr(first))
+            return float(self.mean + self.deviation * rest)
+        if score > ndtri(self.below[-1]):
+            rest = ndtri_exp(log_ndtr(-score) - np.log1p(-self.below[-1]) + log_ndtr(-last))
+            return float(self.mean - self.deviation * rest)
+        return float(np.interp(ndtr(score), self.below, self.values))
+
     def share_below(self, value: float) -> float:
         """The probability of a value no higher."""
-        if self.deviation == 0:
-            return float(np.sign(value - self.mean) + 1) / 2
-        score = (value - self.mean) / self.deviation
-        if value < self.values[0]:
-            return float(self.below[0] * ndtr(score) / ndtr(self.ends[0]))
-        if value > self.values[-1]:
-            return float(1 - (1 - self.below[-1]) * ndtr(-score) / ndtr(-self.ends[1]))
-        return float(np.interp(value, self.values, self.below))
+        return float(ndtr(self.score_of(value)))
 
     def quantile(self, share: float) -> float:
         """The value below which this share of the distribution is."""
-        if self.deviation == 0:
-            return self.mean
-        if share < self.below[0]:
-            return float(self.mean + self.deviation * ndtri(share / self.below[0] * ndtr(self.ends[0])))
-        if share > self.below[-1]:
-            rest = (1 - share) / (1 - self.below[-1]) * ndtr(-self.ends[1])
-            return float(self.mean - self.deviation * ndtri(rest))
-        return float(np.interp(share, self.below, self.values))
+        return self.value_at(float(ndtri(share)))
 
 
 @dataclass(frozen=True)
 class Bca:
-    """Limits and tests of a statistic from its bootstrap distribution."""
+    """Limits and tests of a statistic from its bootstrap distribution.
+
+    `degrees` are those of Student's t, by whose scores the limits are taken instead of by normal ones.
+    """
 
     distribution: Distribution
     bias: float
     acceleration: float
+    degrees: float = np.inf
 
     @classmethod
-    def of(cls, replicates: Floats, estimate: float, acceleration: float) -> Bca:
+    def of(cls, replicates: Floats, estimate: float, acceleration: float, degrees: float = np.inf) -> Bca:
         """From replicates [n] of a statistic that was estimated as `estimate`."""
         near = 1e-12
         share = float(
             (replicates < estimate - near).mean() + (np.abs(replicates - estimate) <= near).mean() / 2
         )
-        return cls(Distribution(replicates), float(ndtri(np.clip(share, TAIL, 1 - TAIL))), acceleration)
+        bias = float(ndtri(np.clip(share, TAIL, 1 - TAIL)))
+        return cls(Distribution(replicates), bias, acceleration, degrees)
 
     def limit(self, confidence: float) -> float:
         """One-sided upper limit at `confidence`; the lower one is that of 1 - confidence."""
@@ -145,14 +193,28 @@ class Bca:
         room = 1 - self.acceleration * score
         if room <= 0:
             return self.distribution.quantile(1.0 if score > 0 else 0.0)
-        return self.distribution.quantile(float(ndtr(self.bias + score / room)))
+        return self.distribution.value_at(students(self.bias + score / room, self.degrees))
 
     def p_value(self, hypothesis: float) -> float:
         """One-sided: the smallest alpha whose upper limit at 1 - alpha is still at or below `hypothesis`."""
-        score = float(ndtri(self.distribution.share_below(hypothesis))) - self.bias
+        score = normal(self.distribution.score_of(hypothesis), self.degrees) - self.bias
         if np.isinf(score):
             return 0.0 if score > 0 else 1.0
         room = 1 + self.acceleration * score
         if room <= 0:
             return 0.0 if score > 0 else 1.0
         return float(ndtr(self.bias - score / room))
+
+
+def students(score: float, degrees: float) -> float:
+    """Student's score of the probability that a normal score has."""
+    if np.isinf(degrees) or np.isinf(score):
+        return score
+    return float(np.sign(score) * -stdtrit(degrees, ndtr(-abs(score))))
+
+
+def normal(score: float, degrees: float) -> float:
+    """The normal score of the probability that a Student's score has."""
+    if np.isinf(degrees) or np.isinf(score):
+        return score
+    return float(np.sign(score) * -ndtri(stdtr(degrees, -abs(score))))

@@ -11,7 +11,17 @@ import numpy as np
 from scipy.special import ndtri
 
 from stability.judge.noise import exact, proportions
-from stability.judge.noise.bootstrap import Bca, Distribution, Replicates, influence, influences, resample
+from stability.judge.noise.bootstrap import (
+    Bca,
+    Distribution,
+    Influence,
+    Replicates,
+    influence,
+    influences,
+    resample,
+    widened,
+)
+from stability.judge.noise.no_change import NoChange
 from stability.judge.noise.paired import Paired, PairedAnswers, PairedNumbers
 from stability.judge.noise.scores import Floats, score
 
@@ -139,19 +149,49 @@ class ResampledDrop:
         return [(weight, resample(paired, rng)) for weight, paired in self.members]
 
     @cached_property
-    def _moments(self) -> tuple[float, float]:
-        """Standard error and acceleration of the change."""
-        second = third = 0.0
-        for weight, paired in self.members:
-            moments = influence(paired)
-            second += weight**2 * moments.second / moments.n
-            third += weight**3 * moments.third / moments.n**2
-        return float(np.sqrt(second)), third / (6 * second**1.5) if second > 0 else 0.0
+    def _influences(self) -> list[tuple[float, Influence]]:
+        return [(weight, influence(paired)) for weight, paired in self.members]
 
     @cached_property
-    def _bca(self) -> Bca:
-        replicates = sum(weight * (drawn.now - drawn.before) for weight, drawn in self._replicates)
-        return Bca.of(np.asarray(replicates), self.now - self.before, self._moments[1])
+    def error(self) -> float:
+        """Standard error of the change."""
+        return float(np.sqrt(sum(weight**2 * found.variance for weight, found in self._influences)))
+
+    @cached_property
+    def _acceleration(self) -> float:
+        second = sum(weight**2 * found.second / found.n for weight, found in self._influences)
+        third = sum(weight**3 * found.third / found.n**2 for weight, found in self._influences)
+        return third / (6 * second**1.5) if second > 0 else 0.0
+
+    @cached_property
+    def _degrees(self) -> float:
+        """Degrees of freedom of the standard error, of the members' by Satterthwaite's formula."""
+        parts = [(weight**2 * found.variance, found.degrees) for weight, found in self._influences]
+        uncertain = sum(variance**2 / degrees for variance, degrees in parts)
+        return self.error**4 / uncertain if uncertain > 0 else np.inf
+
+    @cached_property
+    def _tested(self) -> Bca | NoChange:
+        change = self.now - self.before
+        if self.error == 0 and change == 0:
+            right = sum(weight**2 / documents_right(paired) for weight, paired in self.members)
+            return NoChange(PATH, self._degraded[0], sum(weight for weight, _ in self.members) ** 2 / right)
+        replicates = sum(
+            weight * widened(drawn.change, now - before, paired.n)
+            for (weight, drawn), (_, paired) in zip(self._replicates, self.members, strict=True)
+            for before, now in [scores_of(paired)]
+        )
+        return Bca.of(np.asarray(replicates), change, self._acceleration, self._degrees)
+
+    @cached_property
+    def _degraded(self) -> tuple[Floats, Floats]:
+        """Drop and standard error along `PATH`, of a model that only loses right answers."""
+        drops, variance = np.zeros_like(PATH), np.zeros_like(PATH)
+        for weight, paired in self.members:
+            drop, error = degraded(paired)
+            drops += weight * drop
+            variance += (weight * error) ** 2
+        return drops, np.sqrt(variance)
 
     @property
     def n(self) -> int:
@@ -175,7 +215,7 @@ class ResampledDrop:
 
     def p_value(self, tolerance: float) -> float:
         """See `Drop`."""
-        return self._bca.p_value(-tolerance)
+        return self._tested.p_value(-tolerance)
 
     def exact_p_value(self, tolerance: float) -> float:
         """See `Drop`; there is none but that of the bootstrap."""
@@ -183,16 +223,12 @@ class ResampledDrop:
 
     def limits(self, confidence: float) -> tuple[float, float]:
         """See `Drop`."""
-        return self._bca.limit(1 - confidence), self._bca.limit(confidence)
+        return self._tested.limit(1 - confidence), self._tested.limit(confidence)
 
     def detects(self, tolerance: float, alpha: float) -> float:
         """See `Drop`; infinite if even losing every right answer would not be detected."""
-        drops, variance = np.zeros_like(PATH), np.zeros_like(PATH)
-        for weight, paired in self.members:
-            drop, error = degraded(paired)
-            drops += weight * drop
-            variance += (weight * error) ** 2
-        errors = np.maximum(np.sqrt(variance), self._moments[0])
+        drops, there = self._degraded
+        errors = np.maximum(there, self.error)
         return smallest(drops, tolerance, alpha, errors, errors)
 
     def lowest_before(self, confidence: float) -> float:
@@ -207,6 +243,11 @@ def scores_of(paired: Paired) -> tuple[float, float]:
         return float(paired.before.mean()), float(paired.now.mean())
     before, now = paired.scores(paired.counts)
     return float(before), float(now)
+
+
+def documents_right(paired: Paired) -> int:
+    """The documents that can be lost: those that were right, at least one; of numbers all."""
+    return paired.n if isinstance(paired, PairedNumbers) else max(paired.right, 1)
 
 
 def smallest(drops: Floats, tolerance: float, alpha: float, tested: Floats, there: Floats) -> float:

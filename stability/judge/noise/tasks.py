@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from stability.judge import words
 from stability.judge.noise.drops import Drop, ProportionDrop, ResampledDrop
+from stability.judge.noise.enough import check_enough
 from stability.judge.noise.paired import CLASS_SCORES, Paired, PairedAnswers, pair
 from stability.judge.problems import CannotJudge
 from stability.judge.words import documents_differ
@@ -37,7 +38,8 @@ def drop_of(
     messages.
 
     Raises:
-        CannotJudge: documents are missing or differ, or the score computed from them is not the recorded one.
+        CannotJudge: documents are missing or differ, the score computed from them is not the recorded one, or
+            they are too few to be resampled.
     """
     reported = [score_in(reading, task, time) for reading, time in ((before, f"of {reference}"), (now, when))]
     names = leaves(task, before)
@@ -50,6 +52,8 @@ def drop_of(
             math.isclose(ours, theirs, rel_tol=0, abs_tol=AGREEMENT)
             for ours, theirs in zip((drop.before, drop.now), reported, strict=True)
         ):
+            if isinstance(drop, ResampledDrop):
+                check_enough(task, drop)
             return drop
     ours = next(iter(candidates(paired, seed)))
     raise CannotJudge(

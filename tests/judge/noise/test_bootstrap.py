@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, norm
 
-from stability.judge.noise.bootstrap import Bca, Distribution, influence
+from stability.judge.noise.bootstrap import Bca, Distribution, influence, resample
 from stability.judge.noise.drops import ResampledDrop
 from stability.judge.noise.paired import PairedNumbers, pair
 from stability.record import TaskResult
@@ -82,7 +82,12 @@ def test_a_mean_of_numbers_has_the_limits_of_scipys_bca_interval() -> None:
 
 def test_skewed_numbers_have_the_skewed_limits_of_scipys_bca_interval() -> None:
     change = np.random.default_rng(6).lognormal(0.0, 1.3, 40)
-    ours = ResampledDrop(((1.0, PairedNumbers("loss", np.zeros(40), change, 40)),), (0,)).limits(0.95)
+    paired = PairedNumbers("loss", np.zeros(40), change, 40)
+    moments = influence(paired)
+    acceleration = moments.third / (6 * moments.second**1.5 * np.sqrt(40))
+    replicates = resample(paired, np.random.default_rng(0)).change
+    bca = Bca.of(replicates, float(change.mean()), acceleration)
+    ours = bca.limit(0.05), bca.limit(0.95)
     options = {"confidence_level": 0.90, "n_resamples": 20_000, "rng": np.random.default_rng(2)}
     theirs = bootstrap((change,), np.mean, method="BCa", **options).confidence_interval
     plain = bootstrap((change,), np.mean, method="percentile", **options).confidence_interval
