@@ -42,7 +42,7 @@ class MetricHead(Head):
     about      the `model` as it is; the `edits`, asked of the edited model; or `editing`, what making the
                edits took and what the editor says of them: the last two have no value before the first edit
     cost       `shared`, if it takes no more than passes that are made anyway; `own passes`, made at every
-               checkpoint of a run; `on request`, if it is measured only where a check asks for it
+               checkpoint of a run; `on request`, if it is measured only where a suite asks for it
     streamed   whether a gate finds it in the files, without loading a model
     unedited   its value on the unedited model, where the definition says it
     """

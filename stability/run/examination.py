@@ -218,17 +218,18 @@ def _raised(metric: str, error: Exception) -> Problem:
 
 
 def metrics_for(suite: SuiteSpec, only: frozenset[str] | None = None) -> dict[str, Metric]:
-    """What is measured for a suite, by name: what its checks ask for, and what is measured in any case.
+    """What is measured for a suite, by name: what it asks for, and what is measured in any case.
 
     With `only`, no others than these.
 
     Raises:
         UsageError: a metric that a check names cannot be found or made.
     """
-    asked = {check.metric for check in suite.checks.values()}
     kinds = metrics_of(suite)
     made = {name: _made(name, kind) for name, kind in kinds.items() if only is None or name in only}
-    return {name: metric for name, metric in made.items() if name in asked or metric.wanted(suite)}
+    return {
+        name: metric for name, metric in made.items() if name in suite.metric_names or metric.wanted(suite)
+    }
 
 
 def _made(name: str, kind: type[Metric]) -> Metric:

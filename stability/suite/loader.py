@@ -38,10 +38,10 @@ class SuiteFile:
     def measured(self) -> dict[str, Any]:
         """What is measured, as plain JSON: two suites that differ in bounds and editors only share it."""
         content = self.spec.model_dump(
-            mode="json", exclude={"checks", "editors", "name", "description", "may_change"}
+            mode="json", exclude={"checks", "editors", "name", "description", "may_change", "record"}
         )
         content["tasks_measured"] = sorted(self.spec.task_names)
-        content["metrics"] = sorted({check.metric for check in self.spec.checks.values()})
+        content["metrics"] = sorted({*self.spec.metric_names, *self.spec.record})
         return content
 
     @property

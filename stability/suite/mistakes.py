@@ -12,7 +12,7 @@ from stability.errors import UsageError
 from stability.parts import MetricHead
 from stability.suite.judgeable import Around, Mistake, mistakes
 from stability.suite.metrics import head_of
-from stability.suite.schema import CheckSpec, EditorSpec, MayChange, parse_editor
+from stability.suite.schema import CheckSpec, EditorSpec, MayChange, as_tuple, parse_editor
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,6 +32,10 @@ class Asked(Protocol):
     def may_change(self) -> MayChange | None:
         """What an editor may change."""
 
+    @property
+    def record(self) -> Sequence[str]:
+        """The metrics that are recorded though no check asks for them."""
+
 
 @dataclass(frozen=True)
 class Readable:
@@ -40,6 +44,7 @@ class Readable:
     checks: Mapping[str, CheckSpec] = field(default_factory=dict)
     editors: Sequence[EditorSpec] = ()
     may_change: MayChange | None = None
+    record: Sequence[str] = ()
 
 
 def suite_mistakes(suite: Asked) -> Iterator[Mistake]:
@@ -59,6 +64,25 @@ def suite_mistakes(suite: Asked) -> Iterator[Mistake]:
     called = [editor.called for editor in suite.editors]
     yield from _unknown_editors(suite.checks, called)
     yield from mistakes(suite.checks, heads, Around(called, may_change=suite.may_change))
+    yield from _of_record(suite.record)
+
+
+def _of_record(names: Sequence[str]) -> Iterator[Mistake]:
+    """Each metric that is to be recorded, and that no run can record."""
+    for index, name in enumerate(names):
+        if name == "all":
+            continue
+        try:
+            head = head_of(name)
+        except UsageError as error:
+            yield ("record", index), str(error)
+            continue
+        if head is None:
+            continue
+        if head.over == "task":
+            yield ("record", index), f"{name} needs a task; name it in a check, and its score is recorded"
+        elif head.measured != "run":
+            yield ("record", index), f"no run measures {name}; leave it out"
 
 
 def _unknown_editors(checks: Mapping[str, CheckSpec], known: Sequence[str]) -> Iterator[Mistake]:
@@ -84,7 +108,14 @@ def readable(content: Mapping[str, Any]) -> Readable:
         {name: check for name, check in read.items() if check is not None},
         [editor for editor in called if editor is not None],
         _read(MayChange, content.get("may_change")),
+        _recorded(content.get("record")),
     )
+
+
+def _recorded(content: object) -> tuple[str, ...]:
+    """The names in `record`, as far as they are names."""
+    names = as_tuple(content)
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, (list, tuple)) else ()
 
 
 def _read_editor(content: object) -> EditorSpec | None:

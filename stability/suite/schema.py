@@ -294,6 +294,7 @@ class SuiteSpec(SuiteModel):
     probes: ProbesSpec = ProbesSpec()
     tasks: TasksSpec = TasksSpec()
     may_change: MayChange | None = None
+    record: Words = ()
     checks: dict[str, CheckSpec]
 
     @field_validator("model", mode="before")
@@ -338,6 +339,11 @@ class SuiteSpec(SuiteModel):
             if check.metric == "frozen_weights" and self.may_change is None:
                 raise ValueError(f"check {name}: frozen_weights needs 'may_change' to say what is not frozen")
         return self
+
+    @property
+    def metric_names(self) -> frozenset[str]:
+        """Every metric that it asks for by name: those of its checks, and those that are only recorded."""
+        return frozenset({*(check.metric for check in self.checks.values()), *self.record}) - {"all"}
 
     @property
     def is_for_gate(self) -> bool:

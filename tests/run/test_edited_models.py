@@ -22,6 +22,7 @@ run: {edits: {source: world, count: 1}, checkpoints: [1]}
 text: {source: world, tokens: 600}
 probes: {tokens: 200}
 tasks: {limit: 12}
+record: [hyperspherical_energy, dominant_subspace]
 checks:
   task: {metric: task_score, for_each: {task: [world_choice]}, relative_to: base, assert: ">= 0"}
 

@@ -1,4 +1,4 @@
-"""Which metrics are measured for a suite: what its checks ask for, and what costs nothing of its own."""
+"""Which metrics are measured for a suite: what it asks for, and what costs nothing of its own."""
 
 from __future__ import annotations
 
@@ -9,19 +9,29 @@ from stability.run.examination import metrics_for
 from stability.suite import SuiteSpec
 
 
-def suite(model: str, metric: str, **keys: object) -> SuiteSpec:
+def suite(model: str, metric: str, record: object = (), **keys: object) -> SuiteSpec:
     check = {"metric": metric, "assert": ">= 0", **keys}
-    return SuiteSpec.model_validate({"schema": 1, "name": "test", "model": model, "checks": {"any": check}})
+    content = {"schema": 1, "name": "test", "model": model, "record": record, "checks": {"any": check}}
+    return SuiteSpec.model_validate(content)
 
 
 @pytest.mark.parametrize(
     ("model", "metric", "measured"),
-    [("world", "nonfinite", True), ("gpt2-xl", "nonfinite", False), ("gpt2-xl", "fluency", True)],
+    [("world", "nonfinite", False), ("world", "fluency", True), ("gpt2-xl", "fluency", True)],
 )
-def test_what_is_measured_on_request_is_measured_where_it_is_quick_or_asked_for(
+def test_what_is_measured_on_request_is_measured_where_a_check_asks(
     model: str, metric: str, measured: bool
 ) -> None:
     assert ("fluency" in metrics_for(suite(model, metric))) is measured
+
+
+def test_what_is_to_be_recorded_is_measured_though_no_check_asks() -> None:
+    unasked = set(metrics_for(suite("world", "nonfinite")))
+    named = suite("world", "nonfinite", record=["fluency"])
+    assert set(metrics_for(named)) - unasked == {"fluency"}
+    assert set(metrics_for(suite("world", "nonfinite", record="all"))) - unasked == {
+        name for name, part in METRICS.built_in().items() if part.head.cost == "on request"
+    } - {"task_score"}
 
 
 @pytest.mark.parametrize("model", ["world", "gpt2-xl"])

@@ -170,6 +170,31 @@ def test_bounds_and_editors_do_not_change_what_is_measured():
     assert parse_suite(text + "\ntext: {tokens: 99}").measured_fingerprint != base
 
 
+def test_metrics_that_are_only_recorded_are_measured_as_those_that_a_check_names():
+    text = f"schema: 1\nname: x\n{CHECKS}"
+    base = parse_suite(text).measured
+    assert parse_suite(text + "\nrecord: []").measured == base
+    assert parse_suite(text + "\nrecord: weight_norm").measured == base
+    named = parse_suite(text + "\nrecord: [fluency, ./mine.py:Metric]").measured
+    assert named == {**base, "metrics": sorted({*base["metrics"], "fluency", "./mine.py:Metric"})}
+    assert parse_suite(text + "\nrecord: all").measured_fingerprint not in (base, named)
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ("[perplexity, fluencie]", "4: record.1: no metric is called 'fluencie'; did you mean 'fluency'?"),
+        ("task_score", "4: record.0: task_score needs a task; name it in a check"),
+        ("[tensor_differences]", "4: record.0: no run measures tensor_differences; leave it out"),
+        ("[7]", "4: record.0: input should be a valid string, got 7"),
+        ("{fluency: true}", "4: record: input should be a valid tuple"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_at_its_line(record, says):
+    text = f"schema: 1\nname: x\n{CHECKS}\nrecord: {record}\n"
+    assert any(says in line for line in problems(text)), problems(text)
+
+
 def test_the_suites_that_come_with_the_project_load():
     files = sorted(Path(__file__).parents[2].glob("suites/*.stability.yaml"))
     assert files
@@ -201,7 +226,9 @@ yaml_values = st.recursive(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["schema", "name", "model", "editors", "run", "text", "checks", "may_change"]),
+        st.sampled_from(
+            ["schema", "name", "model", "editors", "run", "text", "checks", "may_change", "record"]
+        ),
         yaml_values,
     )
 )

@@ -35,7 +35,7 @@ def find_metric(name: str) -> type[Metric]:
 
 
 def metrics_of(suite: SuiteSpec) -> dict[str, type[Metric]]:
-    """What a run of a suite may measure, by name: what is built in, and what its checks name besides.
+    """What a run of a suite may measure, by name: what is built in, and what it names besides.
 
     Raises:
         UsageError: one of the latter cannot be found.
@@ -43,9 +43,8 @@ def metrics_of(suite: SuiteSpec) -> dict[str, type[Metric]]:
     found: dict[str, type[Metric]] = {
         name: part.made for name, part in METRICS.built_in().items() if part.head.measured == "run"
     }
-    for check in suite.checks.values():
-        if check.metric not in METRICS.built_in():
-            found[check.metric] = find_metric(check.metric)
+    for name in sorted(suite.metric_names - METRICS.built_in().keys()):
+        found[name] = find_metric(name)
     return found
 
 
@@ -65,16 +64,22 @@ def refuse_unjudgeable(suite: SuiteFile, *, is_run: bool = False) -> None:
             heads[check.metric] = head_of(check.metric) or find_metric(check.metric).head
         except UsageError as error:
             found.append((("checks", name, "metric"), str(error)))
+    for index, name in enumerate(suite.spec.record):
+        try:
+            if name != "all":
+                find_metric(name)
+        except UsageError as error:
+            found.append((("record", index), str(error)))
     around = Around(is_run=is_run, may_change=suite.spec.may_change)
     refuse(suite.path, suite.lines, [*found, *mistakes(suite.spec.checks, heads, around)])
 
 
 def heads_of(suite: SuiteSpec) -> dict[str, MetricHead]:
-    """The heads of all that is built in, and of what a suite's checks name besides, which is imported.
+    """The heads of all that is built in, and of what a suite names besides, which is imported.
 
     Raises:
         UsageError: one of the latter cannot be found.
     """
-    named = {check.metric for check in suite.checks.values()} - METRICS.built_in().keys()
+    named = suite.metric_names - METRICS.built_in().keys()
     heads = {name: part.head for name, part in METRICS.built_in().items()}
     return dict(sorted({**heads, **{name: find_metric(name).head for name in named}}.items()))

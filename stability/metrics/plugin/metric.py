@@ -88,12 +88,12 @@ class Metric(ABC):
     head: ClassVar[MetricHead]
 
     def wanted(self, suite: SuiteSpec) -> bool:
-        """Whether to measure it where no check asks for it.
+        """Whether to measure it where no check asks for it, nor the suite's `record` by its name.
 
-        By default whatever costs no more than a share of each checkpoint, and on the built-in model, where
-        everything is quick, all; but no metric of tasks, since nobody has named one.
+        By default whatever is not costly, and with `record: all` everything; but no metric of tasks, since
+        nobody has named one.
         """
-        is_cheap = self.head.cost != "on request" or suite.model.name == "world"
+        is_cheap = self.head.cost != "on request" or "all" in suite.record
         return is_cheap and self.head.over != "task"
 
     def fit(self, context: Context) -> None:  # noqa: B027  (most metrics need nothing)

@@ -124,7 +124,8 @@ def measured_there(e: Evidence) -> Suggestion | None:
 def asked_again(e: Evidence) -> Suggestion | None:
     """A run of a suite that asks for the metric: expensive ones are only measured then."""
     return Suggestion(
-        f"run a suite that asks for {e.verdict.metric}: costly figures are only measured if a check asks"
+        f"run a suite that asks for {e.verdict.metric}, in a check or in `record`: "
+        "costly figures are only measured if it does"
     )
 
 
