@@ -65,9 +65,11 @@ class Rerun:
 
     @property
     def _edited(self) -> dict[str, Any]:
-        """The suite as it ran, without its checks and what they allow."""
+        """The suite as it ran, without its checks, what they allow and what is recorded besides."""
         spec = self.spec()
-        return spec.model_dump(exclude={"name", "description", "checks", "may_change"}) if spec else {}
+        return (
+            spec.model_dump(exclude={"name", "description", "checks", "may_change", "record"}) if spec else {}
+        )
 
     @property
     def entries(self) -> tuple[EditorSpec, ...]:
