@@ -147,11 +147,14 @@ def aggregate(values: Mapping[str, float], how: str, bound: Bound, scale: float 
 
 
 def coverage(over: str, compared: ComparedValues, how: str | None) -> str:
-    """`mean of 27 pairs; 1 left out (base 0.93)`; "" for the plain worst of all values."""
+    """`mean of 27 pairs; 1 left out (base 0.93)`, `at 1,365 of 1,998 positions`; "" for the worst of all."""
     looked_at, left_out = len(compared.values), compared.left_out
-    if not left_out and (how is None or looked_at == 1):
-        return ""
-    words = f"{how or 'worst'} of {looked_at} {PLURALS.get(over, 'values')}"
+    parts = []
+    if left_out or (how is not None and looked_at > 1):
+        parts.append(f"{how or 'worst'} of {looked_at} {PLURALS.get(over, 'values')}")
     if left_out:
-        words += f"; {len(left_out)} left out ({next(iter(left_out.values())).message})"
-    return words
+        parts.append(f"{len(left_out)} left out ({next(iter(left_out.values())).message})")
+    reading = compared.selection.reading
+    if reading is not None and (sample := reading.sample) is not None:
+        parts.append(f"at {sample.measured:,} of {sample.of:,} {sample.what}")
+    return "; ".join(parts)

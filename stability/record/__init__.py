@@ -16,6 +16,7 @@ from stability.record.schema import (
     Reading,
     Replaced,
     Run,
+    Sample,
     TaskResult,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "Record",
     "Replaced",
     "Run",
+    "Sample",
     "TaskResult",
     "read_record",
     "runs_by_editor",

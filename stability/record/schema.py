@@ -97,6 +97,14 @@ class TaskResult(RecordModel):
     truncated: int = 0  # documents longer than the model's context
 
 
+class Sample(RecordModel):
+    """What a figure was taken of, where that is not all: `measured` of `of` `what`, evenly spread."""
+
+    measured: int
+    of: int
+    what: str  # positions, tokens
+
+
 class Reading(RecordModel):
     """One metric at one checkpoint."""
 
@@ -106,6 +114,7 @@ class Reading(RecordModel):
     tasks: dict[str, TaskResult] = Field(default_factory=dict)  # for over == "task"
     base: dict[str, float] = Field(default_factory=dict)  # probes: held-out accuracy on the base, by pair
     left_out: dict[str, Problem] = Field(default_factory=dict)  # key -> why it was not measured
+    sample: Sample | None = None  # None: all that there is
 
 
 class Checkpoint(RecordModel):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stability.judge import Baseline, EditorJudgement, Judgement, Verdict, judge
-from stability.record import Checkpoint, Problem, Reading, Record, TaskResult
+from stability.record import Checkpoint, Problem, Reading, Record, Sample, TaskResult
 from stability.suite import parse_suite
 
 NORM = 'norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0"}'
@@ -315,6 +315,17 @@ class TestReferences:
             'shift: {metric: probe_accuracy, where: {pairs: affected}, aggregate: mean, assert: ">= 0.7"}'
         )
         assert only(judge(suite, record)).coverage == "mean of 12 pairs; 1 left out (base 0.93)"
+
+    def test_a_figure_of_a_sample_says_so(self, records: ModuleType) -> None:
+        def verdict(sample: Sample | None) -> Verdict:
+            reading = records.scalar(0.1).model_copy(update={"sample": sample})
+            points = [records.checkpoint(20, kl_divergence=reading)]
+            base = records.checkpoint(0, kl_divergence=records.scalar(0.0))
+            return only(judge(records.suite(KL), records.record(base, [records.run(points)])))
+
+        said = "at 1,365 of 1,998 positions"
+        assert verdict(Sample(measured=1_365, of=1_998, what="positions")).coverage == said
+        assert verdict(None).coverage == ""
 
 
 class TestNoise:

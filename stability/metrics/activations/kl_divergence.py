@@ -5,13 +5,14 @@ from __future__ import annotations
 from stability.errors import DataError
 from stability.metrics.plugin.metric import Context, Metric
 from stability.parts import MetricHead
-from stability.record import Reading
+from stability.record import Reading, Sample
 
 
 class KLDivergence(Metric):
     """Mean KL(base ‖ edited) of the next-token distributions, in nats; 0 on the unedited model.
 
-    Over the whole vocabulary, at positions spread evenly over the text, as many as memory allows.
+    Over the whole vocabulary, at every position with a next token. Where the unedited model's logits are not
+    what its output head makes of one residual stream, at some positions, spread evenly: `sample` says so.
     """
 
     head = MetricHead(
@@ -23,15 +24,10 @@ class KLDivergence(Metric):
     )
 
     def measure(self, context: Context) -> Reading:
-        """A single value; the unit says at how many positions it was taken."""
-        from stability.metrics.activations.steps.divergence import mean_kl
-
-        now = context.observation
-        base = context.base or now
-        positions = len(now.log_probabilities)
-        if not positions:
+        """A single value."""
+        seen = context.observation
+        measured, of = len(seen.divergences), len(seen.nll)
+        if not measured:
             raise DataError("kl_divergence: no document of the text has a second token to predict")
-        divergence = mean_kl(base.log_probabilities, now.log_probabilities)
-        return self.single(
-            divergence, unit=f"{self.head.unit}, mean of {positions} of {len(now.nll)} positions"
-        )
+        sample = Sample(measured=measured, of=of, what="positions") if measured < of else None
+        return self.single(seen.divergences.double().mean().item(), sample=sample)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from stability.errors import StabilityError
 from stability.parts import MetricHead
-from stability.record import Problem, Reading
+from stability.record import Problem, Reading, Sample
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +60,15 @@ class Context:
         """One pass of the model over the text, shared by every metric that reads activations or logits."""
         from stability.metrics.scoring.observation import observe
 
-        return observe(self.model, self.map, self.text, self.suite.probes, self.suite.text.skip_tokens)
+        return observe(
+            self.model,
+            self.map,
+            self.snapshot,
+            self.text,
+            self.suite.probes,
+            self.suite.text.skip_tokens,
+            self.base,
+        )
 
     @cached_property
     def answers_now(self) -> dict[int, EditOutcome]:
@@ -108,11 +116,13 @@ class Metric(ABC):
             MeasurementError: it should have been measured and could not be.
         """
 
-    def single(self, value: float, unit: str | None = None) -> Reading:
-        """A reading of a single value; its unit is the head's if none is given."""
-        return Reading(
-            over="scalar", values={"": float(value)}, unit=self.head.unit if unit is None else unit
-        )
+    def single(self, value: float, unit: str | None = None, sample: Sample | None = None) -> Reading:
+        """A reading of a single value; its unit is the head's if none is given.
+
+        `sample` says of how many of what it was taken, if not of all.
+        """
+        unit = self.head.unit if unit is None else unit
+        return Reading(over="scalar", values={"": float(value)}, unit=unit, sample=sample)
 
     def reading(
         self,

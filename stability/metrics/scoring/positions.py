@@ -22,7 +22,6 @@ class Places:
     position: Tensor  # [tokens]: its place in the document, from 0
     predicting: Tensor  # [predictions]: tokens with a next token in their document
     features: Tensor  # [features]: tokens whose residual streams are kept
-    distributions: Tensor  # [distributions]: which of the predictions are kept over the whole vocabulary
 
     def batches(self, tokens: int) -> list[Tensor]:
         """Documents to run together, [documents] a batch: of like length, `tokens` at most with padding."""
@@ -36,7 +35,7 @@ class Places:
         return [torch.tensor(batch) for batch in batches]
 
 
-def choose_places(text: TokenizedText, features: int, skip_tokens: int, distributions: int) -> Places:
+def choose_places(text: TokenizedText, features: int, skip_tokens: int) -> Places:
     """Sample evenly over the text: feature tokens leave out the first `skip_tokens` of each document."""
     documents = [document for document in text.documents if len(document)]
     lengths = torch.tensor([len(document) for document in documents])
@@ -51,7 +50,6 @@ def choose_places(text: TokenizedText, features: int, skip_tokens: int, distribu
         position=position,
         predicting=predicting,
         features=eligible[evenly(len(eligible), features)],
-        distributions=evenly(len(predicting), distributions),
     )
 
 

@@ -16,7 +16,7 @@ FINAL_NORMS = {
     **dict.fromkeys(("gemma2", "gemma3_text", "llama", "mixtral", "phi3", "qwen3_moe"), "model.norm"),
     "opt": "model.decoder.final_layer_norm",
 }
-PARTS = ("norms", "features", "nll", "log_probabilities")
+PARTS = ("norms", "features", "nll", "hidden")
 
 
 def without_final_norm(model: nn.Module) -> nn.Module:
@@ -25,6 +25,10 @@ def without_final_norm(model: nn.Module) -> nn.Module:
     path, _, name = FINAL_NORMS[model.config.model_type].rpartition(".")
     setattr(bare.get_submodule(path), name, nn.Identity())
     return bare
+
+
+def part(seen: Observation, name: str) -> torch.Tensor:
+    return seen.reference.hidden if name == "hidden" else getattr(seen, name)
 
 
 def streams(model: nn.Module, context: Context) -> torch.Tensor:
@@ -71,7 +75,7 @@ def test_it_sees_what_transformers_sees_document_by_document(architecture, build
         logits.append(output.logits[0, :-1])
     assert len(seen.nll) == predictions
     assert seen.nll.double().sum().item() == pytest.approx(total, rel=1e-5)
-    assert torch.allclose(seen.log_probabilities, torch.cat(logits).log_softmax(-1), atol=1e-4)
+    assert torch.allclose(seen.reference.head(seen.reference.hidden), torch.cat(logits), atol=1e-4)
     assert seen.nonfinite_logits == 0
 
 
@@ -88,40 +92,29 @@ def test_the_last_block_is_read_before_the_final_norm(build_model, context_of):
     assert normed > 10 * seen.norms[-1].mean()
 
 
-def test_distributions_are_kept_at_as_many_positions_as_memory_allows(build_model, context_of, monkeypatch):
-    model = build_model()
-    everything = context_of(model).observation
-    monkeypatch.setattr(observation, "KEPT_LOG_PROBABILITIES", 50 * model.config.vocab_size + 1)
-    monkeypatch.setattr(observation, "LOGITS_AT_ONCE", 7 * model.config.vocab_size)
-    fewer = context_of(model).observation
-    assert fewer.log_probabilities.shape == (50, model.config.vocab_size)
-    chosen = everything.log_probabilities[fewer.places.distributions]
-    assert torch.allclose(fewer.log_probabilities, chosen, atol=1e-5)
-    assert torch.allclose(fewer.nll, everything.nll, atol=1e-5)
-
-
 def test_how_documents_are_batched_does_not_matter(build_model, context_of, monkeypatch):
     model = build_model()
     together = context_of(model).observation
     monkeypatch.setattr(observation, "BATCH_TOKENS", 1)
     alone = context_of(model).observation
-    for part in PARTS:
-        assert torch.allclose(getattr(together, part), getattr(alone, part), rtol=1e-4, atol=1e-4), part
+    for name in PARTS:
+        assert torch.allclose(part(together, name), part(alone, name), rtol=1e-4, atol=1e-4), name
 
 
 def test_the_same_model_gives_the_same_bits_again(build_model, context_of):
     model = build_model()
     first, second = context_of(model).observation, context_of(model).observation
-    for part in PARTS:
-        assert torch.equal(getattr(first, part), getattr(second, part)), part
+    for name in PARTS:
+        assert torch.equal(part(first, name), part(second, name)), name
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.05), (torch.float64, 1e-4)])
 def test_any_dtype_is_read_into_float32(dtype, tolerance, build_model, context_of):
     exact = context_of(build_model()).observation
     seen = context_of(build_model().to(dtype)).observation
-    for part in PARTS:
-        assert getattr(seen, part).dtype == torch.float32
+    for name in PARTS[:-1]:
+        assert part(seen, name).dtype == torch.float32
+    assert seen.reference.hidden.dtype == dtype
     assert torch.allclose(seen.norms, exact.norms, rtol=tolerance)
     assert seen.nll.mean().item() == pytest.approx(exact.nll.mean().item(), rel=tolerance)
 
@@ -131,7 +124,7 @@ def hooks(model: nn.Module) -> int:
 
 
 def look(model: nn.Module, context: Context) -> Observation:
-    return observe(model, context.map, context.text, ProbesSpec())
+    return observe(model, context.map, context.snapshot, context.text, ProbesSpec())
 
 
 @pytest.mark.parametrize("broken", [False, True])

@@ -17,9 +17,9 @@ texts = st.lists(st.integers(1, 60), min_size=1, max_size=30).map(
 )
 
 
-@given(text=texts, features=st.integers(1, 80), skip=st.integers(0, 5), kept=st.integers(1, 80))
-def test_places_follow_from_the_documents(text, features, skip, kept):
-    places = choose_places(text, features, skip, kept)
+@given(text=texts, features=st.integers(1, 80), skip=st.integers(0, 5))
+def test_places_follow_from_the_documents(text, features, skip):
+    places = choose_places(text, features, skip)
     flat = [
         (number, position, int(token))
         for number, document in enumerate(text.documents)
@@ -32,7 +32,6 @@ def test_places_follow_from_the_documents(text, features, skip, kept):
 
     predicting = [index for index, (number, _, _) in enumerate(flat[:-1]) if flat[index + 1][0] == number]
     assert places.predicting.tolist() == predicting
-    assert len(places.distributions) == min(kept, len(predicting))
 
     eligible = [index for index, (_, position, _) in enumerate(flat) if position >= skip]
     assert set(places.features.tolist()) <= set(eligible)
@@ -41,7 +40,7 @@ def test_places_follow_from_the_documents(text, features, skip, kept):
 
 @given(text=texts, most=st.integers(1, 300))
 def test_every_document_is_in_one_batch_and_no_batch_of_several_is_too_large(text, most):
-    batches = [batch.tolist() for batch in choose_places(text, 1, 0, 1).batches(most)]
+    batches = [batch.tolist() for batch in choose_places(text, 1, 0).batches(most)]
     assert sorted(document for batch in batches for document in batch) == list(range(len(text.documents)))
     for batch in batches:
         longest = max(len(text.documents[document]) for document in batch)
@@ -49,7 +48,7 @@ def test_every_document_is_in_one_batch_and_no_batch_of_several_is_too_large(tex
 
 
 def test_an_empty_document_is_passed_over():
-    places = choose_places(TokenizedText((torch.arange(0), torch.arange(3)), "test"), 5, 0, 5)
+    places = choose_places(TokenizedText((torch.arange(0), torch.arange(3)), "test"), 5, 0)
     assert places.ids.tolist() == [0, 1, 2]
     assert places.document.tolist() == [0, 0, 0]
 
@@ -66,5 +65,5 @@ def test_a_sample_is_different_indices_at_steps_that_differ_by_1_at_most(n, coun
 
 @pytest.mark.parametrize("skip", [0, 1, 3])
 def test_the_first_tokens_of_each_document_give_no_features(skip, random_text):
-    places = choose_places(random_text, 10_000, skip, 1)
+    places = choose_places(random_text, 10_000, skip)
     assert int(places.position[places.features].min()) == skip
