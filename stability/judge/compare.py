@@ -39,6 +39,8 @@ def compare(selection: Selection) -> ComparedValues:
         compared = _compare(selection, selection.reading)
         if not compared.values:
             raise _nothing_to_judge(selection, compared.left_out)
+        if compared.left_out and selection.reading.over == "task" and _is_required(selection):
+            raise CannotJudge(_all_required(selection, compared.left_out))
     except Unjudged as unjudged:
         return ComparedValues(selection, unjudged=unjudged)
     return compared
@@ -75,6 +77,17 @@ def _nothing_to_judge(selection: Selection, left_out: Mapping[str, Problem]) -> 
     if not selection.run.model.edited_matrices and about_edited:
         return NothingSelected(words.nothing_edited())
     return NothingSelected(words.selects_nothing())
+
+
+def _is_required(selection: Selection) -> bool:
+    """Whether no task may be left out."""
+    return selection.assertion.check.require or selection.assertion.suite.tasks.require_data
+
+
+def _all_required(selection: Selection, left_out: Mapping[str, Problem]) -> Problem:
+    """Why some tasks are left out, none of which may be."""
+    why = words.nothing_left(left_out, is_one_task=False)
+    return words.required(why) if selection.assertion.check.require else words.data_required(why)
 
 
 def change_of(value: float, reference: float, change: str) -> float:

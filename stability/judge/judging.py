@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from stability.judge.compare import compare
 from stability.judge.inputs import Assertion, Baseline, RecordedRun
+from stability.judge.noise.chance import tasks_at_chance
 from stability.judge.noise.family import decide_drops
-from stability.judge.noise.tasks import tasks_at_chance
 from stability.judge.reduce import reduce
 from stability.judge.runs import notes_of, stopped_early, summary_of, without_bracket
 from stability.judge.select import checkpoints_of, edited_model, select

@@ -153,7 +153,8 @@ def coverage(over: str, compared: ComparedValues, how: str | None) -> str:
     if left_out or (how is not None and looked_at > 1):
         parts.append(f"{how or 'worst'} of {looked_at} {PLURALS.get(over, 'values')}")
     if left_out:
-        parts.append(f"{len(left_out)} left out ({next(iter(left_out.values())).message})")
+        which = f": {', '.join(left_out)}" if over == "task" else ""
+        parts.append(f"{len(left_out)} left out ({next(iter(left_out.values())).message}{which})")
     reading = compared.selection.reading
     if reading is not None and (sample := reading.sample) is not None:
         parts.append(f"at {sample.measured:,} of {sample.of:,} {sample.what}")

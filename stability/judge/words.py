@@ -127,9 +127,22 @@ def no_deviation(task: str, change: float, documents: int) -> Problem:
     return problem("too_few_documents", message, task=task, count=documents)
 
 
-def at_chance(task: str, score: float, documents: int, guess: float) -> Problem:
-    """A task that cannot show a drop, because the unedited model only guesses."""
-    message = f"base at chance ({score:.2f} of {documents} documents, a guess scores {guess:.2f})"
+def at_chance(
+    task: str, score: float, documents: int, guess: float, told_from: float, confidence: float
+) -> Problem:
+    """A task that cannot show a drop, because the unedited model only guesses.
+
+    Of models that truly score `told_from` the share 1 - `confidence` is skipped; if that is above 1, of any.
+    """
+    few = "too few documents to tell any score from that"
+    rates = (
+        f"{100 * confidence:.3g} % of guesses are skipped, "
+        f"and {100 * (1 - confidence):.3g} % of models that score {told_from:.2f}"
+    )
+    message = (
+        f"base at chance ({score:.2f} of {documents} documents, a guess scores {guess:.2f}; "
+        f"{few if told_from > 1 else rates})"
+    )
     return problem("at_chance", message, task=task, count=documents)
 
 

@@ -4,6 +4,58 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+SURELY = 1.645  # standard errors, one-sided at 95 %
+
+
+@dataclass(frozen=True)
+class Constants:
+    """How well single answers do over all `n` documents of a task.
+
+    `shares` has the accuracy of always giving the first choice, of always giving the second, and so on;
+    `blind` that of an answer drawn from the k choices, the mean of 1/k over the documents.
+    """
+
+    shares: tuple[float, ...]
+    blind: float
+    n: int
+
+    @classmethod
+    def of(cls, golds: Sequence[int], choices: Sequence[Sequence[str]]) -> Constants | None:
+        """Of documents' right choices; None if there are none.
+
+        Where the choices are not the same for each document, the first of them has nothing in common but its
+        place, and no single answer is better than a blind one.
+        """
+        if not golds:
+            return None
+        n = len(golds)
+        blind = sum(1 / len(each) for each in choices) / n
+        if len({tuple(each) for each in choices}) > 1:
+            return cls((), blind, n)
+        found = Counter(golds)
+        return cls(tuple(found[choice] / n for choice in range(len(choices[0]))), blind, n)
+
+    @property
+    def guess(self) -> float:
+        """The best single answer's accuracy; a blind one's if that is not surely less."""
+        best = max(self.shares, default=0.0)
+        error = sqrt(self.blind * (1 - self.blind) / self.n)
+        return best if best > self.blind + SURELY * error else self.blind
+
+
+def pooled(tasks: Sequence[Constants], weights: Sequence[float]) -> Constants:
+    """Single answers to several tasks' documents together, one weight a task."""
+    total = sum(weights)
+    shares = [0.0] * max(len(task.shares) for task in tasks)
+    for task, weight in zip(tasks, weights, strict=True):
+        scores = task.shares or (task.blind,) * len(shares)
+        for choice, share in enumerate(scores):
+            shares[choice] += weight * share / total
+    blind = sum(weight * task.blind for task, weight in zip(tasks, weights, strict=True)) / total
+    return Constants(tuple(shares), blind, sum(task.n for task in tasks))
 
 
 def best_constant(golds: Sequence[Sequence[int]], weights: Sequence[float]) -> float:

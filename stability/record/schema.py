@@ -82,13 +82,15 @@ class TaskResult(RecordModel):
 
     `gold` and `predicted` are class or choice indices by document, in the order of `doc_ids`. If a document's
     result is a number (exact match, a log-likelihood), it is in `values` instead. A group has `members` and
-    no documents of its own. `chance` is the score of a guess (for an
-    accuracy, of the best single answer, which for a group is one answer to all its documents).
+    no documents of its own. `chance` is the score of a guess on these documents (for an accuracy, of the best
+    single answer, which for a group is one answer to all its documents), `guess` the same over all that the
+    task has, of which `limit` may have taken some; None in older records and where it is not known.
     """
 
     metric: str  # as lm-eval names it: acc, f1, mcc, acc_norm, exact_match ...
     n: int
     chance: float | None = None
+    guess: float | None = None
     members: tuple[str, ...] = ()
     doc_ids: tuple[int, ...] = ()
     gold: tuple[int, ...] = ()

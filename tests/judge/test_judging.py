@@ -428,7 +428,24 @@ task_drop: {{metric: task_score, for_each: {{task: [choice]}}, relative_to: base
         assert alike.verdicts[0].message.startswith("every task of this check was skipped: base at chance")
         every = records.suite(DROP.replace("  for_each: {task: [choice, pair]}\n", ""))
         assert only(judge(every, record(good))).coverage.startswith("worst of 1 tasks; 1 left out (base at")
+        assert only(judge(every, record(good))).coverage.endswith(": pair)")
         assert only(judge(every, record(guessed))).status == "error"
+
+    @pytest.mark.parametrize(
+        ("check", "tasks"), [("require: true", ""), ("require: false", "{require_data: true}")]
+    )
+    def test_where_tasks_are_required_none_is_left_out_of_a_check_of_all(
+        self, records: ModuleType, check: str, tasks: str
+    ) -> None:
+        reading = records.tasks({"choice": records.graded(900, 1000)[0], "pair": records.graded(26, 100)[0]})
+        record = records.record(
+            records.checkpoint(0, task_score=reading),
+            [records.run([records.checkpoint(20, task_score=reading)])],
+        )
+        every = DROP.replace("for_each: {task: [choice, pair]}", check)
+        verdict = only(judge(records.suite(every, **({"tasks": tasks} if tasks else {})), record))
+        assert verdict.status == "error"
+        assert verdict.message.startswith("pair: base at chance")
 
     @pytest.mark.parametrize("require", ["", ", require: true"])
     def test_a_group_of_many_small_tasks_that_lost_a_third_is_not_skipped(

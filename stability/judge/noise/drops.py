@@ -68,6 +68,9 @@ class Drop(Protocol):
     def lowest_before(self, confidence: float) -> float:
         """One-sided lower limit of the score before."""
 
+    def told_from(self, guess: float, confidence: float) -> float:
+        """The smallest true score before whose lower limit is above `guess` with that probability; or inf."""
+
 
 @dataclass(frozen=True)
 class ProportionDrop:
@@ -133,7 +136,12 @@ class ProportionDrop:
 
     def lowest_before(self, confidence: float) -> float:
         """See `Drop`."""
-        return proportions.wilson_lower(self.right, self.n, confidence)
+        return proportions.lowest(self.right, self.n, confidence)
+
+    def told_from(self, guess: float, confidence: float) -> float:
+        """See `Drop`; exact."""
+        enough = proportions.fewest_above(guess, self.n, confidence)
+        return proportions.highest(enough - 1, self.n, confidence) if enough <= self.n else float("inf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,6 +243,10 @@ class ResampledDrop:
         """See `Drop`."""
         replicates = sum(weight * drawn.before for weight, drawn in self._replicates)
         return Distribution(np.asarray(replicates)).quantile(1 - confidence)
+
+    def told_from(self, guess: float, confidence: float) -> float:
+        """See `Drop`; as far above as the lower limit is below, twice."""
+        return guess + 2 * max(self.before - self.lowest_before(confidence), 0.0)
 
 
 def scores_of(paired: Paired) -> tuple[float, float]:

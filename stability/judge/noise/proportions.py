@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import betaincinv, ndtr, ndtri
 
 Floats = NDArray[np.float64]
 STEPS = 44  # of bisection: an interval of width 2 is halved down to 1e-13
@@ -67,10 +67,17 @@ def interval(
     return inside[0], inside[1]
 
 
-def wilson_lower(successes: float, n: float, confidence: float) -> float:
-    """One-sided lower limit of a single proportion (Wilson's score interval)."""
-    z = float(ndtri(confidence))
-    share = successes / n
-    centre = share + z * z / (2 * n)
-    reach = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return float((centre - reach) / (1 + z * z / n))
+def lowest(successes: int, n: int, confidence: float) -> float:
+    """Exact one-sided lower limit of a single proportion (Clopper and Pearson, Biometrika 26, 1934)."""
+    return float(betaincinv(successes, n - successes + 1, 1 - confidence)) if successes > 0 else 0.0
+
+
+def highest(successes: int, n: int, confidence: float) -> float:
+    """Exact one-sided upper limit of a single proportion."""
+    return 1 - lowest(n - successes, n, confidence)
+
+
+def fewest_above(share: float, n: int, confidence: float) -> int:
+    """The fewest successes whose lower limit is above `share`; n + 1 if no number is enough."""
+    counts = np.arange(1, n + 1)
+    return int(np.searchsorted(betaincinv(counts, n - counts + 1, 1 - confidence), share, side="right")) + 1

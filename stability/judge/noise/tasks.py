@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections import Counter
 from collections.abc import Sequence
 
 from stability.judge import words
 from stability.judge.noise.drops import Drop, ProportionDrop, ResampledDrop
 from stability.judge.noise.enough import check_enough
-from stability.judge.noise.paired import CLASS_SCORES, Paired, PairedAnswers, pair
+from stability.judge.noise.paired import Paired, PairedAnswers, pair
 from stability.judge.problems import CannotJudge
 from stability.judge.words import documents_differ
-from stability.record import MEAN, Problem, Reading, TaskResult
-from stability.record.guess import best_constant
-from stability.suite import CheckSpec
+from stability.record import Reading
 
-DEFAULT_CONFIDENCE = 0.95  # that a score is above chance, if the check has no `noise`
 AGREEMENT = 1e-6  # tolerance between the recorded score and the one computed from the documents
 
 
@@ -30,7 +26,28 @@ def drop_of(
     *,
     reference: str = "the unedited model",
 ) -> Drop:
-    """The change of a task's score, or of a group's.
+    """The change of a task's score, or of a group's, of enough documents to test it.
+
+    Raises:
+        CannotJudge: documents are missing or differ, the score computed from them is not the recorded one, or
+            they are too few to be resampled.
+    """
+    drop = change_of(task, before, now, when, seed, reference=reference)
+    if isinstance(drop, ResampledDrop):
+        check_enough(task, drop)
+    return drop
+
+
+def change_of(
+    task: str,
+    before: Reading,
+    now: Reading,
+    when: str,
+    seed: tuple[int, ...] = (),
+    *,
+    reference: str = "the unedited model",
+) -> Drop:
+    """The change of a task's score, or of a group's, however few the documents are.
 
     If a group's score is the mean over all of its members' documents, these are treated as one set. Otherwise
     it is the mean of the members' scores, and documents are resampled within each member. `seed` (with the
@@ -38,8 +55,7 @@ def drop_of(
     messages.
 
     Raises:
-        CannotJudge: documents are missing or differ, the score computed from them is not the recorded one, or
-            they are too few to be resampled.
+        CannotJudge: documents are missing or differ, or the score computed from them is not the recorded one.
     """
     reported = [score_in(reading, task, time) for reading, time in ((before, f"of {reference}"), (now, when))]
     names = leaves(task, before)
@@ -52,8 +68,6 @@ def drop_of(
             math.isclose(ours, theirs, rel_tol=0, abs_tol=AGREEMENT)
             for ours, theirs in zip((drop.before, drop.now), reported, strict=True)
         ):
-            if isinstance(drop, ResampledDrop):
-                check_enough(task, drop)
             return drop
     ours = next(iter(candidates(paired, seed)))
     raise CannotJudge(
@@ -118,69 +132,3 @@ def leaves(task: str, reading: Reading) -> list[str]:
         else:
             found[name] = None
     return list(found)
-
-
-def chance(task: str, reading: Reading) -> float | None:
-    """The score of a guess: the majority rate for an accuracy, 0 for MCC, all-positive answers for F1.
-
-    For a group of accuracies, the accuracy of the best single answer to all its documents; for any other
-    group the one in its result, else the mean of its members', weighted by documents. None if unknown.
-    """
-    result = reading.tasks.get(task)
-    if result is None:
-        return None
-    if not result.members:
-        return _chance_of_leaf(result)
-    members = [reading.tasks[name] for name in leaves(task, reading)]
-    if result.metric != MEAN and all(one.gold and one.metric not in CLASS_SCORES for one in members):
-        return best_constant([one.gold for one in members], [one.n for one in members])
-    if result.chance is not None:
-        return result.chance
-    each = [_chance_of_leaf(member) for member in members]
-    known = [value for value in each if value is not None]
-    if len(known) < len(members):
-        return None
-    return sum(value * member.n for value, member in zip(known, members, strict=True)) / sum(
-        member.n for member in members
-    )
-
-
-def _chance_of_leaf(result: TaskResult) -> float | None:
-    if result.metric == "mcc":
-        return 0.0
-    if result.metric == "f1" and result.gold:
-        positive = sum(gold == 1 for gold in result.gold) / len(result.gold)
-        return 2 * positive / (1 + positive)
-    if result.chance is not None:
-        return result.chance
-    if result.gold:
-        return max(Counter(result.gold).values()) / len(result.gold)
-    return None
-
-
-def tasks_at_chance(check: CheckSpec, unedited: Reading) -> dict[str, Problem]:
-    """The tasks that cannot show a drop since the unedited model only guesses, with the reason for each."""
-    is_drop = check.relative_to in ("base", "previous") and math.isfinite(check.bound.low)
-    if not is_drop:
-        return {}
-    confidence = check.noise.confidence if check.noise else DEFAULT_CONFIDENCE
-    one = (check.where.task,) if check.where.task else tuple(unedited.values)
-    reasons = {task: at_chance(task, unedited, confidence) for task in check.for_each.get("task") or one}
-    return {task: reason for task, reason in reasons.items() if reason}
-
-
-def at_chance(task: str, reading: Reading, confidence: float) -> Problem | None:
-    """The problem of a task that cannot show a drop, since the unedited model is not above chance; else None.
-
-    Above chance means that the score's one-sided lower limit at `confidence` is.
-    """
-    try:
-        guess = chance(task, reading)
-        if guess is None or task not in reading.values:
-            return None
-        drop = drop_of(task, reading, reading, "unedited")
-    except CannotJudge:  # no results by document: a check that needs them reports that itself
-        return None
-    if drop.lowest_before(confidence) > guess:
-        return None
-    return words.at_chance(task, drop.before, drop.n, guess)

@@ -10,7 +10,15 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
-from stability.judge.noise.proportions import drop_p_value, interval, score, variance, wilson_lower
+from stability.judge.noise.proportions import (
+    drop_p_value,
+    fewest_above,
+    highest,
+    interval,
+    lowest,
+    score,
+    variance,
+)
 from tests.examples import examples
 
 
@@ -100,6 +108,15 @@ def test_many_tables_at_once_give_what_each_gives_alone() -> None:
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.6, 0.999))
-def test_the_limit_of_a_single_share_is_wilsons(counts: tuple[int, int], confidence: float) -> None:
-    expected, _ = proportion_confint(*counts, alpha=2 * (1 - confidence), method="wilson")
-    assert wilson_lower(*counts, confidence) == pytest.approx(expected, abs=1e-9)
+def test_the_limits_of_a_single_share_are_clopper_and_pearsons(
+    counts: tuple[int, int], confidence: float
+) -> None:
+    low, high = proportion_confint(*counts, alpha=2 * (1 - confidence), method="beta")
+    assert lowest(*counts, confidence) == pytest.approx(low, abs=1e-9)
+    assert highest(*counts, confidence) == pytest.approx(high, abs=1e-9)
+
+
+@given(st.integers(1, 300), st.floats(0.01, 0.99))
+def test_the_fewest_successes_above_a_share_are_the_first_whose_limit_is(n: int, share: float) -> None:
+    fewest = fewest_above(share, n, 0.95)
+    assert fewest == next((count for count in range(1, n + 1) if lowest(count, n, 0.95) > share), n + 1)

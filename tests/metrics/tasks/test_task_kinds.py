@@ -250,6 +250,29 @@ def test_a_limit_takes_the_first_documents(model: nn.Module, world: LoadedModel,
     assert (part.n, part.doc_ids, part.predicted) == (5, (0, 1, 2, 3, 4), whole.predicted[:5])
 
 
+def test_what_a_guess_scores_does_not_depend_on_the_limit(
+    model: nn.Module, world: LoadedModel, folder: Path, documents: list[dict[str, Any]]
+):
+    add(folder, "flags", **(KINDS["f1"] | {"metric_list": [{"metric": "acc", **SHARED}]}))
+    aggregated = [{"metric": "acc", "aggregation": "mean", "weight_by_size": True}]
+    group = {"group": "both", "task": ["flags", "templated"], "aggregate_metric_list": aggregated}
+    (folder / "both.yaml").write_text(yaml.safe_dump(group), encoding="utf-8")
+    names = ("choices", "templated", "flags", "f1", "written", "both")
+    whole, part = (
+        {
+            name: one.result
+            for name, one in score(battery(model, world, folder, *names, limit=limit), model).items()
+        }
+        for limit in (None, 3)
+    )
+    assert {name: one.guess for name, one in whole.items()} == {name: one.guess for name, one in part.items()}
+    assert whole["choices"].guess == pytest.approx(1 / 3)  # they are other ones for each document
+    positive = sum(document["flag"] for document in documents) / 24
+    assert whole["f1"].guess == pytest.approx(2 * positive / (1 + positive))
+    assert whole["flags"].guess in (0.5, max(positive, 1 - positive))
+    assert whole["written"].guess is None
+
+
 def test_a_group_is_the_mean_that_lm_eval_gives_it(model: nn.Module, world: LoadedModel, folder: Path):
     aggregated = {"metric": "acc", "aggregation": "mean"}
     (folder / "short.jsonl").write_text(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from lm_eval.api.task import Task
 
 from stability.errors import DataError, MeasurementError, with_type
 from stability.metrics.tasks.steps.quiet import no_bar
+from stability.record.guess import Constants
 
 NORMALISED = ("acc_norm", "acc_bytes")  # by the choice's characters, by its bytes
 BY_CHOICE = ("acc", *NORMALISED)
@@ -42,11 +43,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Exam:
-    """A leaf task with its questions, in the order of the documents."""
+    """A leaf task with its questions, in the order of the documents.
+
+    `constants` are of all the task's documents, of which the questions may be the first few; None if it has
+    no choices, or a document does not say which is right.
+    """
 
     name: str
     task: Task
     questions: tuple[Question, ...] = field(repr=False)
+    constants: Constants | None = None
 
     @property
     def instances(self) -> Iterable[Instance]:
@@ -86,6 +92,7 @@ def build_exam(name: str, task: Task, limit: int | None) -> Exam:
         for instance in task.instances:
             by_document[instance.doc_id].append(instance)
         questions = tuple(_question(task, doc_id, asked) for doc_id, asked in by_document.items())
+        constants = _constants(task, questions, limit) if questions and questions[0].choices else None
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
         raise DataError(f"task {name}: cannot make requests of its documents: {with_type(error)}") from error
     if not questions:
@@ -97,17 +104,31 @@ def build_exam(name: str, task: Task, limit: int | None) -> Exam:
             kind="does_not_fit",
             task=name,
         )
-    return Exam(name, task, questions)
+    return Exam(name, task, questions, constants)
 
 
 def _question(task: Task, doc_id: int, instances: list[Instance]) -> Question:
     ordered = tuple(sorted(instances, key=lambda instance: instance.idx))
     document = ordered[0].doc
+    return Question(doc_id, document, ordered, *_choices(task, document))
+
+
+def _choices(task: Task, document: Any) -> tuple[tuple[str, ...], int | None]:
+    """A document's choices, and which of them is right; none where it has none."""
     if task.OUTPUT_TYPE != "multiple_choice" or not hasattr(task, "doc_to_choice"):
-        return Question(doc_id, document, ordered)
+        return (), None
     choices = tuple(task.doc_to_choice(document))
     gold = task.doc_to_text(document) if task.multiple_input else task.doc_to_target(document)
     if isinstance(gold, str):
         gold = choices.index(gold) if gold in choices else None
     known = isinstance(gold, int) and 0 <= gold < len(choices)
-    return Question(doc_id, document, ordered, choices, int(gold) if known else None)
+    return choices, int(gold) if known else None
+
+
+def _constants(task: Task, questions: Sequence[Question], limit: int | None) -> Constants | None:
+    """How well single answers do over all of the task's documents, of which the questions may be a part."""
+    found = [(question.choices, question.gold) for question in questions]
+    if limit is not None:
+        found = [_choices(task, document) for document in task.eval_docs]
+    golds = [gold for _, gold in found if gold is not None]
+    return Constants.of(golds, [choices for choices, _ in found]) if len(golds) == len(found) else None

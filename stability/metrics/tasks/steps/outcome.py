@@ -12,7 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from stability.errors import MeasurementError
 from stability.metrics.tasks.steps.exam import BY_CHOICE, Exam
-from stability.record.guess import best_constant
+from stability.record.guess import Constants, best_constant, pooled
 from stability.record.schema import MEAN, TaskResult
 
 # Of the metrics that a task lists, the first is its score; GLUE gives F1 before accuracy for these two.
@@ -53,10 +53,11 @@ class Marks:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A score, and what stands behind it."""
+    """A score, what stands behind it, and how well single answers do on the task's choices, if it has any."""
 
     value: float
     result: TaskResult
+    constants: Constants | None = None
 
 
 def mark(exam: Exam) -> Marks:
@@ -77,18 +78,21 @@ def leaf_outcome(marks: Marks, metric: str | None, truncated: int) -> Outcome:
     name, values = key[0], marks.by_document[key]
     gold, predicted = _choices(marks.exam, name, values)
     numbers = not gold and all(isinstance(value, (int, float)) for value in values)
+    constants = marks.exam.constants
     return Outcome(
         marks.scores[key],
         TaskResult(
             metric=name,
             n=len(values),
             chance=chance(name, gold),
+            guess=guess_of(name, constants) if gold else None,
             doc_ids=tuple(question.doc_id for question in marks.exam.questions),
             gold=gold,
             predicted=predicted,
             values=tuple(float(value) for value in values) if numbers else (),
             truncated=truncated,
         ),
+        constants,
     )
 
 
@@ -121,7 +125,7 @@ def group_outcome(
             kind="does_not_fit",
             task=group.name,
         )
-    return Outcome(float(value), _over(leaves, chosen.metric, by_size=bool(chosen.weight_by_size)))
+    return _over(float(value), leaves, chosen.metric, by_size=bool(chosen.weight_by_size))
 
 
 def group_metric(group: Group, metric: str | None) -> str | None:
@@ -133,26 +137,44 @@ def group_metric(group: Group, metric: str | None) -> str | None:
 def mean_outcome(leaves: Mapping[str, Outcome]) -> Outcome:
     """The plain mean of tasks' scores, each by its own metric, as GLUE is summed up."""
     value = sum(leaf.value for leaf in leaves.values()) / len(leaves)
-    return Outcome(value, _over(leaves, MEAN, by_size=False))
+    return _over(value, leaves, MEAN, by_size=False)
 
 
-def _over(leaves: Mapping[str, Outcome], metric: str, *, by_size: bool) -> TaskResult:
+def _over(value: float, leaves: Mapping[str, Outcome], metric: str, *, by_size: bool) -> Outcome:
     results = [leaf.result for leaf in leaves.values()]
     weights = [result.n if by_size else 1 for result in results]
-    if metric in BY_CHOICE and all(result.gold for result in results):
-        guess: float | None = best_constant([result.gold for result in results], weights)
-    else:
-        known = [result.chance for result in results if result.chance is not None]
-        pairs = zip(weights, known, strict=False)
-        mean = sum(weight * one for weight, one in pairs) / sum(weights)
-        guess = mean if len(known) == len(results) else None
-    return TaskResult(
+    constants = [leaf.constants for leaf in leaves.values() if leaf.constants is not None]
+    is_choice = metric in BY_CHOICE and all(result.gold for result in results)
+    whole = pooled(constants, weights) if is_choice and len(constants) == len(results) else None
+    result = TaskResult(
         metric=metric,
         n=sum(result.n for result in results),
-        chance=guess,
+        chance=best_constant([result.gold for result in results], weights)
+        if is_choice
+        else _mean([result.chance for result in results], weights),
+        guess=whole.guess if whole else _mean([result.guess for result in results], weights),
         members=tuple(leaves),
         truncated=sum(result.truncated for result in results),
     )
+    return Outcome(value, result, whole)
+
+
+def _mean(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    return sum(weight * one for weight, one in zip(weights, known, strict=True)) / sum(weights)
+
+
+def guess_of(metric: str, constants: Constants | None) -> float | None:
+    """What a guess scores over all of a task's documents; None where that is not known."""
+    if metric == "mcc":
+        return 0.0
+    if constants is None:
+        return None
+    if metric == "f1":
+        return 2 * constants.shares[1] / (1 + constants.shares[1]) if len(constants.shares) == 2 else None
+    return constants.guess if metric in BY_CHOICE else None
 
 
 def chance(metric: str, gold: Sequence[int]) -> float | None:
