@@ -13,13 +13,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmarks.rates import results
+from benchmarks.rates import horizon, results
 from benchmarks.rates.cells import QUICK, cells
 from benchmarks.rates.trials import simulate
 
+PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 QUICK_TRIALS = 200
 
 
@@ -32,8 +34,7 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true")
     asked = parser.parse_args()
     if asked.tables:
-        page = results.PAGE.read_text(encoding="utf-8")
-        results.PAGE.write_text(results.page_with(page, results.read()), encoding="utf-8")
+        PAGE.write_text(page_as_found(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
         return
     for cell in QUICK if asked.quick else cells():
         if asked.only not in repr(cell):
@@ -45,6 +46,17 @@ def main() -> None:
             counted = simulate(cell, cell.trials)
             results.write({**results.read(), cell: counted})
             say(results.line(cell, counted))
+    for one in () if asked.quick else horizon.horizon_cells():
+        if asked.only in repr(one) and (asked.again or one not in horizon.read()):
+            found = horizon.searched(one, one.trials)
+            horizon.write({**horizon.read(), one: found})
+            say(horizon.line(one, found))
+
+
+def page_as_found(page: str) -> str:
+    """docs/statistics.md, with the tables of both files."""
+    page = results.page_with(page, results.FILE, results.tables(results.read()))
+    return results.page_with(page, horizon.FILE, horizon.table(horizon.read()))
 
 
 def say(line: str) -> None:

@@ -12,8 +12,7 @@ from benchmarks.rates.cells import STATED, Cell, cells
 from benchmarks.rates.trials import Counted
 
 FILE = Path(__file__).with_name("results.csv")
-PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
-BEGIN, END = "<!-- from benchmarks/rates/results.csv -->", "<!-- end -->"
+END = "<!-- end -->"
 NAMES = tuple(field.name for field in (*fields(Cell), *fields(Counted)))
 Results = dict[Cell, Counted]
 
@@ -105,8 +104,8 @@ def entry(counted: Counted, what: str) -> str:
     return found if refused < 0.005 else f"{found} ({100 * refused:.0f} % refused)"
 
 
-def page_with(page: str, results: Results) -> str:
-    """The page, with the tables between its two marks."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{tables(results)}\n{END}{after}"
+def page_with(page: str, file: Path, found: str) -> str:
+    """The page, with the tables of a file between its two marks."""
+    before, begin, rest = page.partition(f"<!-- from {file.name} -->")
+    _, end, after = rest.partition(END)
+    return f"{before}{begin}\n\n{found}\n{end}{after}"

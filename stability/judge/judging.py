@@ -19,10 +19,14 @@ from stability.record import Problem, Record, Run, runs_by_editor
 from stability.suite import CheckSpec, SuiteSpec
 
 
-def judge(suite: SuiteSpec, record: Record, baselines: Mapping[str, Baseline] | None = None) -> Judgement:
+def judge(
+    suite: SuiteSpec, record: Record, baselines: Mapping[str, Baseline] | None = None, *, looks: int = 1
+) -> Judgement:
     """Judge every editor of a record by every check of a suite.
 
-    `baselines` holds the earlier record of each editor, for the checks that are `relative_to: previous`.
+    `baselines` holds the earlier record of each editor, for the checks that are `relative_to: previous`. If
+    the record is one of several that a search may look at, `looks` is how many: its tests for noise are then
+    at a level that lets the family be all of theirs.
     """
     earlier = baselines or {}
     editors = []
@@ -31,7 +35,7 @@ def judge(suite: SuiteSpec, record: Record, baselines: Mapping[str, Baseline] | 
             RecordedRun(record, run, edited_model(record.model, run.edited), earlier.get(label))
             for run in runs
         ]
-        editors.append(judge_editor(label, suite, recorded))
+        editors.append(judge_editor(label, suite, recorded, looks))
     notes = [] if editors else ["the record holds no run"]
     notes += [UNFINISHED] if record.is_unfinished else []
     return Judgement(
@@ -48,12 +52,14 @@ def recorded_run(record: Record, run: Run, baseline: Baseline | None = None) -> 
     return RecordedRun(record, run, edited_model(record.model, run.edited), baseline)
 
 
-def judge_editor(label: str, suite: SuiteSpec, runs: Sequence[RecordedRun]) -> EditorJudgement:
+def judge_editor(
+    label: str, suite: SuiteSpec, runs: Sequence[RecordedRun], looks: int = 1
+) -> EditorJudgement:
     """Judge the runs of one editor by every check that applies to it."""
     verdicts = [
         replace(verdict, editor=label)
         for name, check in suite.checks_of(label).items()
-        for verdict in judge_check(name, check, suite, runs)
+        for verdict in judge_check(name, check, suite, runs, looks)
     ]
     summaries = tuple(summary_of(run) for run in runs)
     verdicts = stopped_early(verdicts, summaries)
@@ -65,7 +71,9 @@ def judge_editor(label: str, suite: SuiteSpec, runs: Sequence[RecordedRun]) -> E
     )
 
 
-def judge_check(name: str, check: CheckSpec, suite: SuiteSpec, runs: Sequence[RecordedRun]) -> list[Verdict]:
+def judge_check(
+    name: str, check: CheckSpec, suite: SuiteSpec, runs: Sequence[RecordedRun], looks: int = 1
+) -> list[Verdict]:
     """The verdicts of one check on the runs of one editor: one, or one for each of its tasks.
 
     Select, compare, reduce, test for noise, summarise: each step takes the previous step's result.
@@ -82,7 +90,7 @@ def judge_check(name: str, check: CheckSpec, suite: SuiteSpec, runs: Sequence[Re
     compared = [compare(selection) for selection in selected]
     results = [reduce(values) for values in compared]
     if check.noise:
-        results = decide_drops(results, check.bound, check.noise)
+        results = decide_drops(results, check.bound, check.noise, looks)
     unedited = [reduce(compare(select(assertion, run, 0))) for assertion in assertions for run in runs]
     return summarise(assertions, runs, results, unedited)
 

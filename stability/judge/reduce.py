@@ -49,7 +49,7 @@ class PointResult:
 
     `key` is the value's key in the record, `where` the same for people. Without a value, the outcome is
     `error` or `nothing`, and `problem` says why. `drop` is set if the check tests for noise; `detects` is
-    then the worst over all of its tasks.
+    then the worst over all of its tasks, and `shown_to_hold` whether the limits of all are inside the bound.
     """
 
     assertion: Assertion
@@ -64,6 +64,7 @@ class PointResult:
     compared: ComparedValues | None = None
     drop: DropTest | None = None
     detects: float | None = None
+    shown_to_hold: bool | None = None
 
     @classmethod
     def error(cls, assertion: Assertion, run: RecordedRun, edits: int, problem: Problem) -> PointResult:

@@ -252,6 +252,7 @@ def _with_value(
     assert value is not None
     failed = verdict.status in ("fail", "warn")
     detects = [result.detects for result in results if result.detects is not None]
+    measured = [result for result in results if result.value is not None]
     margin = assertion.check.bound.margin(value)
     return replace(
         verdict,
@@ -261,6 +262,7 @@ def _with_value(
             p_value=drop.p_value if drop else None,
             flip_rate=drop.flip_rate if drop else None,
             detects=drop.detects if failed and drop else max(detects, default=None),
+            shown_to_hold=all(result.shown_to_hold for result in measured) if drop else None,
         ),
         coverage=shown.coverage,
     )

@@ -72,13 +72,14 @@ class NoiseFigures:
 
     `interval` holds one-sided limits of the value, each at the stated confidence (see `judge.noise`);
     `detects` is the smallest drop that the documents could have shown; `flip_rate` the share of documents
-    whose answer changed.
+    whose answer changed. `shown_to_hold` says whether the limits of every drop are inside the bound.
     """
 
     interval: tuple[float, float] | None = None
     p_value: float | None = None
     detects: float | None = None
     flip_rate: float | None = None
+    shown_to_hold: bool | None = None
 
 
 @dataclass(frozen=True)

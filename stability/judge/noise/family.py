@@ -26,8 +26,10 @@ from stability.suite.schema import Noise
 DECISIVE = ("failed", "inconclusive", "held")
 
 
-def decide_drops(results: Sequence[PointResult], bound: Bound, noise: Noise) -> list[PointResult]:
-    """The results of one check, with all of their drops tested as one family.
+def decide_drops(
+    results: Sequence[PointResult], bound: Bound, noise: Noise, looks: int = 1
+) -> list[PointResult]:
+    """The results of one check, with all of their drops tested as one family, of `looks` such families.
 
     A result without a value, or with one that is not finite, stays as it is. A result whose documents do not
     allow a test becomes an error.
@@ -45,7 +47,7 @@ def decide_drops(results: Sequence[PointResult], bound: Bound, noise: Noise) -> 
                 result = result.without_value(problem)
         tried.append(result)
         drops.append(found)
-    tests = iter(judge_drops([drop for found in drops for drop in found.values()], bound, noise))
+    tests = iter(judge_drops([drop for found in drops for drop in found.values()], bound, noise, looks))
     return [
         _decided(result, {task: next(tests) for task in found}, bound) if found else result
         for result, found in zip(tried, drops, strict=True)
@@ -83,13 +85,14 @@ def _decided(result: PointResult, tests: Mapping[str, DropTest], bound: Bound) -
         where="" if task == result.assertion.task else task,
         drop=found,
         detects=max(each.detects for each in tests.values()),
+        shown_to_hold=all(each.low >= bound.low for each in tests.values()),
     )
 
 
-def judge_drops(drops: Sequence[Drop], bound: Bound, noise: Noise) -> list[DropTest]:
-    """Judge the family of drops of one check; the bound is `>= -tolerance`."""
+def judge_drops(drops: Sequence[Drop], bound: Bound, noise: Noise, looks: int = 1) -> list[DropTest]:
+    """Judge the family of drops of one check, of `looks` such families; the bound is `>= -tolerance`."""
     tolerance = -bound.low
-    alpha = 1 - noise.confidence
+    alpha = (1 - noise.confidence) / looks
     p_values = [drop.exact_p_value(tolerance) for drop in drops]
     tests = []
     for drop, p_value, decision in zip(drops, p_values, holm(p_values, alpha), strict=True):

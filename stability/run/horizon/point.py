@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stability.errors import UsageError
 from stability.judge import Verdict, judge
 from stability.record import Record, Run
 from stability.suite import SuiteSpec
 from stability.suite.metrics import measured_by
+
+EVEN = 0.5  # the confidence of tests that fail where a drop past the bound is more likely than none
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class PointSuite:
         """The same with some of the checks."""
         return PointSuite(_with_checks(self.spec, set(names)), self.left_out)
 
+    def with_noise(self, **changes: object) -> PointSuite:
+        """The same with other values in every check's `noise`."""
+        checks = {
+            name: check.model_copy(update={"noise": check.noise and check.noise.model_copy(update=changes)})
+            for name, check in self.spec.checks.items()
+        }
+        return replace(self, spec=self.spec.model_copy(update={"checks": checks}))
+
     @property
     def metrics(self) -> frozenset[str]:
         """The metrics that the checks need; whether all weights are finite is always measured."""
@@ -52,15 +62,29 @@ class PointSuite:
 
     def answer(self, record: Record, run: Run) -> Answer:
         """Whether a run with a single checkpoint holds, judged on its own."""
-        judgement = judge(self.spec, record.model_copy(update={"runs": (run,)}))
-        return Answer(judgement.verdicts)
+        return Answer(judge(self.spec, record.model_copy(update={"runs": (run,)})).verdicts)
+
+    def one_of(self, looks: int, record: Record, run: Run) -> Answer:
+        """The same, as one of several numbers of edits that a search may look at.
+
+        The search itself says what the documents leave open, so `max_detectable` and `on_inconclusive` are
+        set aside.
+        """
+        alone = record.model_copy(update={"runs": (run,)})
+        open_ended = self.with_noise(max_detectable=None, on_inconclusive="warn")
+        verdicts = judge(open_ended.spec, alone, looks=looks).verdicts
+        if all(verdict.status != "inconclusive" for verdict in verdicts):
+            return Answer(verdicts)
+        even = judge(open_ended.with_noise(confidence=EVEN).spec, alone).verdicts
+        return Answer(verdicts, frozenset(verdict.check for verdict in even if verdict.status == "fail"))
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a suite says at one number of edits."""
+    """What a suite says at one number of edits; `likely` names checks that fail by tests at even odds."""
 
     verdicts: tuple[Verdict, ...]
+    likely: frozenset[str] = frozenset()
 
     @property
     def harm(self) -> tuple[Verdict, ...]:
@@ -68,6 +92,33 @@ class Answer:
         return tuple(
             verdict for status in ("fail", "error") for verdict in self.verdicts if verdict.status == status
         )
+
+    @property
+    def doubtful(self) -> tuple[Verdict, ...]:
+        """The verdicts that rather fail than hold, but within noise."""
+        return tuple(
+            verdict
+            for verdict in self.verdicts
+            if verdict.status == "inconclusive"
+            and verdict.severity == "fail"
+            and verdict.check in self.likely
+        )
+
+    @property
+    def does_not_fail(self) -> bool:
+        """Whether nothing is shown to fail."""
+        return not self.harm and self.is_measured
+
+    @property
+    def holds(self) -> bool:
+        """Whether it rather holds than not, whatever noise allows."""
+        return self.does_not_fail and not self.doubtful
+
+    @property
+    def is_shown_to_hold(self) -> bool:
+        """Whether every value is inside its bound by more than noise."""
+        counted = [verdict for verdict in self.verdicts if verdict.severity == "fail"]
+        return self.does_not_fail and all(one.noise.shown_to_hold is not False for one in counted)
 
     @property
     def is_measured(self) -> bool:
@@ -79,7 +130,7 @@ class Answer:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it does not hold, a line for each check."""
-        return tuple(reason(verdict) for verdict in self.harm)
+        return tuple(reason(verdict) for verdict in self.harm or self.doubtful)
 
 
 def reason(verdict: Verdict) -> str:
@@ -87,7 +138,8 @@ def reason(verdict: Verdict) -> str:
     if verdict.status == "error" or verdict.value is None:
         return f"{verdict.check}: {verdict.message or verdict.status}"
     where = f" at {verdict.where}" if verdict.where else ""
-    return f"{verdict.check}: {verdict.value:.4g} {verdict.bound} fails{where}"
+    how = "is within noise" if verdict.status == "inconclusive" else "fails"
+    return f"{verdict.check}: {verdict.value:.4g} {verdict.bound} {how}{where}"
 
 
 def _with_checks(spec: SuiteSpec, names: set[str]) -> SuiteSpec:

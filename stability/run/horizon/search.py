@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -13,22 +14,27 @@ from stability.editors import LoadedEditor
 from stability.errors import StabilityError
 from stability.record import Checkpoint, EditorInfo, Problem, Run
 from stability.run.experiment import Experiment
+from stability.run.horizon.bounds import HorizonBounds, Predicate, Search
 from stability.run.horizon.point import Answer, PointSuite
 from stability.run.horizon.walk import Walk
+from stability.suite.schema import RunSpec
 
 
 @dataclass(frozen=True)
 class SeedHorizon:
     """The horizon at one seed.
 
-    `edits` is the last number of edits that held, and at `failed_at` the suite did not; None if it held at
-    all that were asked for, so that the horizon is higher. `error` says what could not be measured
-    there, or at all. `measurements` counts how often the model was measured, `edits_made` the edits, and
-    `edits_repeated` those of them that had been made before.
+    `edits` is the last number of edits at which the suite held, or rather held than not, and at `failed_at`
+    it did not; None if it held at all that were asked for, so that the horizon is higher. Beyond noise, it
+    was shown to hold up to `at_least`, and shown not to right after `at_most` (None: nowhere). `error` says
+    what could not be measured there, or at all. `measurements` counts how often the model was measured,
+    `edits_made` the edits, and `edits_repeated` those of them that had been made before.
     """
 
     seed: int
     edits: int
+    at_least: int
+    at_most: int | None
     failed_at: int | None
     reasons: tuple[str, ...]
     per_key_dimension: float | None
@@ -41,7 +47,10 @@ class SeedHorizon:
 
 @dataclass(frozen=True)
 class EditorHorizon:
-    """The horizon of one editor over seeds; `median` is a seed's own, the lower one of two."""
+    """The horizon of one editor over seeds; `median` is a seed's own, the lower one of two.
+
+    Whatever the documents leave open at each seed is left open for the median and the worst of the seeds.
+    """
 
     editor: EditorInfo
     seeds: tuple[SeedHorizon, ...]
@@ -55,6 +64,30 @@ class EditorHorizon:
     def worst(self) -> int:
         """In edits."""
         return min(seed.edits for seed in self.seeds)
+
+    @property
+    def median_at(self) -> tuple[int, int | None]:
+        """At least and at most, as shown at the seeds; None: no end was shown."""
+        return self._at(statistics.median_low)
+
+    @property
+    def worst_at(self) -> tuple[int, int | None]:
+        """The same of the worst."""
+        return self._at(min)
+
+    @property
+    def orders(self) -> tuple[int, int | None] | None:
+        """Between the seeds' ends: the median over all orders of edits, with `orders_confidence`."""
+        return (self._at(min)[0], self._at(max)[1]) if len(self.seeds) > 1 else None
+
+    @property
+    def orders_confidence(self) -> float:
+        """That of S orders not all are on one side of their median: 1 - 2 · 2^-S."""
+        return 1 - 2.0 ** (1 - len(self.seeds))
+
+    def _at(self, choose: Callable[[list[float]], float]) -> tuple[int, int | None]:
+        most = choose([math.inf if seed.at_most is None else seed.at_most for seed in self.seeds])
+        return int(choose([seed.at_least for seed in self.seeds])), None if math.isinf(most) else int(most)
 
     @property
     def key_dimension(self) -> float | None:
@@ -73,6 +106,7 @@ class Horizon:
     asked: int  # the most edits that were tried
     batch: int
     every: bool  # measured after every batch, not bisected
+    looks: int  # numbers of edits, over all seeds, that could be asked at: the tests for noise pay for them
     left_out: dict[str, str]  # checks, and why they were not asked
     editors: tuple[EditorHorizon, ...]
 
@@ -90,6 +124,10 @@ class Horizon:
                 "settings": editor.editor.settings,
                 "median": editor.median,
                 "worst": editor.worst,
+                "median_at": editor.median_at,
+                "worst_at": editor.worst_at,
+                "orders": editor.orders,
+                "orders_confidence": editor.orders_confidence,
                 "held_throughout": all(seed.failed_at is None for seed in editor.seeds),
                 "median_per_key_dimension": _share(editor.median, editor.key_dimension),
                 "worst_per_key_dimension": _share(editor.worst, editor.key_dimension),
@@ -131,6 +169,7 @@ def find_horizons(
         asked=spec.run.edits.count,
         batch=spec.run.edits.batch,
         every=every,
+        looks=looks(spec.run),
         left_out=point.left_out,
         editors=tuple(found),
     )
@@ -148,7 +187,8 @@ def find_horizon(
     """The largest number of edits N such that the suite holds after every batch up to N.
 
     The suite is judged at its checkpoints until one does not hold, then in the middle of the gap between
-    that one and the last that did, until the gap is empty. That is the horizon if, between these two
+    that one and the last that did, until the gap is empty; so for what is shown to hold, for what holds by
+    its values, and for what is not shown to fail. That is the horizon if, between these two
     checkpoints, it does not hold again once it has failed, and if it holds between checkpoints that hold.
     `every` assumes neither, and asks after every batch. A `run` gives its checkpoints as measured already.
     """
@@ -158,37 +198,17 @@ def find_horizon(
         Walk(experiment, editor, seed, Path(folder)) as walk,
     ):
         asking = _HorizonSearch(experiment, editor, seed, point, walk, run)
-        stops = walk.stops
-        first = stops if every else experiment.suite.spec.run.schedule()
+        search = asking.search
         try:
-            held, failed = _bracket(asking.holds, (0, *first))
-            if failed is not None:
-                held, failed = _bisect(asking.holds, held, failed, (0, *stops))
+            bounds = search.every() if every else search.bisect(experiment.suite.spec.run.schedule())
         except StabilityError as error:
             return asking.gave_up(str(error))
-        return asking.found(held, failed)
+        return asking.found(bounds)
 
 
-def _bracket(holds: Callable[[int], bool], points: tuple[int, ...]) -> tuple[int, int | None]:
-    """The last of the points that holds before the first that does not, and that one."""
-    held = points[0]
-    for point in points[1:]:
-        if not holds(point):
-            return held, point
-        held = point
-    return held, None
-
-
-def _bisect(holds: Callable[[int], bool], held: int, failed: int, stops: tuple[int, ...]) -> tuple[int, int]:
-    """Two neighbouring stops; the first holds and the second does not."""
-    low, high = stops.index(held), stops.index(failed)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if holds(stops[middle]):
-            low = middle
-        else:
-            high = middle
-    return stops[low], stops[high]
+def looks(run: RunSpec) -> int:
+    """How many numbers of edits could be asked at, over all seeds."""
+    return -(-run.edits.count // run.edits.batch) * len(run.seeds)
 
 
 class _HorizonSearch:
@@ -209,68 +229,77 @@ class _HorizonSearch:
         self._blank = Run(editor=editor.info, seed=seed)
         self._known = {checkpoint.edits: checkpoint for checkpoint in run.checkpoints} if run else {}
         self._run = run
-        self._answers: dict[int, Answer] = {}
+        self._looks = looks(experiment.suite.spec.run)
+        self.search = Search(self.ask, walk.stops)
         self._changed: frozenset[str] = frozenset()
         self._measurements = 0
 
-    def holds(self, edits: int) -> bool:
-        """Whether the suite holds after so many edits; the point is kept, if it does."""
+    def ask(self, edits: int, wanted: Predicate) -> Answer | None:
+        """What the suite says after so many edits; the point is kept if that is what is wanted."""
         if edits in self._known and self._run is not None:
-            answer = self._judge(self._known[edits], self._run)
-        elif self._walk.go_to(edits):
-            self._experiment.listener.stage(f"measuring after {edits} edits")
-            self._measurements += 1
-            end = self._walk.end
-            ended = end is not None and end.at == edits and end.broken
-            run = self._blank.model_copy(update={"edits": tuple(self._walk.outcomes[:edits])})
-            if end is not None and ended:
-                run = run.model_copy(update={"status": "failed", "error": Problem.of(end.error)})
-            answer = self._judge(self._walk.measure(self._point.metrics), run)
-            if not answer.harm:
-                self._walk.keep()
-        else:
-            return False
-        self._answers[edits] = answer
-        return not answer.harm and answer.is_measured
+            return self._judge(self._known[edits], self._run)
+        if not self._walk.go_to(edits):
+            return None
+        self._experiment.listener.stage(f"measuring after {edits} edits")
+        self._measurements += 1
+        end = self._walk.end
+        ended = end is not None and end.at == edits and end.broken
+        run = self._blank.model_copy(update={"edits": tuple(self._walk.outcomes[:edits])})
+        if end is not None and ended:
+            run = run.model_copy(update={"status": "failed", "error": Problem.of(end.error)})
+        answer = self._judge(self._walk.measure(self._point.metrics), run)
+        if wanted(answer):
+            self._walk.keep()
+        return answer
 
     def _judge(self, checkpoint: Checkpoint, run: Run) -> Answer:
         self._changed |= set(checkpoint.changed)
         alone: dict[str, Any] = {"checkpoints": (checkpoint,), "edits": run.edits[: checkpoint.edits]}
         if run.status != "failed" or (run.failed_at is not None and checkpoint.edits < run.failed_at):
             alone |= {"status": "complete", "error": None, "failed_at": None}
-        return self._point.answer(self._experiment.record, run.model_copy(update=alone))
+        return self._point.one_of(self._looks, self._experiment.record, run.model_copy(update=alone))
 
-    def found(self, held: int, failed: int | None) -> SeedHorizon:
-        """The horizon between two neighbours."""
-        if failed is None:
-            return self._horizon(held, None, (), "")
-        answer = self._answers.get(failed)
+    def found(self, bounds: HorizonBounds) -> SeedHorizon:
+        """The horizon that the search ended with."""
+        reasons, error = self._reasons(bounds.failed)
+        return self._horizon(bounds, reasons, error or self._reasons(bounds.fails)[1])
+
+    def _reasons(self, edits: int | None) -> tuple[tuple[str, ...], str]:
+        """Why the suite does not hold after so many edits, and what could not be measured there."""
+        if edits is None:
+            return (), ""
+        answer = self.search.answers[edits]
         if answer is None:
             end = self._walk.end
             error = str(end.error) if end else ""
-            return self._horizon(held, failed, (error,) if error else (), error)
+            return ((error,) if error else ()), error
         reasons = answer.reasons or ("nothing that the suite asks of could be looked at",)
-        return self._horizon(held, failed, reasons, "" if answer.is_measured else reasons[0])
+        return reasons, "" if answer.is_measured else reasons[0]
 
     def gave_up(self, error: str) -> SeedHorizon:
         """The search ended for another reason than the suite; then the last stop that held is no horizon."""
-        held = max((edits for edits, answer in self._answers.items() if not answer.harm), default=0)
-        return self._horizon(held, None, (), error)
+        held = max((edits for edits, answer in self._answers.items() if answer.holds), default=0)
+        return self._horizon(HorizonBounds(0, held, None, None), (), error)
 
-    def _horizon(
-        self, edits: int, failed_at: int | None, reasons: tuple[str, ...], error: str
-    ) -> SeedHorizon:
+    @property
+    def _answers(self) -> dict[int, Answer]:
+        return {edits: answer for edits, answer in sorted(self.search.answers.items()) if answer is not None}
+
+    def _horizon(self, bounds: HorizonBounds, reasons: tuple[str, ...], error: str) -> SeedHorizon:
         model = self._experiment.record.model
         dimensions = [matrix.d_in for matrix in model.matrices if matrix.name in self._changed]
+        below = [stop for stop in (0, *self._walk.stops) if bounds.fails is not None and stop < bounds.fails]
         return SeedHorizon(
             seed=self._blank.seed,
-            edits=edits,
-            failed_at=failed_at,
+            edits=bounds.held,
+            at_least=bounds.shown,
+            at_most=max(below, default=None),
+            failed_at=bounds.failed,
             reasons=reasons,
-            per_key_dimension=edits / min(dimensions) if dimensions else None,
+            per_key_dimension=bounds.held / min(dimensions) if dimensions else None,
             measurements=self._measurements,
             edits_made=self._walk.edits_made,
             edits_repeated=self._walk.edits_repeated,
-            tried={edits: not answer.harm for edits, answer in sorted(self._answers.items())},
+            tried={edits: answer.holds for edits, answer in self._answers.items()},
             error=error,
         )
