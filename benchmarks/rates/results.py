@@ -106,6 +106,7 @@ def entry(counted: Counted, what: str) -> str:
 
 def page_with(page: str, file: Path, found: str) -> str:
     """The page, with the tables of a file between its two marks."""
-    before, begin, rest = page.partition(f"<!-- from {file.name} -->")
-    _, end, after = rest.partition(END)
-    return f"{before}{begin}\n\n{found}\n{end}{after}"
+    begin = f"<!-- from {file.name} -->"
+    before, rest = page.split(begin)
+    _, after = rest.split(END, 1)
+    return f"{before}{begin}\n\n{found}\n{END}{after}"

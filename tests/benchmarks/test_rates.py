@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.rates import results
+from benchmarks.rates import horizon, results
+from benchmarks.rates.__main__ import PAGE, page_as_found
 from benchmarks.rates.answers import Choices, Fate, Population, score_of
 from benchmarks.rates.cells import DATA, QUICK, Cell, cells
 from benchmarks.rates.trials import simulate
@@ -50,8 +51,8 @@ def test_what_was_found_is_read_as_it_was_written(tmp_path) -> None:
 
 
 def test_the_tables_of_the_page_are_made_from_what_was_found() -> None:
-    page = results.PAGE.read_text(encoding="utf-8")
-    assert page == results.page_with(page, results.read())
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == page_as_found(page)
 
 
 @pytest.mark.torture
@@ -61,3 +62,12 @@ def test_simulated_in_small_no_rate_is_above_the_stated_one(cell: Cell) -> None:
     assert counted.judged == counted.trials
     rate, error = results.share(counted.seen, counted.judged)
     assert rate - error <= 0.05
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("drop", horizon.DROPS)
+def test_simulated_in_small_no_horizon_is_shown_where_it_is_not(drop: str) -> None:
+    found = horizon.searched(horizon.HorizonCell(drop, "bisected"), 60)
+    for wrong in (found.early, found.late):
+        rate, error = results.share(wrong, found.trials)
+        assert rate - error <= 0.05

@@ -279,7 +279,8 @@ class _HorizonSearch:
     def gave_up(self, error: str) -> SeedHorizon:
         """The search ended for another reason than the suite; then the last stop that held is no horizon."""
         held = max((edits for edits, answer in self._answers.items() if answer.holds), default=0)
-        return self._horizon(HorizonBounds(0, held, None, None), (), error)
+        shown = max((edits for edits, answer in self._answers.items() if answer.is_shown_to_hold), default=0)
+        return self._horizon(HorizonBounds(shown, held, None, None), (), error)
 
     @property
     def _answers(self) -> dict[int, Answer]:
