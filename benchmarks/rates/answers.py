@@ -17,11 +17,12 @@ Numbers = np.ndarray
 
 @dataclass(frozen=True)
 class Documents:
-    """The results of one task: gold and predicted classes, or numbers [documents]."""
+    """The results of one task: gold and predicted classes, or numbers [documents]; what a guess scores."""
 
     metric: str
     gold: Numbers
     answer: Numbers
+    guess: float | None = None
 
     @property
     def score(self) -> float:
@@ -81,7 +82,7 @@ class Choices:
         """See `Population`."""
         gold = rng.integers(0, self.choices, n)
         wrong = rng.random(n) >= self.right
-        return (Documents("acc", gold, (gold + wrong) % self.choices),)
+        return (Documents("acc", gold, (gold + wrong) % self.choices, 1 / self.choices),)
 
     def edited(self, before: Task, fate: Fate, flips: float, drop: float) -> Task:
         """Of all documents, (flips + drop) / 2 turn wrong and (flips - drop) / 2 turn right."""
@@ -122,7 +123,9 @@ class Classes:
     def draw(self, rng: np.random.Generator, n: int) -> Task:
         """See `Population`."""
         gold = (rng.random(n) < self.positive).astype(int)
-        return (Documents(self.metric, gold, (rng.random(n) < self.rates[gold]).astype(int)),)
+        answer = (rng.random(n) < self.rates[gold]).astype(int)
+        guess = 2 * self.positive / (1 + self.positive) if self.metric == "f1" else 0.0
+        return (Documents(self.metric, gold, answer, guess),)
 
     def edited(self, before: Task, fate: Fate, flips: float, drop: float) -> Task:
         """See `Population`."""

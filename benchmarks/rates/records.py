@@ -67,14 +67,15 @@ def reading(tasks: Tasks) -> Reading:
         values |= {member: documents.score for member, documents in members.items()}
         results |= {member: result(documents) for member, documents in members.items()}
         n = sum(len(member.gold) for member in task)
-        results[name] = TaskResult(metric=metric, n=n, members=tuple(members))
+        guess = task[0].guess
+        results[name] = TaskResult(metric=metric, n=n, members=tuple(members), guess=guess)
     return Reading(over="task", values=values, tasks=results)
 
 
 def result(documents: Documents) -> TaskResult:
     """Without a check of every number's type, which would take longer than judging."""
     n = len(documents.gold)
-    shared = {"metric": documents.metric, "n": n, "doc_ids": tuple(range(n))}
+    shared = {"metric": documents.metric, "n": n, "doc_ids": tuple(range(n)), "guess": documents.guess}
     if documents.metric == "exact_match":
         return TaskResult.model_construct(**shared, values=tuple(documents.answer.tolist()))
     gold, predicted = tuple(documents.gold.tolist()), tuple(documents.answer.tolist())
