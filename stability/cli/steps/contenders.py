@@ -63,7 +63,10 @@ def horizon_beside(path: Path, record: Record, editor: str) -> KnownHorizon | No
         if (content["suite"], content["model"]) != (record.suite_name, record.model.name):
             return None
         entry = next((one for one in content["editors"] if one["editor"] == editor), None)
-        return None if entry is None else KnownHorizon(_edits(entry["median"]), _edits(entry["worst"]))
+        if entry is None:
+            return None
+        least, most = entry.get("median_at", (None, None))  # a file of an earlier version has none
+        return KnownHorizon(_edits(entry["median"]), _edits(entry["worst"]), (_edits(least), _edits(most)))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{file}: cannot read the horizon: {error!r}") from error
 

@@ -33,10 +33,14 @@ MAY_DIFFER = ("run.edits.batch",)  # the batch size may be a setting of the edit
 
 @dataclass(frozen=True)
 class KnownHorizon:
-    """The largest number of edits at which a suite holds: median and worst over seeds, from horizon.json."""
+    """The largest number of edits at which a suite holds: median and worst over seeds, from horizon.json.
+
+    The median is at least and at most `median_at`, beyond noise; None: unknown, or no end was shown.
+    """
 
     median: float | None
     worst: float | None
+    median_at: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,11 +141,17 @@ def standings(comparison: EditorComparison) -> list[list[str]]:
 
 
 def _horizon(standing: Standing) -> str:
-    """`74, 60`."""
+    """`74, 60`; `74 [50, 81], 60` where noise leaves the median open."""
     if standing.horizon is None:
         return NOTHING
-    found = (standing.horizon.median, standing.horizon.worst)
-    return ", ".join(NOTHING if edits is None else wording.number(edits) for edits in found)
+    median, worst = (
+        NOTHING if edits is None else wording.number(edits)
+        for edits in (standing.horizon.median, standing.horizon.worst)
+    )
+    least, most = standing.horizon.median_at
+    if least is None or least == most == standing.horizon.median:
+        return f"{median}, {worst}"
+    return f"{median} [{wording.number(least)}, {'...' if most is None else wording.number(most)}], {worst}"
 
 
 def tallies(comparison: EditorComparison, shown: Callable[[str], str]) -> Sequence[str]:

@@ -58,6 +58,17 @@ def test_editors_are_ranked_by_the_horizon_beside_their_record(records: ModuleTy
     assert ["by", "horizon:", "memit,", "rome,", "ft"] in table
 
 
+def test_what_noise_leaves_open_of_a_horizon_stands_beside_it(records: ModuleType, tmp_path: Path) -> None:
+    for name, ends in (("rome", [40, 80]), ("ft", [60, 60]), ("memit", [50, None])):
+        kept(records, tmp_path / name / "run.json", name)
+        content = json.loads(horizons(**{name: (60, 40)}))
+        content["editors"][0]["median_at"] = ends
+        (tmp_path / name / "horizon.json").write_text(json.dumps(content))
+    comparison = compare_runs([tmp_path / name for name in ("ft", "rome", "memit")])
+    [line] = [line for line in render_comparison(comparison).splitlines() if "horizon," in line]
+    assert line.split()[4:] == "60, 40 60 [40, 80], 40 60 [50, ...], 40".split()
+
+
 def test_a_horizon_of_another_suite_is_none_of_ours_and_a_broken_one_is_one_line(
     records: ModuleType, tmp_path: Path
 ) -> None:
@@ -69,6 +80,7 @@ def test_a_horizon_of_another_suite_is_none_of_ours_and_a_broken_one_is_one_line
         "[" * 10_000,
         horizons(rome=("60", 40)),
         horizons(rome=(-1, 40)),
+        horizons(rome=(60, 40)).replace('"worst"', '"median_at": [1], "worst"'),
         horizons(rome=(10**400, 1)),
     ):
         (tmp_path / "horizon.json").write_text(broken)
