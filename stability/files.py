@@ -10,6 +10,7 @@ from typing import IO
 
 RECORD_FILE = "run.json"
 HORIZON_FILE = "horizon.json"
+BEFORE = ".before"  # in the name of a file that a later run keeps aside: run.before.json
 FIGURES_FOLDER = "figures"
 PART = ".part"  # ends the name of a file that is being written
 
@@ -62,6 +63,11 @@ def lock(stream: IO[bytes]) -> None:
         import fcntl
 
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def kept_aside(path: Path) -> Path:
+    """Where a file lies after a later run has begun in its folder: `run.before.json`."""
+    return path.with_name(f"{path.stem}{BEFORE}{path.suffix}")
 
 
 def record_path(run: Path) -> Path:

@@ -1,7 +1,8 @@
-"""A run's folder: whose record it holds, and which of its reports are no longer true once a run starts."""
+"""A run's folder: whose record it holds, and what of it is no longer true once a run starts."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stability.errors import RecordError, UsageError
-from stability.files import FIGURES_FOLDER, RECORD_FILE
+from stability.files import FIGURES_FOLDER, HORIZON_FILE, RECORD_FILE, kept_aside
 from stability.record import Record, read_record
 from stability.report.explain.rerun import overrides
 from stability.report.steps.files import report_files
@@ -36,6 +37,20 @@ class RunIdentity:
     model: str
     editors: frozenset[str]
     seeds: frozenset[int]
+
+    @classmethod
+    def of_horizon(cls, content: dict[str, Any]) -> RunIdentity:
+        """The identity of the search that a horizon.json is of.
+
+        Raises:
+            KeyError, TypeError, AttributeError: it is none.
+        """
+        editors = content["editors"]
+        seeds = frozenset(seed["seed"] for editor in editors for seed in editor["seeds"])
+        path = content.get("suite_path")  # not in those of older versions
+        path = None if path is None else Path(path)
+        named = frozenset(editor["editor"] for editor in editors)
+        return cls(content["suite"], path, content["model"], named, seeds)
 
     @classmethod
     def of(cls, record: Record) -> RunIdentity:
@@ -71,12 +86,13 @@ def is_same_run(one: Record, other: Record) -> bool:
 def prepare_folder(folder: Path, run: RunIdentity, suite: SuiteFile, *, overwrite: bool = False) -> None:
     """Remove the reports of an earlier run from the folder that a run is about to write into.
 
-    The record stays until the first checkpoint takes its place.
+    Its record is kept aside, so that nobody takes it for this run's if this one ends before it has a record.
 
     Raises:
         UsageError: the folder holds a record of another run, of an unfinished one, or one that cannot be
-            read, and `overwrite` is false.
+            read, or the horizon of another run, and `overwrite` is false.
     """
+    _check_horizon(folder / HORIZON_FILE, run, overwrite=overwrite)
     path = folder / RECORD_FILE
     record = _record_at(path, overwrite=overwrite)
     if record is not None and not overwrite:
@@ -90,6 +106,20 @@ def prepare_folder(folder: Path, run: RunIdentity, suite: SuiteFile, *, overwrit
         (folder / name).unlink(missing_ok=True)
     if record is not None:
         _remove_figures(folder / FIGURES_FOLDER, record)
+    if path.exists():
+        path.replace(kept_aside(path))
+
+
+def prepare_horizon(folder: Path, run: RunIdentity, *, overwrite: bool = False) -> None:
+    """Keep aside the horizon.json of an earlier search.
+
+    Raises:
+        UsageError: it is of another run, or cannot be read, and `overwrite` is false.
+    """
+    path = folder / HORIZON_FILE
+    _check_horizon(path, run, overwrite=overwrite)
+    if path.exists():
+        path.replace(kept_aside(path))
 
 
 def progress(record: Record) -> str:
@@ -109,6 +139,17 @@ def _record_at(path: Path, *, overwrite: bool) -> Record | None:
         if overwrite:
             return None
         raise UsageError(f"{error}; {HOW_TO_REPLACE}") from error
+
+
+def _check_horizon(path: Path, run: RunIdentity, *, overwrite: bool) -> None:
+    if overwrite or not path.exists():
+        return
+    try:
+        found = RunIdentity.of_horizon(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: cannot read the horizon: {error!r}; {HOW_TO_REPLACE}") from error
+    if other := found.unlike(run):
+        raise UsageError(f"{path} is of another run ({other}); {HOW_TO_REPLACE}")
 
 
 def _is_another_file(before: Path | None, now: Path | None) -> bool:

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stability.api.folder import RunIdentity, prepare_folder
+from stability.api.folder import RunIdentity, prepare_folder, prepare_horizon
 from stability.api.given import Bench, Given, found_editors
 from stability.api.report import Report
 from stability.baselines import baselines_folder, baselines_for, is_compared, keep, refusal
@@ -141,9 +141,7 @@ class Suite:
         given = Given(editor, model, tokenizer, listener, trust_remote_code, bench)
         suite = self._with(given)
         path = None if out is None else Path(out, RECORD_FILE)
-        if path is not None and (labels := given.labels(suite.file)):
-            spec, seeds = suite.file.spec, frozenset(suite.file.spec.run.seeds)
-            run = RunIdentity(spec.name, suite.file.path, given.model_name(suite.file), labels, seeds)
+        if path is not None and (run := suite._identity(given)):
             prepare_folder(path.parent, run, suite.file, overwrite=overwrite)
         editors = given.editors(suite.file)
         experiment = suite._experiment(given, path)
@@ -160,6 +158,7 @@ class Suite:
         tokenizer: Tokenizer | None = None,
         every: bool = False,
         out: str | Path | None = None,
+        overwrite: bool = False,
         listener: Listener | None = None,
         trust_remote_code: bool = False,
         bench: Bench | None = None,
@@ -167,11 +166,11 @@ class Suite:
         """The largest number of edits at which the suite still holds, for every editor at every seed.
 
         Arguments as for `run`; `every` measures after every batch instead of bisecting. With `out`,
-        horizon.json is written there. A `bench` that a run of this suite was given holds what that run
-        measured, and that is not measured again.
+        horizon.json is written there; that of another run is refused unless `overwrite` is true. A `bench`
+        that a run of this suite was given holds what that run measured, and that is not measured again.
 
         Raises:
-            UsageError: the suite, an editor's name or a setting is wrong.
+            UsageError: the suite, an editor's name or a setting is wrong, or `out` is refused.
             MeasurementError: nothing could be measured. What fails later is in the horizon's `error`.
         """
         from stability.run.horizon.search import find_horizons
@@ -179,6 +178,8 @@ class Suite:
         known = None if bench is None or bench.experiment is None else bench.experiment.record.runs
         given = Given(editor, model, tokenizer, listener, trust_remote_code, bench)
         suite = self._with(given)
+        if out is not None and (run := suite._identity(given)):
+            prepare_horizon(Path(out), run, overwrite=overwrite)
         editors = given.editors(suite.file)
         experiment = suite._experiment(given, None)
         experiment.record = experiment.record.model_copy(update={"runs": known or ()})
@@ -191,6 +192,16 @@ class Suite:
         """The suite with what was given by name."""
         changes = given.named(self.changes)
         return self if changes == self.changes else self.override(changes)
+
+    def _identity(self, given: Given) -> RunIdentity | None:
+        """What a run of what was given is called by; None if there are no editors."""
+        spec, labels = self.file.spec, given.labels(self.file)
+        seeds = frozenset(spec.run.seeds)
+        return (
+            RunIdentity(spec.name, self.file.path, given.model_name(self.file), labels, seeds)
+            if labels
+            else None
+        )
 
     def _experiment(self, given: Given, path: Path | None) -> Experiment:
         stops = self.file.spec.run.stop_on == "first_failure"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stability.cli.steps.command import command
-from stability.cli.steps.options import HorizonOptions, Json, SuitePath, TrustRemoteCode
+from stability.cli.steps.options import HorizonOptions, Json, Overwrite, SuitePath, TrustRemoteCode
 from stability.cli.steps.output import Delivery, printed
 from stability.files import HORIZON_FILE
 
@@ -23,6 +23,7 @@ def horizon(
         bool, typer.Option("--every", help="Measure after every batch of edits, in place of bisecting.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for horizon.json.")] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
@@ -39,7 +40,11 @@ def horizon(
     folder = out or loaded.folder()
     with RichListener() as listener, Delivery(as_json=as_json).working():
         found = loaded.horizon(
-            every=every, out=folder, listener=listener, trust_remote_code=trust_remote_code
+            every=every,
+            out=folder,
+            overwrite=overwrite,
+            listener=listener,
+            trust_remote_code=trust_remote_code,
         )
     if as_json:
         typer.echo(json.dumps(plain(found.as_dict()), indent=2))

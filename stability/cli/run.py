@@ -56,7 +56,11 @@ def run(
                 trust_remote_code=trust_remote_code,
                 bench=bench,
             )
-            found = loaded.horizon(out=folder, listener=listener, bench=bench) if bisect else None
+            found = (
+                loaded.horizon(out=folder, overwrite=overwrite, listener=listener, bench=bench)
+                if bisect
+                else None
+            )
     except KeyboardInterrupt:
         record = folder / RECORD_FILE
         where = f"what was measured is in {record}" if record.exists() else "nothing was measured yet"

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stability.errors import RecordError, with_type
-from stability.files import write_whole
+from stability.files import kept_aside, write_whole
 from stability.reading import UnreadableError, parse_json, read_text
 from stability.record.record import Record
 from stability.record.schema import SCHEMA_VERSION
@@ -45,7 +45,9 @@ def read_record(path: Path) -> Record:
     try:
         text = read_text(path)
     except (OSError, UnreadableError) as error:
-        raise RecordError(f"{path}: cannot read the record: {error}") from error
+        before = kept_aside(path)
+        hint = f"; {before.name} is of the run before" if not path.exists() and before.exists() else ""
+        raise RecordError(f"{path}: cannot read the record: {error}{hint}") from error
     try:
         content = parse_json(text)
     except UnreadableError as error:

@@ -70,7 +70,7 @@ def test_a_finished_run_says_so_in_its_record(out: Path) -> None:
     assert not record.is_unfinished
 
 
-def test_a_run_that_dies_leaves_no_report_of_the_run_before_it_and_its_record(
+def test_a_run_that_dies_leaves_no_report_of_the_run_before_it_and_keeps_its_record_aside(
     suite: Suite, out: Path
 ) -> None:
     before = (out / "run.json").read_bytes()
@@ -80,9 +80,14 @@ def test_a_run_that_dies_leaves_no_report_of_the_run_before_it_and_its_record(
     missing = suite.override(Overrides(settings=("text.source=./nowhere.txt",)))
     with pytest.raises((MeasurementError, UsageError)):
         missing.run(out=out)
-    assert names(out) == {"run.json", "notes.txt", "figures"}
+    assert names(out) == {"run.before.json", "notes.txt", "figures"}
     assert names(out / "figures") == {"mine.svg"}
-    assert (out / "run.json").read_bytes() == before
+    assert (out / "run.before.json").read_bytes() == before
+    with pytest.raises(RecordError, match=r"run\.json: cannot read.*run\.before\.json is of the run before"):
+        read_record(out / "run.json")
+    with pytest.raises((MeasurementError, UsageError)):
+        missing.run(out=out)
+    assert (out / "run.before.json").read_bytes() == before
 
 
 def test_a_run_whose_editor_is_not_there_leaves_no_report_of_the_run_before(suite: Suite, out: Path) -> None:
@@ -96,7 +101,7 @@ def test_a_run_whose_editor_is_not_there_leaves_no_report_of_the_run_before(suit
     )
     with pytest.raises(Exception, match=r"gone\.py"):
         suite.run(f"{broken}:edit", out=out)
-    assert names(out) == {"run.json", "figures"}
+    assert names(out) == {"run.before.json", "figures"}
 
 
 def test_the_same_run_takes_the_place_of_its_record(suite: Suite, out: Path) -> None:
@@ -106,6 +111,7 @@ def test_the_same_run_takes_the_place_of_its_record(suite: Suite, out: Path) -> 
     assert after == report.record
     assert after.runs[0].checkpoints[0].readings == before.runs[0].checkpoints[0].readings
     assert names(out) >= {"run.json", *REPORTS}
+    assert read_record(out / "run.before.json") == before
 
 
 def killed(suite: Suite, out: Path) -> None:
@@ -146,6 +152,7 @@ def test_the_folder_of_a_run_that_was_killed_is_refused_and_then_told_to_be_repl
     assert (out / "run.json").read_bytes() == kept
     suite.run(out=out, overwrite=True)
     assert not read_record(out / "run.json").is_unfinished
+    assert (out / "run.before.json").read_bytes() == kept
 
 
 def test_no_unfinished_record_holds_even_if_all_that_it_has_does(suite: Suite, out: Path) -> None:
@@ -223,6 +230,59 @@ def test_functions_of_one_name_stand_in_for_one_another_but_two_names_do_not(tmp
     assert read_record(tmp_path / "run.json").runs[0].editor.name == "rough"
 
 
+@pytest.fixture
+def searched(suite: Suite, tmp_path: Path) -> Path:
+    """A folder with the horizon of the suite."""
+    suite.horizon(out=tmp_path / "searched")
+    return tmp_path / "searched"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (Overrides(editors=("none",)), "of none, other"),
+        (Overrides(seeds=(3, 4)), "of the seeds 0"),
+        (Overrides(model="elsewhere"), "of the model world"),
+    ],
+)
+@pytest.mark.parametrize("door", ["horizon", "run"])
+def test_the_horizon_of_another_run_is_refused_before_anything_is_measured(
+    suite: Suite, searched: Path, changes: Overrides, said: str, door: str
+) -> None:
+    before = (searched / "horizon.json").read_bytes()
+    with pytest.raises(UsageError, match=rf"horizon\.json is of another run \({said}\); .*--overwrite"):
+        getattr(suite.override(changes), door)(out=searched)
+    assert (searched / "horizon.json").read_bytes() == before
+    assert names(searched) == {"horizon.json"}
+
+
+def test_the_same_search_or_one_that_is_told_to_takes_the_place_of_a_horizon(
+    suite: Suite, searched: Path
+) -> None:
+    before = (searched / "horizon.json").read_bytes()
+    suite.horizon(out=searched)
+    assert (searched / "horizon.json").read_bytes() == before
+    suite.override(Overrides(editors=("none",))).horizon(out=searched, overwrite=True)
+    assert names(searched) == {"horizon.json", "horizon.before.json"}
+    assert (searched / "horizon.before.json").read_bytes() == before
+    [editor] = json.loads((searched / "horizon.json").read_text())["editors"]
+    assert editor["editor"] == "none"
+
+
+def test_a_search_that_dies_leaves_no_horizon(suite: Suite, searched: Path) -> None:
+    with pytest.raises(MeasurementError):
+        suite.override(Overrides(settings=("text.source=./nowhere.txt",))).horizon(out=searched)
+    assert names(searched) == {"horizon.before.json"}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"suite": "small", "editors": [1]}'])
+def test_a_horizon_that_cannot_be_read_is_refused(suite: Suite, searched: Path, content: str) -> None:
+    (searched / "horizon.json").write_text(content)
+    with pytest.raises(UsageError, match=r"horizon\.json: cannot read the horizon.*--overwrite"):
+        suite.horizon(out=searched)
+    assert (searched / "horizon.json").read_text() == content
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 99, "harness_version": "9.9"}'])
 def test_a_record_that_cannot_be_read_is_refused_too(suite: Suite, out: Path, content: str) -> None:
     (out / "run.json").write_text(content)
@@ -238,9 +298,11 @@ def test_the_same_run_with_other_values_says_what_it_replaces(
     suite: Suite, out: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     identity = RunIdentity.of(read_record(out / "run.json"))
+    record = (out / "run.json").read_bytes()
     with caplog.at_level(logging.WARNING):
         prepare_folder(out, identity, suite.file)
         assert caplog.messages == []
+        (out / "run.json").write_bytes(record)
         other = suite.override(Overrides(edits=1, settings=("text.tokens=500",)))
         prepare_folder(out, identity, other.file)
     [said] = caplog.messages

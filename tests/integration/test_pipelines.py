@@ -278,6 +278,15 @@ def test_the_action_runs_nothing_with_arguments_that_have_an_open_quote(tmp_path
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.parametrize("arguments", ["--edits 1\n--out elsewhere", "--out=elsewhere", "'--out' a b"])
+def test_the_actions_folder_is_named_by_its_own_input_alone(tmp_path, arguments):
+    done, outputs, _ = act(made(tmp_path), suite="suites/smoke.stability.yaml", arguments=arguments)
+    assert (done.returncode, outputs["status"]) == (2, "2")
+    assert annotations(done.stderr) == ["::error title=arguments::--out is given by the action's input 'out'"]
+    assert not (tmp_path / "reports").exists()
+    assert not (tmp_path / "elsewhere").exists()
+
+
 @pytest.mark.parametrize("out", ["reports/a\nstatus=0", "reports/b\nEOF\nstatus=0\nc<<EOF"])
 def test_a_line_break_in_the_actions_out_writes_no_other_output(measured, out):
     strict = measured / "suites" / "smoke.stability.yaml"

@@ -39,6 +39,7 @@ checks:
     assert: ">= -0.01"
 """
 LOOSE = SUITE.replace("1.01", "9").replace("1.001", "9")
+COLLECT = ("--collect-only", "-q", "--stability-from", "run.json")
 OUTCOME = re.compile(r"^(PASSED|FAILED|RERUN|SKIPPED) (\S+)")
 KINDS = {
     "plain": [],
@@ -55,6 +56,7 @@ class Selection:
     arguments: tuple[str, ...]
     chosen: Callable[[str], bool] = lambda item: True
     failed: bool = False  # of these, the ones that failed in the session before
+    ends_at: int | None = None  # of the failures, where the session ends
     suite: str = SUITE
     files: dict[str, str] = field(default_factory=dict)
 
@@ -87,6 +89,12 @@ SELECTIONS = {
     "id of an editor": Selection((f"{FILE}::ft",), lambda i: "::ft::" in i),
     "id of a wrapper": Selection((f"{FILE}::sphere(memit)::finite",), lambda i: "sphere(memit)::finite" in i),
     "ids of a file": Selection(("@ids.txt",), lambda i: i == BRACKETS, files={"ids.txt": BRACKETS}),
+    "to the first failure": Selection((FILE, "-x"), ends_at=1),
+    "to the second failure": Selection((FILE, "--maxfail", "2"), ends_at=2),
+    "stepwise": Selection((FILE, "--sw"), ends_at=1),
+    "stepwise, but for one": Selection((FILE, "--sw", "--sw-skip"), ends_at=2),
+    "without a cache": Selection((FILE, "-p", "no:cacheprovider")),
+    "by each worker": Selection((FILE, "-n", "2", "--dist", "each")),
 }
 QUICK = {  # of each kind some, and each selection at least once
     (name, kind)
@@ -109,6 +117,22 @@ def outcomes(done: Done) -> dict[str, str]:
     return {item: outcome for outcome, item in found if outcome != "RERUN"}
 
 
+def collected(done: Done) -> list[str]:
+    """The ids that a session of `--collect-only` names, in order."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def to_failure(items: list[str], verdicts: dict[str, str], number: int) -> dict[str, str]:
+    """The items up to that failure, or all if there are fewer, with their verdicts."""
+    found: dict[str, str] = {}
+    for item in items:
+        found[item] = verdicts[item]
+        if list(found.values()).count("FAILED") == number:
+            break
+    return found
+
+
 @pytest.fixture(scope="module")
 def judged(
     tmp_path_factory: pytest.TempPathFactory, run_in: Callable[..., Done]
@@ -124,6 +148,7 @@ def judged(
     whole = run_in(folder, "pytest", FILE, "-rA", "--stability-from", "run.json")
     assert whole.returncode == 1, whole.stdout + whole.stderr
     (folder / "loose.json").write_text(json.dumps(outcomes(loose)))
+    (folder / "order.json").write_text(json.dumps(collected(run_in(folder, "pytest", FILE, *COLLECT))))
     return folder, outcomes(whole)
 
 
@@ -154,5 +179,46 @@ def test_every_item_is_found_and_has_its_verdict(
         for item in whole
         if selection.chosen(item) and (whole[item] == "FAILED" or not selection.failed)
     }
-    assert outcomes(done) == expected, done.stdout + done.stderr
-    assert done.returncode == ("FAILED" in expected.values()), done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    if selection.ends_at is None:
+        assert outcomes(done) == expected, said
+        assert done.returncode == ("FAILED" in expected.values()), said
+        return
+    found = outcomes(done)
+    assert found.items() <= whole.items(), said
+    assert list(found.values()).count("FAILED") >= selection.ends_at, said
+    assert done.returncode in (1, 2), said  # 2: interrupted, as stepwise ends
+    if kind not in ("xdist", "randomly"):  # where it depends on the order, and on what has begun
+        assert found == to_failure(json.loads((folder / "order.json").read_text()), whole, selection.ends_at)
+
+
+def test_stepwise_goes_on_where_it_ended(
+    judged: tuple[Path, dict[str, str]], tmp_path: Path, run_in: Callable[..., Done]
+) -> None:
+    folder, whole = shutil.copytree(judged[0], tmp_path / "again"), judged[1]
+    order = json.loads((folder / "order.json").read_text())
+    failed = [item for item in order if whole[item] == "FAILED"]
+
+    def step(*arguments: str) -> dict[str, str]:
+        done = run_in(folder, "pytest", FILE, "-rA", "--stability-from", "run.json", "--sw", *arguments)
+        assert (done.returncode != 0) == ("FAILED" in outcomes(done).values()), done.stdout + done.stderr
+        return outcomes(done)
+
+    assert step() == to_failure(order, whole, 1)
+    assert step() == {failed[0]: "FAILED"}
+    assert step("--sw-skip") == to_failure(order[order.index(failed[0]) :], whole, 2)
+    (folder / FILE).write_text(LOOSE)
+    verdicts = json.loads((folder / "loose.json").read_text())
+    assert step() == to_failure(order[order.index(failed[1]) :], verdicts, 1)
+
+
+def test_what_is_only_collected_is_named_and_not_judged(
+    judged: tuple[Path, dict[str, str]], tmp_path: Path, run_in: Callable[..., Done]
+) -> None:
+    folder, whole = shutil.copytree(judged[0], tmp_path / "again"), judged[1]
+    assert set(json.loads((folder / "order.json").read_text())) == set(whole)
+    done = run_in(folder, "pytest", FILE, *COLLECT, "--lf")
+    assert set(collected(done)) == {item for item in whole if whole[item] == "FAILED"}
+    assert outcomes(done) == {}
+    chosen = run_in(folder, "pytest", BRACKETS, f"{FILE}::rome", "-k", "task_drop", *COLLECT)
+    assert set(collected(chosen)) == {BRACKETS, *(f"{FILE}::rome::task_drop[{task}]" for task in TASKS)}

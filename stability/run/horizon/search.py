@@ -101,6 +101,7 @@ class Horizon:
     """What a search has found: the content of horizon.json."""
 
     suite: str
+    suite_path: str | None
     model: str
     model_fingerprint: str
     asked: int  # the most edits that were tried
@@ -164,6 +165,7 @@ def find_horizons(
         found.append(EditorHorizon(editor.info, tuple(seeds)))
     return Horizon(
         suite=spec.name,
+        suite_path=experiment.record.suite_path,
         model=experiment.record.model.name,
         model_fingerprint=experiment.record.model.fingerprint,
         asked=spec.run.edits.count,

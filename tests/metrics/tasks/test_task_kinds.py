@@ -420,6 +420,46 @@ def test_a_group_in_lm_evals_old_form_says_what_to_write(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["old", "capitals", "rivers"])
+def test_a_list_of_groups_in_lm_evals_old_form_says_what_to_write(
+    model: nn.Module, world: LoadedModel, folder: Path, name: str
+):
+    add(folder, "old", **PLAIN, group=["capitals", "rivers"])
+    with pytest.raises(MeasurementError, match=r"old\.yaml has a list.*: write 'tag: \[capitals, rivers\]'"):
+        battery(model, world, folder, name)
+
+
+def test_a_file_of_a_task_that_lm_eval_cannot_read_says_why(
+    model: nn.Module, world: LoadedModel, folder: Path
+):
+    (folder / "half.yaml").write_text("task: half\ndoc_to_text: [")
+    with pytest.raises(
+        MeasurementError, match=r"no task, group or tag 'half'; .*half\.yaml: \w*Error: "
+    ) as said:
+        battery(model, world, folder, "half")
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shots"),
+    [
+        ({"test_split": "tset"}, 0),
+        ({"test_split": None, "validation_split": "tset"}, 0),
+        ({"training_split": "tset"}, 2),
+        ({"fewshot_split": "tset"}, 2),
+    ],
+)
+def test_a_split_that_the_documents_do_not_have_is_named_with_its_file(
+    model: nn.Module, world: LoadedModel, folder: Path, changes: dict[str, Any], shots: int
+):
+    add(folder, "split", **PLAIN, **changes)
+    [(key, _)] = [(key, value) for key, value in changes.items() if value]
+    with pytest.raises(
+        DataError, match=rf"^task split: .*split\.yaml: {key}: its documents have no split 'tset'$"
+    ):
+        battery(model, world, folder, "split", num_fewshot=shots)
+
+
 @pytest.mark.parametrize(
     ("members", "message"),
     [

@@ -20,6 +20,7 @@ from datasets.exceptions import DatasetNotFoundError, DatasetsError
 from lm_eval.api.group import Group
 from lm_eval.api.task import Task
 from lm_eval.tasks import TaskManager
+from lm_eval.tasks._yaml_loader import load_yaml
 
 from stability.errors import DataError, MeasurementError, with_type
 from stability.metrics.tasks.steps.local_data import find_local
@@ -90,6 +91,8 @@ class Catalogue:
                 hint = f"; did you mean {' or '.join(close)}?" if close else ""
                 if old := self._old_group_of(name):
                     hint = f"; {old} names it beside 'group', lm-eval's old form: write 'tag' in its place"
+                elif skipped := self._skipped(name):
+                    hint = f"; {skipped}"
                 raise MeasurementError(
                     f"lm-eval knows no task, group or tag {name!r}{hint}", kind="does_not_fit", task=name
                 )
@@ -130,6 +133,8 @@ class Catalogue:
                 raise DataError(
                     f"task {name}: has no documents, or none is left of them ({with_type(error)})"
                 ) from error
+            except KeyError as error:
+                raise DataError(f"task {name}: {self._absent_split(name, error)}") from error
             except FAULTS as error:
                 raise DataError(f"task {name}: {with_type(error)}") from error
             groups = loaded.get("groups", {})
@@ -184,6 +189,31 @@ class Catalogue:
             if entry.kind.name == "GROUP" and (entry.cfg or {}).get("task") == task:
                 return Path(entry.yaml_path) if entry.yaml_path else None
         return None
+
+    def _skipped(self, name: str) -> str:
+        """What is wrong with the user's file that names a task, where lm-eval's index has left it out."""
+        folder = self._spec.include_path
+        for file in () if folder is None else sorted(Path(folder).rglob("*.yaml")):
+            try:
+                config = load_yaml(file, resolve_func=False)
+            except (yaml.YAMLError, *FAULTS) as error:
+                if file.stem == name:
+                    return f"{file}: {with_type(error)}"
+                continue
+            groups = config.get("group")
+            if isinstance(groups, list) and name in (config.get("task"), *groups):
+                listed = ", ".join(map(str, groups))
+                return f"{file} has a list as 'group', lm-eval's old form: write 'tag: [{listed}]'"
+        return ""
+
+    def _absent_split(self, name: str, error: KeyError) -> str:
+        """Which split of whose documents there is not; the error, if that is about something else."""
+        for leaf in self._leaves(name):
+            entry = self._manager.task_index.get(leaf)
+            for key, split in (entry.cfg or {} if entry is not None else {}).items():
+                if key.endswith("_split") and split == error.args[0]:
+                    return f"{entry.yaml_path}: {key}: its documents have no split {split!r}"
+        return with_type(error)
 
     def _check_groups(self, name: str) -> None:
         """See that a group, and those in it, list tasks that there are.
