@@ -1,8 +1,8 @@
 """The words of the action's input `arguments`: split as a shell splits them, and nothing is run or expanded.
 
 Reads the text from stdin and writes each word to stdout with a NUL behind it. A line break parts words, with
-a backslash before it it does not; `#` at the start of a word begins a comment. `--out` is refused: the action's
-output `report` says what its input `out` says.
+a backslash before it it does not; `#` at the start of a word begins a comment. `--out` is refused: the
+action's output `report` is its input `out`.
 """
 
 from __future__ import annotations
