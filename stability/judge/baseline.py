@@ -11,6 +11,7 @@ from stability.judge.problems import CannotJudge
 from stability.record import Checkpoint, EditOutcome, Record, Run
 
 DECIDED_BY_DATA = (  # keys of a suite that need no comparison here, because their effect is in the records
+    "clusters",
     "metrics",
     "model",
     "run.checkpoints",

@@ -97,15 +97,15 @@ def documents_differ(task: str, words: str) -> Problem:
     return problem("not_comparable", f"{task}: {words}", task=task)
 
 
-def too_few_to_resample(task: str, documents: int, least: int, members: int) -> Problem:
-    """A task, or a member of a group, with fewer documents than a bootstrap needs."""
+def too_few_to_resample(task: str, found: int, unit: str, least: int, members: int) -> Problem:
+    """A task, or a member of a group, with fewer documents or clusters than a bootstrap needs."""
     whose = "each of its tasks" if members > 1 else "the task"
     which = "a task of the group has" if members > 1 else "it has"
     message = (
-        f"{task}: {which} {documents} document{'' if documents == 1 else 's'}, and noise can be told from "
-        f"{least} of {whose} on: measure more of them"
+        f"{task}: {which} {found} {unit}{'' if found == 1 else 's'}, and noise can be told from {least} "
+        f"of {whose} on: measure more of them"
     )
-    return problem("too_few_documents", message, task=task, count=documents)
+    return problem("too_few_documents", message, task=task, count=found)
 
 
 def too_few_of_a_class(task: str, metric: str, documents: int, least: int) -> Problem:
@@ -125,6 +125,16 @@ def no_deviation(task: str, change: float, documents: int) -> Problem:
         "so that they have no deviation to tell noise by"
     )
     return problem("too_few_documents", message, task=task, count=documents)
+
+
+def no_cluster(task: str, name: str, known: Sequence[str]) -> Problem:
+    """The record does not say which documents share a field; `known` are the fields that it has."""
+    there = f"; it has {', '.join(known)}" if known else ""
+    message = (
+        f"{task}: the record does not have the documents' {name!r} (noise.cluster){there}: "
+        "measure them again by this suite"
+    )
+    return problem("not_in_record", message, task=task)
 
 
 def at_chance(

@@ -85,6 +85,8 @@ class TaskResult(RecordModel):
     no documents of its own. `chance` is the score of a guess on these documents (for an accuracy, of the best
     single answer, which for a group is one answer to all its documents), `guess` the same over all that the
     task has, of which `limit` may have taken some; None in older records and where it is not known.
+    `clusters` has, by field of the documents that a suite names, a number for each document: those with the
+    same value of the field have the same.
     """
 
     metric: str  # as lm-eval names it: acc, f1, mcc, acc_norm, exact_match ...
@@ -96,6 +98,7 @@ class TaskResult(RecordModel):
     gold: tuple[int, ...] = ()
     predicted: tuple[int, ...] = ()
     values: tuple[float, ...] = ()
+    clusters: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     truncated: int = 0  # documents longer than the model's context
 
 

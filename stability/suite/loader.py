@@ -41,6 +41,10 @@ class SuiteFile:
             mode="json", exclude={"checks", "editors", "name", "description", "may_change", "record"}
         )
         content["tasks_measured"] = sorted(self.spec.task_names)
+        if self.spec.clusters:
+            content["clusters"] = {
+                task: sorted(fields) for task, fields in sorted(self.spec.clusters.items())
+            }
         content["metrics"] = sorted({*self.spec.metric_names, *self.spec.record})
         return content
 

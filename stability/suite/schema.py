@@ -205,11 +205,16 @@ class Where(SuiteModel):
 
 
 class Noise(SuiteModel):
-    """How a measured drop is told from chance."""
+    """How a measured drop is told from chance.
+
+    `cluster` names a field of lm-eval's documents: those that have the same value of it, such as the same
+    passage, are not independent, and are resampled together.
+    """
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     max_detectable: Annotated[float, Field(gt=0)] | None = None
     on_inconclusive: Literal["warn", "fail"] = "warn"
+    cluster: Annotated[str, Field(min_length=1)] | None = None
 
 
 def parse_aggregate(value: object) -> object:
@@ -362,3 +367,15 @@ class SuiteSpec(SuiteModel):
             for task in (*check.for_each.get("task", ()), *([check.where.task] if check.where.task else [])):
                 names[task] = None
         return tuple(names)
+
+    @property
+    def clusters(self) -> dict[str, tuple[str, ...]]:
+        """The fields of documents that checks resample by, for each task."""
+        fields: dict[str, dict[str, None]] = {}
+        for check in self.checks.values():
+            if check.noise is None or check.noise.cluster is None:
+                continue
+            named = (*check.for_each.get("task", ()), *((check.where.task,) if check.where.task else ()))
+            for task in named or self.task_names:
+                fields.setdefault(task, {})[check.noise.cluster] = None
+        return {task: tuple(names) for task, names in fields.items()}

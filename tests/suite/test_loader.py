@@ -170,6 +170,24 @@ def test_bounds_and_editors_do_not_change_what_is_measured():
     assert parse_suite(text + "\ntext: {tokens: 99}").measured_fingerprint != base
 
 
+def test_fields_that_documents_are_clustered_by_are_measured_for_the_tasks_of_their_check():
+    def check(noise: str) -> str:
+        return f"""
+schema: 1
+name: x
+checks:
+  a: {{metric: task_score, for_each: {{task: [boolq, copa]}}, relative_to: base, change: absolute,
+       assert: '>= -0.05', noise: {{{noise}}}}}
+  b: {{metric: task_score, where: {{task: rte}}, relative_to: base, change: absolute, assert: '>= -0.05'}}
+"""
+
+    plain, clustered = parse_suite(check("confidence: 0.95")), parse_suite(check("cluster: passage"))
+    assert clustered.spec.clusters == {"boolq": ("passage",), "copa": ("passage",)}
+    assert plain.spec.clusters == {}
+    assert "clusters" not in plain.measured
+    assert clustered.measured_fingerprint != plain.measured_fingerprint
+
+
 def test_metrics_that_are_only_recorded_are_measured_as_those_that_a_check_names():
     text = f"schema: 1\nname: x\n{CHECKS}"
     base = parse_suite(text).measured

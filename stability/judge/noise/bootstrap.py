@@ -13,7 +13,7 @@ taken at Student's t instead of the normal score (Hesterberg, The American Stati
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,7 +31,10 @@ BLOCK = 2**22  # random numbers drawn at once
 
 @dataclass(frozen=True)
 class Influence:
-    """Moments of one document's influence on the change, of `n` documents; infinitesimal jackknife."""
+    """Moments of one document's influence on the change, of `n` documents; infinitesimal jackknife.
+
+    Of clusters, if these are resampled.
+    """
 
     second: float
     third: float
@@ -74,18 +77,26 @@ def widened(replicates: Floats, estimate: float, n: int) -> Floats:
 
 
 def resample(paired: Paired, rng: np.random.Generator) -> Replicates:
-    """Draw the documents with replacement, keeping the two results of each document together."""
+    """Draw documents with replacement, or clusters of them, keeping each document's two results together."""
     if not isinstance(paired, PairedNumbers):
-        shares = paired.counts / paired.counts.sum()
-        counts = rng.multinomial(paired.n, shares, size=REPLICATES)
-        return Replicates(*paired.scores(counts.astype(np.float64)))
-    before, now = [], []
-    rows = max(1, BLOCK // paired.n)
+        if paired.by_cluster is None:
+            counts = rng.multinomial(paired.n, paired.counts / paired.n, size=REPLICATES).astype(np.float64)
+        else:
+            counts = np.concatenate([drawn @ paired.by_cluster for drawn in _draws(paired.units, rng)])
+        return Replicates(*paired.scores(counts))
+    before, now, sizes = (paired.totals(part) for part in (paired.before, paired.now, np.ones(paired.n)))
+    parts = [np.stack([drawn @ before, drawn @ now]) / (drawn @ sizes) for drawn in _draws(paired.units, rng)]
+    return Replicates(*np.concatenate(parts, axis=1))
+
+
+def _draws(units: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """How often each unit is drawn [replicates, units], in blocks of replicates."""
+    rows = max(1, BLOCK // units)
     for first in range(0, REPLICATES, rows):
-        drawn = rng.integers(0, paired.n, size=(min(rows, REPLICATES - first), paired.n))
-        before.append(paired.before[drawn].mean(axis=1))
-        now.append(paired.now[drawn].mean(axis=1))
-    return Replicates(np.concatenate(before), np.concatenate(now))
+        drawn = rng.integers(0, units, size=(min(rows, REPLICATES - first), units))
+        offsets = units * np.arange(len(drawn))[:, None]
+        counts = np.bincount((drawn + offsets).ravel(), minlength=drawn.size)
+        yield counts.reshape(drawn.shape).astype(np.float64)
 
 
 def influences(score: Callable[[Floats], Floats], shares: Floats) -> Floats:
@@ -96,20 +107,24 @@ def influences(score: Callable[[Floats], Floats], shares: Floats) -> Floats:
 
 
 def influence(paired: Paired) -> Influence:
-    """The moments of the documents' influence on the change."""
+    """The moments of the influence on the change, of documents or of clusters of them."""
     if isinstance(paired, PairedNumbers):
         change = paired.now - paired.before
-        effect, weight = change - change.mean(), np.full(paired.n, 1 / paired.n)
+        effect = paired.totals(change - change.mean()) * (paired.units / paired.n)
+        weight = np.full(paired.units, 1 / paired.units)
     else:
 
         def difference(counts: Floats) -> Floats:
             before, now = paired.scores(counts)
             return now - before
 
-        weight = paired.counts / paired.counts.sum()
+        weight = paired.counts / paired.n
         effect = influences(difference, weight)
+        if paired.by_cluster is not None:
+            effect = paired.by_cluster @ effect * (paired.units / paired.n)
+            weight = np.full(paired.units, 1 / paired.units)
     second, third, fourth = (float(weight @ effect**power) for power in (2, 3, 4))
-    return Influence(second, third, fourth, paired.n)
+    return Influence(second, third, fourth, paired.units)
 
 
 class Distribution:

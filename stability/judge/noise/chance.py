@@ -62,11 +62,14 @@ def tasks_at_chance(check: CheckSpec, unedited: Reading) -> dict[str, Problem]:
         return {}
     confidence = check.noise.confidence if check.noise else DEFAULT_CONFIDENCE
     one = (check.where.task,) if check.where.task else tuple(unedited.values)
-    reasons = {task: at_chance(task, unedited, confidence) for task in check.for_each.get("task") or one}
+    cluster = check.noise.cluster if check.noise else None
+    reasons = {
+        task: at_chance(task, unedited, confidence, cluster) for task in check.for_each.get("task") or one
+    }
     return {task: reason for task, reason in reasons.items() if reason}
 
 
-def at_chance(task: str, reading: Reading, confidence: float) -> Problem | None:
+def at_chance(task: str, reading: Reading, confidence: float, cluster: str | None = None) -> Problem | None:
     """The problem of a task that cannot show a drop, since the unedited model is not above chance; else None.
 
     Above chance means that the score's one-sided lower limit at `confidence` is. So a guess is judged with a
@@ -76,7 +79,7 @@ def at_chance(task: str, reading: Reading, confidence: float) -> Problem | None:
         guess = chance(task, reading)
         if guess is None or task not in reading.values:
             return None
-        drop = change_of(task, reading, reading, "unedited")
+        drop = change_of(task, reading, reading, "unedited", cluster=cluster)
     except CannotJudge:  # no results by document: a check that needs them reports that itself
         return None
     if drop.lowest_before(confidence) > guess:

@@ -185,7 +185,7 @@ class ResampledDrop:
             right = sum(weight**2 / documents_right(paired) for weight, paired in self.members)
             return NoChange(PATH, self._degraded[0], sum(weight for weight, _ in self.members) ** 2 / right)
         replicates = sum(
-            weight * widened(drawn.change, now - before, paired.n)
+            weight * widened(drawn.change, now - before, paired.units)
             for (weight, drawn), (_, paired) in zip(self._replicates, self.members, strict=True)
             for before, now in [scores_of(paired)]
         )
@@ -258,8 +258,12 @@ def scores_of(paired: Paired) -> tuple[float, float]:
 
 
 def documents_right(paired: Paired) -> int:
-    """The documents that can be lost: those that were right, at least one; of numbers all."""
-    return paired.n if isinstance(paired, PairedNumbers) else max(paired.right, 1)
+    """The documents that can be lost: those that were right, at least one; of numbers all.
+
+    Of clusters no more than these, as if their documents were lost together.
+    """
+    right = paired.n if isinstance(paired, PairedNumbers) else max(paired.right, 1)
+    return min(right, paired.units)
 
 
 def smallest(drops: Floats, tolerance: float, alpha: float, tested: Floats, there: Floats) -> float:

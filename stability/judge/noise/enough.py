@@ -12,7 +12,7 @@ from stability.judge.noise.drops import ResampledDrop
 from stability.judge.noise.paired import CLASS_SCORES, Paired, PairedNumbers
 from stability.judge.problems import CannotJudge
 
-DOCUMENTS = 5  # of a task, or of each of a group's that are resampled apart
+DOCUMENTS = 5  # or clusters, of a task, or of each of a group's that are resampled apart
 OF_THE_RARER = 25  # documents of F1's positive class, or outside the most frequent one of MCC's
 
 
@@ -22,9 +22,10 @@ def check_enough(task: str, drop: ResampledDrop) -> None:
     Raises:
         CannotJudge: they are too few, or all changed by the same amount.
     """
-    least = min(paired.n for _, paired in drop.members)
-    if least < DOCUMENTS:
-        raise CannotJudge(words.too_few_to_resample(task, least, DOCUMENTS, len(drop.members)))
+    least = min((paired for _, paired in drop.members), key=lambda paired: paired.units)
+    if least.units < DOCUMENTS:
+        unit = "cluster" if least.units < least.n else "document"
+        raise CannotJudge(words.too_few_to_resample(task, least.units, unit, DOCUMENTS, len(drop.members)))
     rarer = [(paired.metric, rarer_class(paired)) for _, paired in drop.members if is_by_class(paired)]
     metric, fewest = min(rarer, key=lambda one: one[1], default=("", OF_THE_RARER))
     if fewest < OF_THE_RARER:

@@ -67,8 +67,11 @@ def _drops(result: PointResult) -> dict[str, Drop]:
     before, now, called = selection.reference, selection.reading, selection.reference_name
     if before is None or now is None:
         return {}
+    noise = result.assertion.check.noise
+    cluster = noise.cluster if noise else None
+    when = f"after {edits} edits"
     return {
-        task: drop_of(task, before, now, f"after {edits} edits", (seed, edits), reference=called)
+        task: drop_of(task, before, now, when, (seed, edits), reference=called, cluster=cluster)
         for task in compared.values
     }
 

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from stability.judge import words
 from stability.judge.noise.scores import Floats, Ints, score
 from stability.judge.problems import CannotJudge
 from stability.judge.words import documents_differ
@@ -25,7 +26,8 @@ class PairedAnswers:
 
     `gold`, `before` and `now` [cells] are the combinations of classes that occur, `counts` [cells] how often
     each does. For a score that depends on right and wrong only, gold is 1, and an answer is 1 if it is right.
-    `flipped` is the number of documents whose answer changed.
+    `flipped` is the number of documents whose answer changed. `by_cluster` [clusters, cells] has the counts
+    of each cluster of documents, if they are not independent.
     """
 
     metric: str
@@ -34,6 +36,7 @@ class PairedAnswers:
     now: Ints
     counts: Floats
     flipped: int
+    by_cluster: Floats | None = None
 
     @cached_property
     def n(self) -> int:
@@ -41,9 +44,14 @@ class PairedAnswers:
         return int(self.counts.sum())
 
     @property
+    def units(self) -> int:
+        """What is resampled: clusters, or documents."""
+        return self.n if self.by_cluster is None else len(self.by_cluster)
+
+    @property
     def is_proportion(self) -> bool:
-        """Whether the score is the share of right answers."""
-        return self.metric not in CLASS_SCORES
+        """Whether the score is the share of right answers, of independent documents."""
+        return self.metric not in CLASS_SCORES and self.by_cluster is None
 
     def total(self, chosen: np.ndarray) -> int:
         """The number of documents in the chosen cells."""
@@ -73,12 +81,16 @@ class PairedAnswers:
 
 @dataclass(frozen=True)
 class PairedNumbers:
-    """Documents whose result is a number [documents]; the score is their mean."""
+    """Documents whose result is a number [documents]; the score is their mean.
+
+    `cluster` [documents] has the cluster of each, counted from 0, if they are not independent.
+    """
 
     metric: str
     before: Floats
     now: Floats
     flipped: int
+    cluster: Ints | None = None
 
     is_proportion = False
 
@@ -87,17 +99,34 @@ class PairedNumbers:
         """The number of documents."""
         return len(self.before)
 
+    @property
+    def units(self) -> int:
+        """What is resampled: clusters, or documents."""
+        return self.n if self.cluster is None else int(self.cluster.max()) + 1
+
+    def totals(self, numbers: Floats) -> Floats:
+        """The sum of each cluster's numbers [clusters]; without clusters the numbers themselves."""
+        if self.cluster is None:
+            return numbers
+        return np.bincount(self.cluster, weights=numbers).astype(np.float64)
+
 
 Paired = PairedAnswers | PairedNumbers
 
 
 def pair(
-    task: str, before: TaskResult, now: TaskResult, when: str, reference: str = "the unedited model"
+    task: str,
+    before: TaskResult,
+    now: TaskResult,
+    when: str,
+    reference: str = "the unedited model",
+    cluster: str | None = None,
 ) -> Paired:
-    """The same documents at two times, matched by id.
+    """The same documents at two times, matched by id. `cluster` names the field that dependent ones share.
 
     Raises:
-        CannotJudge: documents are missing, or are others than before, or cannot be scored.
+        CannotJudge: documents are missing, or are others than before, or cannot be scored; or the record does
+            not have that field of theirs.
     """
     _check(task, before, f"of {reference}")
     _check(task, now, when)
@@ -112,6 +141,7 @@ def pair(
                 f"{reference} had {before.n}, {when} there are {now.n}",
             )
         )
+    clusters = _clusters(task, now, cluster)[later] if cluster else None
     if before.predicted and now.predicted:
         gold = np.array(before.gold)[order]
         if not np.array_equal(gold, np.array(now.gold)[later]):
@@ -119,7 +149,12 @@ def pair(
                 documents_differ(task, f"the right answers {when} are not those of {reference}")
             )
         return _answers(
-            task, before.metric, gold, np.array(before.predicted)[order], np.array(now.predicted)[later]
+            task,
+            before.metric,
+            gold,
+            np.array(before.predicted)[order],
+            np.array(now.predicted)[later],
+            clusters,
         )
     if not (before.values and now.values):
         raise CannotJudge(
@@ -131,8 +166,15 @@ def pair(
     flipped = int((numbers[0] != numbers[1]).sum())
     if all(np.isin(part, (0.0, 1.0)).all() for part in numbers):
         right = [part.astype(np.int64) for part in numbers]
-        return _count(before.metric, np.ones_like(right[0]), right[0], right[1], flipped)
-    return PairedNumbers(before.metric, *numbers, flipped=flipped)
+        return _count(before.metric, np.ones_like(right[0]), right[0], right[1], flipped, clusters)
+    return PairedNumbers(before.metric, *numbers, flipped=flipped, cluster=clusters)
+
+
+def _clusters(task: str, result: TaskResult, name: str) -> Ints:
+    """The cluster of each document, counted from 0."""
+    if len(result.clusters.get(name, ())) != len(result.doc_ids):
+        raise CannotJudge(words.no_cluster(task, name, sorted(result.clusters)))
+    return np.unique(np.array(result.clusters[name]), return_inverse=True)[1].astype(np.int64)
 
 
 def _check(task: str, result: TaskResult, when: str) -> None:
@@ -145,23 +187,39 @@ def _check(task: str, result: TaskResult, when: str) -> None:
         raise CannotJudge(documents_differ(task, f"documents and results {when} differ in number"))
 
 
-def _answers(task: str, metric: str, gold: Ints, before: Ints, now: Ints) -> PairedAnswers:
+def _answers(
+    task: str, metric: str, gold: Ints, before: Ints, now: Ints, clusters: Ints | None
+) -> PairedAnswers:
     flipped = int((before != now).sum())
     if metric not in CLASS_SCORES:
         right = (before == gold).astype(np.int64), (now == gold).astype(np.int64)
-        return _count(metric, np.ones_like(right[0]), *right, flipped)
+        return _count(metric, np.ones_like(right[0]), *right, flipped, clusters)
     classes = min(part.min() for part in (gold, before, now)), max(part.max() for part in (gold, before, now))
     if classes[0] < 0 or (metric == "f1" and classes[1] > 1):
         known = "0 and 1, the positive one" if metric == "f1" else "0, 1, 2 ..."
         raise CannotJudge(
             documents_differ(task, f"{metric} is known for classes {known}, got {classes[0]}-{classes[1]}")
         )
-    return _count(metric, gold, before, now, flipped)
+    return _count(metric, gold, before, now, flipped, clusters)
 
 
-def _count(metric: str, gold: Ints, before: Ints, now: Ints, flipped: int) -> PairedAnswers:
+def _count(
+    metric: str, gold: Ints, before: Ints, now: Ints, flipped: int, clusters: Ints | None = None
+) -> PairedAnswers:
     base = int(max(gold.max(), before.max(), now.max())) + 1
-    cells, counts = np.unique((gold * base + before) * base + now, return_counts=True)
+    cells, where, counts = np.unique(
+        (gold * base + before) * base + now, return_inverse=True, return_counts=True
+    )
+    by_cluster = None
+    if clusters is not None:
+        by_cluster = np.zeros((int(clusters.max()) + 1, len(cells)))
+        np.add.at(by_cluster, (clusters, where), 1)
     return PairedAnswers(
-        metric, cells // base**2, cells // base % base, cells % base, counts.astype(np.float64), flipped
+        metric,
+        cells // base**2,
+        cells // base % base,
+        cells % base,
+        counts.astype(np.float64),
+        flipped,
+        by_cluster,
     )

@@ -25,6 +25,7 @@ def drop_of(
     seed: tuple[int, ...] = (),
     *,
     reference: str = "the unedited model",
+    cluster: str | None = None,
 ) -> Drop:
     """The change of a task's score, or of a group's, of enough documents to test it.
 
@@ -32,7 +33,7 @@ def drop_of(
         CannotJudge: documents are missing or differ, the score computed from them is not the recorded one, or
             they are too few to be resampled.
     """
-    drop = change_of(task, before, now, when, seed, reference=reference)
+    drop = change_of(task, before, now, when, seed, reference=reference, cluster=cluster)
     if isinstance(drop, ResampledDrop):
         check_enough(task, drop)
     return drop
@@ -46,13 +47,14 @@ def change_of(
     seed: tuple[int, ...] = (),
     *,
     reference: str = "the unedited model",
+    cluster: str | None = None,
 ) -> Drop:
     """The change of a task's score, or of a group's, however few the documents are.
 
     If a group's score is the mean over all of its members' documents, these are treated as one set. Otherwise
     it is the mean of the members' scores, and documents are resampled within each member. `seed` (with the
     task's name added) makes the resampling repeatable. `when` and `reference` name the two readings in
-    messages.
+    messages. `cluster` names the field by whose value documents are resampled together.
 
     Raises:
         CannotJudge: documents are missing or differ, or the score computed from them is not the recorded one.
@@ -61,7 +63,7 @@ def change_of(
     names = leaves(task, before)
     if names != leaves(task, now):
         raise CannotJudge(documents_differ(task, f"its members {when} are not those of {reference}"))
-    paired = [pair(name, before.tasks[name], now.tasks[name], when, reference) for name in names]
+    paired = [pair(name, before.tasks[name], now.tasks[name], when, reference, cluster) for name in names]
     seed = (zlib.crc32(task.encode()), *seed)
     for drop in candidates(paired, seed):
         if all(

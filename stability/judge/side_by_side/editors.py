@@ -210,7 +210,7 @@ def _change(
     before, now = values
     check, task = assertion.check, assertion.task
     found = {
-        seed: _drop(check.metric, task, first.at(seed, edits), contender.at(seed, edits), seed)
+        seed: _drop(check, task, first.at(seed, edits), contender.at(seed, edits), seed)
         for seed in (now if task and before else ())
     }
     drops = {seed: drop for seed, drop in found.items() if drop is not None}
@@ -218,16 +218,18 @@ def _change(
 
 
 def _drop(
-    metric: str, task: str | None, before: Checkpoint | None, now: Checkpoint | None, seed: int
+    check: CheckSpec, task: str | None, before: Checkpoint | None, now: Checkpoint | None, seed: int
 ) -> Drop | None:
     """The task's drop from the first run to the other; None without results by document to pair."""
     if task is None:
         return None
-    readings = [point.readings.get(metric) for point in (before, now) if point is not None]
+    readings = [point.readings.get(check.metric) for point in (before, now) if point is not None]
     if len(readings) < 2 or readings[0] is None or readings[1] is None:
         return None
+    when, first = f"at seed {seed}", "the first run"
+    cluster = check.noise.cluster if check.noise else None
     try:
-        return drop_of(task, readings[0], readings[1], f"at seed {seed}", (seed,), reference="the first run")
+        return drop_of(task, readings[0], readings[1], when, (seed,), reference=first, cluster=cluster)
     except CannotJudge:
         return None
 

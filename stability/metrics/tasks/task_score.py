@@ -34,7 +34,7 @@ class TaskScore(Metric):
         Raises:
             DataError: a task's documents are missing from their folder, empty or malformed.
             MeasurementError: a task is unknown or unsupported, required documents are absent, or no check
-                names a task.
+                names a task; or a document lacks the field that `noise.cluster` names.
         """
         # lm-eval takes seconds to import, which only a suite with tasks should cost.
         from stability.metrics.tasks.steps.battery import build_battery
@@ -43,7 +43,12 @@ class TaskScore(Metric):
         if not suite.task_names:
             raise MeasurementError("task_score: no check names a task")
         self._battery = build_battery(
-            suite.tasks, suite.task_names, context.model, context.map.head, context.tokenizer
+            suite.tasks,
+            suite.task_names,
+            context.model,
+            context.map.head,
+            context.tokenizer,
+            suite.clusters,
         )
 
     def measure(self, context: Context) -> Reading:

@@ -273,6 +273,28 @@ def test_what_a_guess_scores_does_not_depend_on_the_limit(
     assert whole["written"].guess is None
 
 
+def test_documents_that_share_a_field_are_numbered_by_it(
+    model: nn.Module, world: LoadedModel, folder: Path, documents: list[dict[str, Any]]
+):
+    found = map_model(model)
+    spec, names = TasksSpec(include_path=str(folder), batch_size=5), ("choices", "templated", "f1@mcc")
+    wanted = {"choices": ("label",), "f1@mcc": ("label", "flag")}
+    built = build_battery(spec, names, model, found.head, world.tokenizer, wanted)
+    results = {name: one.result for name, one in built.score(model, found.head).items()}
+    assert {name: set(one.clusters) for name, one in results.items()} == {
+        "choices": {"label"},
+        "templated": set(),
+        "f1@mcc": {"label", "flag"},
+    }
+    labels = [document["label"] for document in documents]
+    pairs = set(zip(labels, results["choices"].clusters["label"], strict=True))
+    assert len(pairs) == len(set(labels)) == 3
+    with pytest.raises(
+        MeasurementError, match=r"task choices: noise\.cluster names 'passage', and its documents"
+    ):
+        build_battery(spec, names, model, found.head, world.tokenizer, {"choices": ("passage",)})
+
+
 def test_a_group_is_the_mean_that_lm_eval_gives_it(model: nn.Module, world: LoadedModel, folder: Path):
     aggregated = {"metric": "acc", "aggregation": "mean"}
     (folder / "short.jsonl").write_text(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lm_eval.api.group import Group
@@ -102,20 +102,30 @@ def split_name(name: str) -> tuple[str, str | None]:
 
 
 def build_battery(
-    spec: TasksSpec, names: tuple[str, ...], model: nn.Module, head: nn.Module, tokenizer: Tokenizer
+    spec: TasksSpec,
+    names: tuple[str, ...],
+    model: nn.Module,
+    head: nn.Module,
+    tokenizer: Tokenizer,
+    clusters: Mapping[str, Sequence[str]] | None = None,
 ) -> Battery:
     """Find the tasks and build their requests. The model is run, but not altered.
+
+    `clusters` has, by name, the fields of documents that are recorded as what dependent ones share.
 
     Raises:
         DataError: documents are missing from a folder that has others of the kind, empty or malformed.
         MeasurementError: a task is unknown or of a kind that is not supported, or `require_data` is set and
-            documents are absent.
+            documents are absent; or a document does not have a field of `clusters`.
     """
     exams: dict[str, Exam] = {}
     groups: dict[str, Group] = {}
     tags: dict[str, tuple[str, ...]] = {}
     left_out: dict[str, Problem] = {}
     bases = tuple(dict.fromkeys(split_name(name)[0] for name in names))
+    fields: dict[str, dict[str, None]] = {}
+    for name, named in (clusters or {}).items():
+        fields.setdefault(split_name(name)[0], {}).update(dict.fromkeys(named))
     with Catalogue(spec, bases) as catalogue:
         for base in bases:
             members = catalogue.tag_members(base)
@@ -132,6 +142,8 @@ def build_battery(
                     if name not in exams:
                         with quiet(), random_state(SEED):
                             exams[name] = build_exam(name, task, spec.limit)
+                    for one in fields.get(base, ()):
+                        exams[name] = exams[name].clustered_by(one)
     for tag, members in tags.items():
         absent = [one for one in members if one in left_out]
         if absent:

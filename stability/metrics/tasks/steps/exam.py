@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,13 +46,34 @@ class Exam:
     """A leaf task with its questions, in the order of the documents.
 
     `constants` are of all the task's documents, of which the questions may be the first few; None if it has
-    no choices, or a document does not say which is right.
+    no choices, or a document does not say which is right. `clusters` has a number for each question, by the
+    fields that the suite names: dependent documents have the same.
     """
 
     name: str
     task: Task
     questions: tuple[Question, ...] = field(repr=False)
     constants: Constants | None = None
+    clusters: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def clustered_by(self, name: str) -> Exam:
+        """The same with a number for each document, the same for those that have the same value of a field.
+
+        Raises:
+            MeasurementError: a document does not have the field.
+        """
+        numbers: dict[str, int] = {}
+        for question in self.questions:
+            if name not in question.document:
+                there = ", ".join(sorted(question.document))
+                raise MeasurementError(
+                    f"task {self.name}: noise.cluster names {name!r}, and its documents have {there}",
+                    kind="does_not_fit",
+                    task=self.name,
+                )
+        values = [repr(question.document[name]) for question in self.questions]
+        found = tuple(numbers.setdefault(value, len(numbers)) for value in values)
+        return replace(self, clusters={**self.clusters, name: found})
 
     @property
     def instances(self) -> Iterable[Instance]:

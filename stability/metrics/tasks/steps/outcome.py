@@ -90,6 +90,7 @@ def leaf_outcome(marks: Marks, metric: str | None, truncated: int) -> Outcome:
             gold=gold,
             predicted=predicted,
             values=tuple(float(value) for value in values) if numbers else (),
+            clusters=dict(marks.exam.clusters),
             truncated=truncated,
         ),
         constants,
