@@ -53,7 +53,7 @@ class Cell:
         """At full size: more of what is judged faster."""
         if self.tests > 1:
             return 400 if self.tests == 75 else 1000
-        return 4000 if self.data.startswith("accuracy") else 2000
+        return 2000
 
 
 def cells() -> Iterator[Cell]:
@@ -66,8 +66,8 @@ def cells() -> Iterator[Cell]:
             yield Cell("fails", "accuracy .85 of 2", flips=flips, n=n)
             yield Cell("fails", "accuracy", against="previous", flips=flips, n=n)
     for flips in (0.06, 0.10, 0.20):
-        yield Cell("fails", "accuracy", 75, flips=flips)
-    yield Cell("fails", "accuracy", 75, flips=0.06, n=400)
+        for n in (200, 400, 1000, 5000):
+            yield Cell("fails", "accuracy", 75, flips=flips, n=n)
     yield Cell("fails", "accuracy", 75, flips=0.06, correlation=0.95)
     yield Cell("fails", "accuracy", 75, against="previous")
     yield from resampled()

@@ -9,7 +9,7 @@ from dataclasses import asdict, astuple, fields
 from pathlib import Path
 
 from benchmarks.rates.cells import STATED, Cell, cells
-from benchmarks.rates.trials import Counted
+from benchmarks.rates.trials import EXACT, Counted
 
 FILE = Path(__file__).with_name("results.csv")
 END = "<!-- end -->"
@@ -51,7 +51,7 @@ def share(seen: int, of: int) -> tuple[float, float]:
 def said(seen: int, of: int) -> str:
     """`4.8 ± 0.7`, in per cent."""
     rate, error = share(seen, of)
-    return f"{100 * rate:.1f} ± {100 * error:.1f}"
+    return f"{100 * rate:.1f}" if of == EXACT else f"{100 * rate:.1f} ± {100 * error:.1f}"
 
 
 def line(cell: Cell, counted: Counted) -> str:

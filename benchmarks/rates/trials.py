@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binom
 
-from benchmarks.rates.answers import Fate, Task
+from benchmarks.rates.answers import Choices, Documents, Fate, Task
 from benchmarks.rates.cells import DATA, FAMILIES, Cell
 from benchmarks.rates.records import EDITOR, Tasks, record, suite
 from stability.judge import Baseline, Verdict, judge
@@ -16,6 +17,8 @@ from stability.judge.side_by_side.editors import Contender, compare_editors
 
 TOLERANCE = 0.05
 DRAWS = 10  # damaged models for each `detects`
+RARE = 1e-7  # the share of tables on either side that are not looked at
+EXACT = 1_000_000  # what a rate that is no sample is counted as a part of
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ Draw = Callable[[float, float], Tasks]  # edited tasks, given flips and drop
 
 
 def simulate(cell: Cell, trials: int) -> Counted:
-    """The cell's own random numbers, so that cells may be run in any order."""
+    """The cell's own random numbers, so that cells may be run in any order; some need none."""
+    population = DATA[cell.data]
+    if cell.claim == "fails" and cell.correlation == 0 and isinstance(population, Choices):
+        return enumerated(cell, population)
     rng = np.random.default_rng([zlib.crc32(repr(cell).encode())])
     trial = {"fails": fails, "detects": detects, "differs": differs}[cell.claim]
     counted = Counted()
@@ -66,6 +72,39 @@ def fails(cell: Cell, rng: np.random.Generator) -> Counted:
     return Counted(1, 1, int(judged.counts["fail"] > 0), int(low <= -TOLERANCE + 1e-12))
 
 
+def enumerated(cell: Cell, population: Choices) -> Counted:
+    """Of accuracies, exactly: the probability of every table of gains and losses that fails.
+
+    For each number of gains the fewest losses that fail are found by halving, while the other tests see no
+    change; of independent tests any fails if one does so. Counted as of a million.
+    """
+    gained, lost = (cell.flips - TOLERANCE) / 2, (cell.flips + TOLERANCE) / 2
+    rate = 0.0
+    for gains in range(int(binom.ppf(RARE, cell.n, gained)), int(binom.isf(RARE, cell.n, gained)) + 1):
+        of_rest = binom(cell.n - gains, lost / (1 - gained))
+        low, high = int(of_rest.ppf(RARE)), int(of_rest.isf(RARE)) + 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if table_fails(cell, population, gains, middle) else (middle + 1, high)
+        rate += binom.pmf(gains, cell.n, gained) * of_rest.sf(low - 1)
+    return Counted(EXACT, EXACT, round(EXACT * (1 - (1 - rate) ** cell.tests)))
+
+
+def table_fails(cell: Cell, population: Choices, gains: int, losses: int) -> bool:
+    """Whether a test fails in which so many documents turn right, and so many wrong."""
+    right = min(max(round(population.right * cell.n), losses), cell.n - gains)
+    place = np.arange(cell.n)
+    gold = place % population.choices
+    wrong = place >= right, (place < losses) | (place >= right + gains)
+    before, now = (
+        (Documents("acc", gold, (gold + one) % population.choices, 1 / population.choices),) for one in wrong
+    )
+    base, runs = with_one(cell, before, before, now)
+    earlier = {EDITOR: Baseline(record(base, [[base] * len(points) for points in runs]))}
+    judged = judge(suite(tuple(base), cell.against), record(base, runs), earlier)
+    return judged.counts["fail"] > 0
+
+
 def detects(cell: Cell, rng: np.random.Generator) -> Counted:
     """Without a drop the verdict says what it detects; then one test's true drop, by damage, is that."""
     population = DATA[cell.data]
@@ -84,12 +123,18 @@ def detects(cell: Cell, rng: np.random.Generator) -> Counted:
 
 def verdict(cell: Cell, before: Task, same: Task, one: Task) -> Verdict:
     """Of the first task, when every test of the family sees the same results, but for one."""
+    base, runs = with_one(cell, before, same, one)
+    return judge(suite(tuple(base)), record(base, runs)).verdicts[0]
+
+
+def with_one(cell: Cell, before: Task, same: Task, one: Task) -> tuple[Tasks, list[list[Tasks]]]:
+    """The unedited results, and those of each seed at each checkpoint: the same everywhere, but for one."""
     tasks, checkpoints, seeds = FAMILIES[cell.tests]
     names = task_names(tasks)
-    base, others = dict.fromkeys(names, before), dict.fromkeys(names, same)
+    others = dict.fromkeys(names, same)
     runs = [[others] * checkpoints for _ in range(seeds)]
     runs[0][0] = {**others, names[0]: one}
-    return judge(suite(names), record(base, runs)).verdicts[0]
+    return dict.fromkeys(names, before), runs
 
 
 def differs(cell: Cell, rng: np.random.Generator) -> Counted:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import multinomial
 
 from benchmarks.rates import horizon, results
 from benchmarks.rates.__main__ import PAGE, page_as_found
 from benchmarks.rates.answers import Choices, Fate, Population, score_of
 from benchmarks.rates.cells import DATA, QUICK, Cell, cells
 from benchmarks.rates.trials import simulate
+from stability.judge.noise import exact
 
 MANY = 400_000
 
@@ -42,6 +44,16 @@ def test_tests_of_the_same_documents_change_together_as_they_are_correlated(corr
         {0.0: 0.0, 0.95: 0.755, 1.0: 1.0}[correlation], abs=0.02
     )
     assert first.drawn.mean() == pytest.approx(0.5, abs=0.002)
+
+
+@pytest.mark.parametrize("tests", [1, 15])
+def test_the_enumerated_rate_of_accuracies_is_that_of_every_table(tests: int) -> None:
+    cell = Cell("fails", "accuracy", tests, flips=0.2, n=40)
+    every = np.array([(g, k, 40 - g - k) for g in range(41) for k in range(41 - g)])
+    fails = [exact.drop_p_value(int(g), int(k), 40, 0.05) <= 0.05 / tests for g, k, _ in every]
+    one = multinomial.pmf(every[fails], 40, [0.075, 0.125, 0.8]).sum()
+    counted = simulate(cell, 1)
+    assert counted.seen / counted.judged == pytest.approx(1 - (1 - one) ** tests, abs=1e-5)
 
 
 def test_what_was_found_is_read_as_it_was_written(tmp_path) -> None:
