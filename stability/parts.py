@@ -45,6 +45,7 @@ class MetricHead(Head):
                checkpoint of a run; `on request`, if it is measured only where a suite asks for it
     streamed   whether a gate finds it in the files, without loading a model
     unedited   its value on the unedited model, where the definition says it
+    largest    the largest value that is told: it stands for any larger one, too
     """
 
     over: Over
@@ -54,6 +55,7 @@ class MetricHead(Head):
     cost: Literal["shared", "own passes", "on request"] = "shared"
     streamed: bool = False
     unedited: float | None = None
+    largest: float | None = None
 
 
 @dataclass(frozen=True)

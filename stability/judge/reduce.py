@@ -148,7 +148,7 @@ def aggregate(values: Mapping[str, float], how: str, bound: Bound, scale: float 
 
 
 def coverage(over: str, compared: ComparedValues, how: str | None) -> str:
-    """`mean of 27 pairs; 1 left out (base 0.93)`, `at 1,365 of 1,998 positions`; "" for the worst of all."""
+    """`mean of 27 pairs; 1 left out (base 0.93)`, `on 1,365 of 1,998 positions`; "" for the worst of all."""
     looked_at, left_out = len(compared.values), compared.left_out
     parts = []
     if left_out or (how is not None and looked_at > 1):
@@ -158,5 +158,11 @@ def coverage(over: str, compared: ComparedValues, how: str | None) -> str:
         parts.append(f"{len(left_out)} left out ({next(iter(left_out.values())).message}{which})")
     reading = compared.selection.reading
     if reading is not None and (sample := reading.sample) is not None:
-        parts.append(f"at {sample.measured:,} of {sample.of:,} {sample.what}")
+        parts.append(f"on {sample.measured:,} of {sample.of:,} {sample.what}")
+    results = (
+        [] if reading is None else [reading.tasks[key] for key in compared.values if key in reading.tasks]
+    )
+    if cut := sum(result.truncated for result in results):
+        documents = sum(result.n for result in results)
+        parts.append(f"{cut:,} of {documents:,} documents cut to the model's context")
     return "; ".join(parts)

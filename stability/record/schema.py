@@ -107,7 +107,12 @@ class Sample(RecordModel):
 
     measured: int
     of: int
-    what: str  # positions, tokens
+    what: str  # positions, tokens, documents
+
+    @classmethod
+    def of_all(cls, measured: int, of: int, what: str) -> Sample | None:
+        """The sample; None if it is all that there is."""
+        return cls(measured=measured, of=of, what=what) if measured < of else None
 
 
 class Reading(RecordModel):

@@ -83,7 +83,7 @@ def _of_check(
         yield from _against_the_unedited_model(check, head)
     else:
         yield from _before_any_edit(check)
-    yield from _of_bound(check)
+    yield from _of_bound(check, head)
     yield from _of_selection(check, head)
     yield from _of_noise(check)
     yield from _of_the_rest(check, head, around, tasks)
@@ -159,12 +159,23 @@ def _on_the_unedited_model(check: CheckSpec, head: MetricHead) -> float | None:
     return None
 
 
-def _of_bound(check: CheckSpec) -> Iterator[Mistake]:
-    """A bound that every number is inside of, or none."""
+def _of_bound(check: CheckSpec, head: MetricHead) -> Iterator[Mistake]:
+    """A bound that every number is inside of, or none, or that the metric's largest value cannot tell."""
     if is_boundless(check.bound):
         yield ("assert",), f"{check.assertion!r} holds for every number, so that the check cannot fail"
     elif is_empty(check.bound):
         yield ("assert",), f"{check.assertion!r} holds for no number, so that the check cannot hold"
+    elif head.largest is not None and check.relative_to is None and _passes_more(check.bound, head.largest):
+        yield (
+            ("assert",),
+            f"a {check.metric} of {head.largest:g} stands for any larger one, so that {check.assertion!r} "
+            f"cannot be told; write '< {head.largest:g}' or less",
+        )
+
+
+def _passes_more(bound: Bound, largest: float) -> bool:
+    """Whether a value that stands for larger ones is inside, though some of those are not."""
+    return bound.high < math.inf and bound.holds(largest)
 
 
 def is_boundless(bound: Bound) -> bool:

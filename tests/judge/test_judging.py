@@ -323,9 +323,18 @@ class TestReferences:
             base = records.checkpoint(0, kl_divergence=records.scalar(0.0))
             return only(judge(records.suite(KL), records.record(base, [records.run(points)])))
 
-        said = "at 1,365 of 1,998 positions"
+        said = "on 1,365 of 1,998 positions"
         assert verdict(Sample(measured=1_365, of=1_998, what="positions")).coverage == said
         assert verdict(None).coverage == ""
+
+    def test_a_score_of_documents_that_were_cut_says_so(self, records: ModuleType) -> None:
+        before, now = records.graded(80, 100, losses=2)
+        cut = now.model_copy(update={"truncated": 7})
+        points = [records.checkpoint(20, task_score=records.tasks({"t": cut}))]
+        base = records.checkpoint(0, task_score=records.tasks({"t": before}))
+        suite = records.suite('score: {metric: task_score, where: {task: t}, assert: ">= 0.5"}')
+        verdict = only(judge(suite, records.record(base, [records.run(points)])))
+        assert verdict.coverage == "7 of 100 documents cut to the model's context"
 
 
 class TestNoise:

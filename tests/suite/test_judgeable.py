@@ -294,3 +294,13 @@ def test_a_bound_that_is_called_empty_holds_nothing_and_one_called_boundless_eve
         assert bound.holds(value)
     elif is_empty(bound):
         assert not bound.holds(value)
+
+
+@pytest.mark.parametrize("bound", ["<= 256", "<= 300", "between -1 and 1000"])
+def test_a_bound_above_what_a_metric_counts_to_is_refused(bound: str) -> None:
+    assert problems(f"metric: delta_rank, assert: '{bound}'") == [
+        "s.yaml:4: checks.it.assert: a delta_rank of 256 stands for any larger one, so that "
+        f"'{bound}' cannot be told; write '< 256' or less"
+    ]
+    for told in ("< 256", "<= 255"):
+        assert problems(f"metric: delta_rank, assert: '{told}'") == []

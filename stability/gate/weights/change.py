@@ -26,10 +26,19 @@ from stability.gate.weights.numbers import (
     patterns,
     rounded,
 )
-from stability.gate.weights.rank import Rows, Sums, applied, first_basis, rounding_floor, streamed_rank
+from stability.gate.weights.rank import (
+    LARGEST_BASIS,
+    MOST,
+    Rows,
+    Sums,
+    applied,
+    first_basis,
+    rounding_floor,
+    streamed_rank,
+)
 from stability.gate.weights.windows import Pair, Window, blocks, over, same
 
-LONGEST_ROW = 2**22  # elements: a rank is worked out row by row
+LONGEST_ROW = LARGEST_BASIS // MOST  # elements: of longer ones a basis for a rank of so many is too large
 SMALL, LARGE = 1e-9, 1e9  # norms of a difference outside of which float32's products under- or overflow
 WIDE = 1e37  # a norm from which on float32's differences could overflow
 
@@ -44,7 +53,7 @@ class Change:
     elements: int
     nonfinite_base: int
     nonfinite: int
-    rank: int | None = None  # None if it is not a matrix, or not finite
+    rank: int | None = None  # None if it is not a matrix, has too long rows, or is not finite
 
 
 class Total:
@@ -158,9 +167,12 @@ def _rank(base: Stored, edited: Stored, moved: list[Window], change: Change, fir
     """The rank of the difference; `moved` has all of its rows that are not zero."""
     rows, columns = base.shape
     # What an adapter adds is not rounded to the dtype of what it is added to.
-    dtypes = ("F32",) if edited.added else (base.dtype, edited.dtype)
-    spacing = max(SPACING.get(dtype, 0.0) for dtype in dtypes)
-    floor = rounding_floor(change.norm, rows, columns, spacing)
+    rounded_to = {"F32" if edited.added else edited.dtype: change.norm}
+    if not edited.added:
+        rounded_to.setdefault(base.dtype, change.base_norm)  # of the same dtype, it is what was edited
+    floor = max(
+        rounding_floor(norm, rows, columns, SPACING.get(dtype, 0.0)) for dtype, norm in rounded_to.items()
+    )
     is_usual = SMALL < change.delta_norm < LARGE
     # A power of two, so that nothing is rounded by it.
     scale = 1.0 if is_usual else math.ldexp(1.0, max(min(-math.frexp(change.delta_norm)[1], 1000), -1000))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from stability.errors import ProblemKind
 from stability.gate.files.dtypes import loaded_dtype
 from stability.gate.files.layout import Layout
-from stability.gate.weights.change import Change
+from stability.gate.weights.change import LONGEST_ROW, Change
 from stability.gate.weights.compare import WeightDifferences
 from stability.models.files import ADAPTER
 from stability.record import Problem, Reading
@@ -16,6 +16,7 @@ from stability.record.schema import Over
 from stability.run.costs import scalar
 
 NAMED = 3  # places that a reading's key says
+NO_RANK = f"no matrix, or one with rows of more than {LONGEST_ROW:,}"
 UNREAD = Problem(kind="nothing_to_measure", message="unchanged, and no matrix of its kind was edited")
 GONE = Problem(kind="structure_changed", message="not in the edited checkpoint in this shape")
 DIFFERENCES = ("tensor_differences", "dtype_differences", "config_differences", "tokenizer_differences")
@@ -117,7 +118,9 @@ def _figures(base: Layout, weights: WeightDifferences, figure: Callable[[Change]
         if value is None:
             values.pop(name, None)
             kind: ProblemKind = "not_finite" if change.nonfinite else "nothing_to_measure"
-            left_out[name] = Problem(kind=kind, message="no matrix, or not finite")
+            left_out[name] = Problem(
+                kind=kind, message=NO_RANK if kind == "nothing_to_measure" else "not finite"
+            )
         else:
             values[name] = value
     return _reading("matrix", values, left_out)

@@ -193,9 +193,19 @@ class Bca:
     degrees: float = np.inf
 
     @classmethod
-    def of(cls, replicates: Floats, estimate: float, acceleration: float, degrees: float = np.inf) -> Bca:
-        """From replicates [n] of a statistic that was estimated as `estimate`."""
-        near = 1e-12
+    def of(
+        cls,
+        replicates: Floats,
+        estimate: float,
+        acceleration: float,
+        degrees: float = np.inf,
+        size: float = 1.0,
+    ) -> Bca:
+        """From replicates [n] of a statistic that was estimated as `estimate`.
+
+        `size` is that of the numbers whose difference it is: what is nearer than rounding of them is equal.
+        """
+        near = 1e-12 * size
         share = float(
             (replicates < estimate - near).mean() + (np.abs(replicates - estimate) <= near).mean() / 2
         )

@@ -189,7 +189,8 @@ class ResampledDrop:
             for (weight, drawn), (_, paired) in zip(self._replicates, self.members, strict=True)
             for before, now in [scores_of(paired)]
         )
-        return Bca.of(np.asarray(replicates), change, self._acceleration, self._degrees)
+        size = max(paired.size for _, paired in self.members)
+        return Bca.of(np.asarray(replicates), change, self._acceleration, self._degrees, size)
 
     @cached_property
     def _degraded(self) -> tuple[Floats, Floats]:

@@ -58,6 +58,11 @@ class PairedAnswers:
         return int(self.counts[chosen].sum())
 
     @property
+    def size(self) -> float:
+        """The size of what is added up to the score."""
+        return 1.0
+
+    @property
     def gains(self) -> int:
         """The number of documents that went from wrong to right."""
         return self.total((self.before != self.gold) & (self.now == self.gold))
@@ -109,6 +114,11 @@ class PairedNumbers:
         if self.cluster is None:
             return numbers
         return np.bincount(self.cluster, weights=numbers).astype(np.float64)
+
+    @property
+    def size(self) -> float:
+        """The size of what is added up to the score: the mean without signs, the larger of the two."""
+        return float(max(np.abs(self.before).mean(), np.abs(self.now).mean()))
 
 
 Paired = PairedAnswers | PairedNumbers

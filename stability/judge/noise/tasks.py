@@ -14,7 +14,7 @@ from stability.judge.problems import CannotJudge
 from stability.judge.words import documents_differ
 from stability.record import Reading
 
-AGREEMENT = 1e-6  # tolerance between the recorded score and the one computed from the documents
+AGREEMENT = 1e-6  # of the documents' results: how far rounding sets apart the recorded score and our own
 
 
 def drop_of(
@@ -65,9 +65,10 @@ def change_of(
         raise CannotJudge(documents_differ(task, f"its members {when} are not those of {reference}"))
     paired = [pair(name, before.tasks[name], now.tasks[name], when, reference, cluster) for name in names]
     seed = (zlib.crc32(task.encode()), *seed)
+    slack = AGREEMENT * max(member.size for member in paired)
     for drop in candidates(paired, seed):
         if all(
-            math.isclose(ours, theirs, rel_tol=0, abs_tol=AGREEMENT)
+            math.isclose(ours, theirs, rel_tol=0, abs_tol=slack)
             for ours, theirs in zip((drop.before, drop.now), reported, strict=True)
         ):
             return drop

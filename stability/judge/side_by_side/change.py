@@ -15,7 +15,7 @@ from stability.judge.noise.drops import Drop
 from stability.judge.noise.holm import HolmDecision
 from stability.suite import Bound
 
-EQUAL = 1e-12  # relative: values that differ by less are the same
+EQUAL = 1e-12  # of the numbers that values are computed from: values that differ by less are the same
 
 Outcome = Literal["better", "worse", "mixed", "same", "untold", "alone", "missing"]
 
@@ -39,12 +39,16 @@ class ChangeCell:
 
 @dataclass(frozen=True, eq=False)
 class SeedChange:
-    """One check's values by seed (`before` are the other editor's), and a task's drop at each seed."""
+    """One check's values by seed (`before` are the other editor's), and a task's drop at each seed.
+
+    `scale` is the size of the numbers whose differences the values are, or 0: rounding is measured by it.
+    """
 
     bound: Bound
     before: Mapping[int, float]
     now: Mapping[int, float]
     drops: Mapping[int, Drop]
+    scale: float = 0.0
 
     @cached_property
     def gains(self) -> list[float]:
@@ -59,7 +63,10 @@ class SeedChange:
     @property
     def is_same(self) -> bool:
         """Whether the values are equal at every seed."""
-        values = all(math.isclose(self.now[seed], self.before[seed], rel_tol=EQUAL) for seed in self.now)
+        slack = EQUAL * self.scale
+        values = all(
+            math.isclose(self.now[seed], self.before[seed], rel_tol=EQUAL, abs_tol=slack) for seed in self.now
+        )
         return values and not any(drop.flip_rate for drop in self.drops.values())
 
     @property

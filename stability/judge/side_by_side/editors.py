@@ -9,6 +9,7 @@ are one family, judged by Holm's procedure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -214,7 +215,19 @@ def _change(
         for seed in (now if task and before else ())
     }
     drops = {seed: drop for seed, drop in found.items() if drop is not None}
-    return SeedChange(check.bound, before, now, drops if len(drops) == len(now) else {})
+    points = [one.at(seed, edits) for one in (first, contender) for seed in now]
+    scale = _scale(check, [first.record.base, *(point for point in points if point is not None)])
+    return SeedChange(check.bound, before, now, drops if len(drops) == len(now) else {}, scale)
+
+
+def _scale(check: CheckSpec, points: Sequence[Checkpoint]) -> float:
+    """The size of the numbers whose differences the check's values are, as `judge.compare.scale_of`."""
+    if check.change == "ratio" or check.relative_to is None:
+        return 0.0
+    readings = (point.readings.get(check.metric) for point in points)
+    sizes = [abs(value) for reading in readings if reading is not None for value in reading.values.values()]
+    largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
+    return 1.0 if check.change == "relative" else largest
 
 
 def _drop(

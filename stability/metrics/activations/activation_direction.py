@@ -5,11 +5,14 @@ from __future__ import annotations
 from stability.errors import DataError
 from stability.metrics.plugin.metric import Context, Metric
 from stability.parts import MetricHead
-from stability.record import Reading
+from stability.record import Reading, Sample
 
 
 class ActivationDirection(Metric):
-    """Mean over the feature tokens of the cosine between a block's residual streams, edited and unedited."""
+    """Mean over the feature tokens of the cosine between a block's residual streams, edited and unedited.
+
+    Feature tokens are `probes.tokens` of the text's, spread evenly: of these the streams are kept.
+    """
 
     head = MetricHead(
         "activation_direction",
@@ -32,4 +35,6 @@ class ActivationDirection(Metric):
             )
         base = (context.base or context.observation).features
         cosines = [mean_cosine(one, other) for one, other in zip(now, base, strict=True)]
-        return by_layer(torch.tensor(cosines, dtype=torch.float64))
+        counted = int((context.observation.places.position >= context.suite.text.skip_tokens).sum())
+        sample = Sample.of_all(now.shape[1], counted, "tokens")
+        return by_layer(torch.tensor(cosines, dtype=torch.float64), sample)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stability.errors import DataError
 from stability.metrics.plugin.metric import Context, Metric
 from stability.parts import MetricHead
-from stability.record import Reading
+from stability.record import Reading, Sample
 
 LENGTH = 100  # tokens of prompt and continuation together, if the context allows
 
@@ -46,4 +46,5 @@ class Fluency(Metric):
         prompts = prompts.to(context.map.device)
         rows = continue_greedily(context.model, prompts, length - prompts.shape[1]).tolist()
         texts = [context.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
-        return self.single(sum(ngram_entropy(text) for text in texts) / len(texts))
+        sample = Sample.of_all(len(prompts), len(context.text.documents), "documents")
+        return self.single(sum(ngram_entropy(text) for text in texts) / len(texts), sample=sample)

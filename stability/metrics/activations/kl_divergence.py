@@ -29,5 +29,5 @@ class KLDivergence(Metric):
         measured, of = len(seen.divergences), len(seen.nll)
         if not measured:
             raise DataError("kl_divergence: no document of the text has a second token to predict")
-        sample = Sample(measured=measured, of=of, what="positions") if measured < of else None
+        sample = Sample.of_all(measured, of, "positions")
         return self.single(seen.divergences.double().mean().item(), sample=sample)

@@ -15,4 +15,5 @@ class DeltaRank:
         measured="gate",
         streamed=True,
         unedited=0.0,
+        largest=256.0,
     )

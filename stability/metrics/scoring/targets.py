@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stability.metrics.scoring.forward import score
 from stability.metrics.scoring.plan import Request, make_plan
-from stability.models import Asked, context_length, encode, output_head
+from stability.models import Asked, encode, output_head, stated_context_length
 from stability.models.tokens import Tokenizer
 
 BATCH_ROWS = 64
@@ -41,6 +41,8 @@ def score_targets(model: nn.Module, tokenizer: Tokenizer, asked: Sequence[Asked]
         for one in encoded
     ]
     # Prompts of edits are short: one row for each sequence costs less than masks would.
-    plan = make_plan(requests, context_length(model), BATCH_ROWS, share=False)
+    # What is too long for the model was refused, and nothing is cut where its limit is not known.
+    longest = max((len(one.context) + len(one.continuation) for one in requests), default=1)
+    plan = make_plan(requests, stated_context_length(model) or longest, BATCH_ROWS, share=False)
     scores = score(plan, model, output_head(model))
     return TargetScores(scores.log_probs / plan.lengths, scores.greedy)

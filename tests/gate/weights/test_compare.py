@@ -222,6 +222,14 @@ def test_what_was_edited_and_rounded_has_changed_by_the_edit_alone(save, dtype, 
     )
 
 
+def test_a_change_that_takes_away_most_of_a_rounded_base_has_the_rank_of_the_change(save):
+    base, edited = llama(torch.float32), llama(torch.float32)
+    large = torch.outer(torch.rand(12) + 0.5, torch.rand(20) + 0.5) * 1_000
+    edited[down(1)] = torch.randn(12, 20, generator=torch.Generator().manual_seed(0)) * 1e-3
+    base[down(1)] = (edited[down(1)] + large).bfloat16()  # rounded by more than what is left of it
+    assert compared(save("base", base), save("edited", edited)).changes[down(1)].rank == 1
+
+
 def test_a_number_that_is_not_the_nearest_of_its_dtype_has_changed(save):
     base, edited = llama(torch.float32), llama(torch.float32)
     edited[down(1)] = base[down(1)].bfloat16()

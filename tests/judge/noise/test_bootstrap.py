@@ -151,3 +151,14 @@ def test_replicates_that_are_all_alike_have_no_width() -> None:
     assert (same.limit(0.95), same.limit(0.05)) == (-0.2, -0.2)
     assert same.p_value(-0.05) == 0.0
     assert same.p_value(-0.3) == 1.0
+
+
+@settings(max_examples=examples(40))
+@given(st.integers(0, 1000), st.sampled_from([1e-13, 1e-6, 1.0, 1e9]))
+def test_the_bias_does_not_depend_on_the_unit_of_numbers(seed: int, unit: float) -> None:
+    rng = np.random.default_rng(seed)
+    steps = rng.integers(-3, 4, 1000)  # so that many replicates equal the estimate, but for rounding
+    rounding = 1 + rng.integers(-4, 5, 1000) * np.finfo(float).eps
+    replicates = 0.7 * unit * rounding + 0.1 * unit * steps - 0.7 * unit
+    exact = Bca.of(steps.astype(float), 0.0, 0.0)
+    assert Bca.of(replicates, 0.0, 0.0, size=unit).bias == exact.bias

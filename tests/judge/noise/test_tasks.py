@@ -6,11 +6,14 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stability.judge.noise.drops import ProportionDrop, ResampledDrop
 from stability.judge.noise.tasks import drop_of
 from stability.judge.problems import CannotJudge
 from stability.record import Reading, TaskResult
+from tests.examples import examples
 
 
 def group(
@@ -85,3 +88,26 @@ def test_a_group_that_lost_a_member_is_refused(records: ModuleType) -> None:
     whole = now.tasks["mmlu"].model_copy(update={"members": ("a",)})
     with pytest.raises(CannotJudge, match="members"):
         drop_of("mmlu", before, now.model_copy(update={"tasks": {**now.tasks, "mmlu": whole}}), "now")
+
+
+@given(
+    size=st.sampled_from([1e-8, 1e-3, 1.0, 1e5, 1e12]),
+    centre=st.sampled_from([0.0, 1.0, -20.0]),
+    seed=st.integers(0, 10_000),
+)
+@settings(max_examples=examples(40))
+def test_a_score_agrees_with_its_documents_if_rounding_of_their_results_explains_the_difference(
+    size: float, centre: float, seed: int
+) -> None:
+    values = (np.random.default_rng(seed).standard_normal((2, 60)) + centre) * size
+
+    def reading(numbers: np.ndarray, score: float) -> Reading:
+        result = TaskResult(metric="m", n=60, doc_ids=tuple(range(60)), values=tuple(numbers.tolist()))
+        return Reading(over="task", values={"t": score}, tasks={"t": result})
+
+    summed = [float(np.cumsum(one.astype(np.float32))[-1] / 60) for one in values]  # as float32 sums it
+    drop = drop_of("t", *(reading(*one) for one in zip(values, summed, strict=True)), "now")
+    assert drop.before == pytest.approx(values[0].mean(), rel=1e-6, abs=1e-9 * size)
+    far = [summed[0], summed[1] + 1e-3 * size * (1 + abs(centre))]
+    with pytest.raises(CannotJudge, match="documents give"):
+        drop_of("t", *(reading(*one) for one in zip(values, far, strict=True)), "now")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from types import ModuleType
 
 import numpy as np
@@ -115,3 +116,22 @@ def test_seeds_that_disagree_beyond_noise_are_mixed() -> None:
     one = SeedChange(BOUND, {0: 0.0, 1: 0.0}, {0: -0.08, 1: 0.08}, {0: worse, 1: better})
     cell = one.cell(decided(one))
     assert (cell.outcome, cell.note) == ("mixed", "at 2 of 2 seeds")
+
+
+@given(
+    values=st.lists(st.floats(0.01, 100), min_size=1, max_size=5),
+    reference=st.floats(0.01, 100),
+    steps=st.integers(-8, 8),
+)
+def test_differences_that_rounding_alone_sets_apart_are_the_same_however_small_they_are(
+    values: list[float], reference: float, steps: int
+) -> None:
+    scale = max(*values, reference)
+    before = [value - reference for value in values]
+    now = [value * (1 + steps * sys.float_info.epsilon) - reference for value in values]
+    one = SeedChange(BOUND, dict(enumerate(before)), dict(enumerate(now)), {}, scale)
+    assert one.cell(decided(one)).outcome == "same"
+    moved = SeedChange(
+        BOUND, dict(enumerate(before)), {k: v + 1e-9 * scale for k, v in one.now.items()}, {}, scale
+    )
+    assert not moved.is_same

@@ -60,9 +60,9 @@ def record(
     return records.record(base, runs, **more)
 
 
-def compared(records: ModuleType, *made: Record) -> EditorComparison:
+def compared(records: ModuleType, *made: Record, checks: str = CHECKS) -> EditorComparison:
     contenders = [Contender(one.runs[0].editor.name, one, one.runs[0].editor.name) for one in made]
-    return compare_editors(records.suite(CHECKS), contenders)
+    return compare_editors(records.suite(checks), contenders)
 
 
 def outcomes(comparison: EditorComparison, name: str) -> dict[str, str]:
@@ -195,3 +195,15 @@ def test_noise_alone_is_rarely_called_a_change(records: ModuleType) -> None:
         comparison = compared(records, *made)
         found += bool(comparison.checks("ft", "worse") or comparison.checks("ft", "better"))
     assert found <= 0.05 * 60 + 2 * np.sqrt(60 * 0.05 * 0.95)
+
+
+def test_changes_of_nothing_that_rounding_sets_apart_are_no_better_and_no_worse(records: ModuleType) -> None:
+    def of(editor: str, value: float) -> Record:
+        points = [records.checkpoint(20, perplexity=records.scalar(value))]
+        runs = [records.run(points, editor=editor, seed=seed) for seed in (0, 1, 2)]
+        return records.record(records.checkpoint(0, perplexity=records.scalar(12.3)), runs)
+
+    checks = 'reads: {metric: perplexity, relative_to: base, change: absolute, assert: "<= 1"}'
+    (row,) = compared(records, of("a", 12.3), of("b", 12.3 + 2e-15), checks=checks).rows
+    assert row.cells[1].change != 0
+    assert row.cells[1].outcome == "same"

@@ -10,6 +10,7 @@ from stability.errors import DataError
 from stability.metrics.activations.activation_direction import ActivationDirection
 from stability.metrics.activations.steps.layers import mean_cosine
 from stability.models import TokenizedText
+from stability.record import Sample
 from tests.examples import examples
 
 
@@ -31,6 +32,14 @@ def test_after_an_edit_it_is_the_mean_cosine_to_the_stream_before(build_model, c
     assert list(values.values()) == pytest.approx(expected.tolist(), abs=1e-9)
     assert values["1"] == 1.0
     assert values["2"] < 0.99
+
+
+def test_a_mean_of_some_tokens_says_of_how_many_and_one_of_all_says_nothing(build_model, context_of):
+    model = build_model()
+    counted = sum(len(document) - 1 for document in context_of(model).text.documents)
+    for tokens, sample in ((100, Sample(measured=100, of=counted, what="tokens")), (counted, None)):
+        context = context_of(model, probes={"tokens": tokens})
+        assert ActivationDirection().measure(context).sample == sample
 
 
 @given(seed=st.integers(0, 1000), scale=st.floats(1e-3, 1e3))

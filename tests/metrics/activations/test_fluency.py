@@ -11,6 +11,7 @@ from scipy.stats import entropy
 from stability.errors import DataError
 from stability.metrics.activations.fluency import Fluency
 from stability.metrics.activations.steps.generation import continue_greedily, cut_prompts, ngram_entropy
+from stability.record import Sample
 
 words = st.lists(st.sampled_from(["cello", "Rome", "the", "of", ","]), max_size=40)
 
@@ -74,6 +75,7 @@ def test_the_built_in_model_writes_varied_text_until_its_head_is_broken(world, w
     context.tokenizer = world.tokenizer
     whole = Fluency().measure(context)
     assert whole.unit == "bits"
+    assert whole.sample == Sample(measured=16, of=len(world_text.documents), what="documents")
     assert 4 < whole.values[""] < 7
 
     bias = world.model.transformer.ln_f.bias

@@ -4,12 +4,17 @@ import copy
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional
 
 from stability.errors import ModelError
 from stability.metrics import Context, Observation, observe
 from stability.metrics.scoring import observation
+from stability.metrics.scoring.reference import same_logits
 from stability.suite import ProbesSpec
+from tests.examples import examples
 
 FINAL_NORMS = {
     **dict.fromkeys(("bloom", "falcon", "gpt2", "gptj"), "transformer.ln_f"),
@@ -177,3 +182,22 @@ def test_nan_in_the_logits_is_counted(build_model, context_of):
     others = int(torch.isnan(seen.nll).sum())
     assert seen.nonfinite_logits >= len(seen.nll)
     assert others == len(seen.nll)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    size=st.sampled_from([1e-6, 1.0, 1e4]),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+)
+@settings(max_examples=examples(40))
+def test_logits_that_nearly_cancel_are_the_same_as_those_that_were_summed_in_another_order(seed, size, dtype):
+    generator = torch.Generator().manual_seed(seed)
+    hidden, weight = torch.randn(3, 64, generator=generator), torch.randn(50, 64, generator=generator)
+    weight[0] -= hidden[0] * (weight[0] @ hidden[0]) / hidden[0].square().sum()  # of this a logit of about 0
+    hidden, weight = (hidden * size).to(dtype), weight.to(dtype)
+    order = torch.randperm(64, generator=generator)
+    one, other = (functional.linear(hidden[:, by], weight[:, by]) for by in (torch.arange(64), order))
+    assert same_logits(one, other)
+    assert not same_logits(one, other * 1.05)
+    other[1, 7] = torch.nan
+    assert not same_logits(one, other)

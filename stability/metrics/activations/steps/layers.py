@@ -6,7 +6,7 @@ from torch import Tensor
 
 from stability.errors import DataError
 from stability.metrics.plugin.metric import Context
-from stability.record import Reading
+from stability.record import Reading, Sample
 
 
 def counted_norms(context: Context, values: Tensor) -> Tensor:
@@ -33,6 +33,7 @@ def mean_cosine(one: Tensor, other: Tensor) -> float:
     return (product / (lengths * other_lengths).sqrt()).mean().item()
 
 
-def by_layer(values: Tensor) -> Reading:
+def by_layer(values: Tensor, sample: Sample | None = None) -> Reading:
     """A reading of one value a layer, from [layers]."""
-    return Reading(over="layer", values={str(layer): value for layer, value in enumerate(values.tolist())})
+    by_index = {str(layer): value for layer, value in enumerate(values.tolist())}
+    return Reading(over="layer", values=by_index, sample=sample)
