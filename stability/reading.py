@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -144,15 +145,36 @@ def parse_yaml(text: str, loader: type[PlainLoader] = PlainLoader) -> tuple[Any,
     Raises:
         UnreadableError: it is not YAML, holds a value that JSON has not, or is past a limit.
     """
+    with _faults():
+        made = loader(text)
+        node = _composed(made, text)
+        return (None if node is None else made.construct_document(node)), node
+
+
+def compose_yaml(text: str) -> yaml.Node | None:
+    """The node of a YAML text, whatever its tags; None for a text without a value.
+
+    Raises:
+        UnreadableError: it is not YAML, or is past a limit.
+    """
+    with _faults():
+        return _composed(PlainLoader(text), text)
+
+
+def _composed(loader: PlainLoader, text: str) -> yaml.Node | None:
     if len(text) > MOST_YAML:
         raise UnreadableError(f"it is longer than {MOST_YAML} characters")
-    try:
-        made = loader(text)
-        node = made.get_single_node()
-        if node is None:
-            return None, None
+    node: yaml.Node | None = loader.get_single_node()
+    if node is not None:
         _refuse_large(node)
-        return made.construct_document(node), node
+    return node
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Every fault that PyYAML finds as one of ours."""
+    try:
+        yield
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or first_line(error)

@@ -17,6 +17,6 @@ def expected_names(folder: Path) -> frozenset[str] | None:
         config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError):
+    except Exception:  # transformers raises anything of what is in a file
         return None
     return frozenset(model.state_dict())

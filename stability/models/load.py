@@ -16,7 +16,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from stability.errors import ModelError, first_line
+from stability.errors import ModelError, StabilityError, first_line, with_type
+from stability.models.adapters import read_adapter_config
 from stability.models.files import (
     adapter_base,
     adapter_file,
@@ -31,6 +32,7 @@ from stability.suite import ModelSpec
 
 log = logging.getLogger(__name__)
 
+FAMILIAR = (OSError, ValueError, RuntimeError, KeyError, SafetensorError, ImportError)
 NOWHERE = ".no-adapter"  # a folder in which transformers finds none
 
 
@@ -84,8 +86,14 @@ def load_model(
             _refuse_incomplete(spec.name, loading)
             if adapter is not None:
                 model = _merged(model, adapter.parent)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, ImportError) as error:
+    except StabilityError:
+        raise
+    except FAMILIAR as error:
         raise ModelError(f"cannot load model {spec.name}: {first_line(error)}") from error
+    except (
+        Exception
+    ) as error:  # of a wrong configuration or tokenizer they raise anything, tokenizers a bare one
+        raise ModelError(f"cannot load model {spec.name}: {with_type(error)}") from error
     if spec.device_map is None:
         device = spec.device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
@@ -114,6 +122,8 @@ def model_depth(spec: ModelSpec) -> int | None:
         raise ModelError(f"cannot load model {spec.name}: {first_line(error)}") from error
     except ValueError:  # of an architecture that transformers knows only by the repository's own code
         return None
+    except Exception as error:  # of a wrong configuration it raises anything
+        raise ModelError(f"cannot load model {spec.name}: {with_type(error)}") from error
     depth = getattr(config, "num_hidden_layers", None)
     return depth if isinstance(depth, int) else None
 
@@ -160,6 +170,7 @@ def _merged(model: nn.Module, adapter: Path) -> nn.Module:
     """The model with an adapter merged into its weights."""
     from peft import PeftModel
 
+    read_adapter_config(adapter)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # what PEFT calls of transformers
         warnings.filterwarnings("error", message="Found missing adapter keys")

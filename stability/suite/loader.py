@@ -40,6 +40,7 @@ class SuiteFile:
         content = self.spec.model_dump(
             mode="json", exclude={"checks", "editors", "name", "description", "may_change", "record"}
         )
+        del content["tasks"]["trust_code"]
         content["tasks_measured"] = sorted(self.spec.task_names)
         if self.spec.clusters:
             content["clusters"] = {

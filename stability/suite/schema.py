@@ -186,6 +186,7 @@ class TasksSpec(SuiteModel):
     num_fewshot: Annotated[int, Field(ge=0)] | None = None
     batch_size: Count = 32
     require_data: bool = False
+    trust_code: bool = False  # whether what `include_path` holds may name code, such as `!function`
 
 
 class MayChange(SuiteModel):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -135,3 +136,26 @@ def test_code_of_a_repository_runs_only_where_the_suite_says_so_and_the_record_s
     ids = torch.arange(1, 5)[None]
     torch.testing.assert_close(trusted.model(ids).logits, -plain.model(ids).logits)
     assert [describe_model(one).remote_code for one in (plain, trusted)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("config.json", {"activation_function": ["gelu"]}),
+        ("config.json", {"n_head": "two"}),
+        ("config.json", {"layer_norm_epsilon": {}}),
+        ("tokenizer.json", {"pre_tokenizer": 3}),
+        ("tokenizer.json", {"model": {"type": "BPE", "vocab": [], "merges": [1]}}),
+        ("tokenizer.json", {"model": None}),
+        ("tokenizer_config.json", {"tokenizer_class": ["GPT2Tokenizer"]}),
+        ("tokenizer_config.json", {"eos_token": [1]}),
+    ],
+    ids=str,
+)
+def test_values_of_other_kinds_in_a_model_s_files_are_one_line(
+    folder: Path, name: str, values: dict[str, Any]
+) -> None:
+    file = folder / name
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+    with pytest.raises(ModelError, match=r"^cannot load model .*: ."):
+        load(folder)

@@ -14,7 +14,6 @@ from stability.models.files import CONFIG, read_json
 GENERATION = "generation_config"
 OF_SAVING = ("transformers_version", "_from_model_config")
 ENDS = ("bos_token_id", "eos_token_id", "pad_token_id")
-UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError)
 
 
 def config_differences(base: Folder, edited: Folder) -> dict[str, tuple[Any, Any]]:
@@ -65,7 +64,7 @@ def _completed(folder: Folder) -> Mapping[str, Any]:
     try:
         config = AutoConfig.from_pretrained(str(folder.path), trust_remote_code=False)
         content: Mapping[str, Any] = config.to_dict()
-    except UNREADABLE as error:
+    except Exception as error:  # transformers raises anything of what is in a file
         raise ModelError(
             f"{folder.path / CONFIG} is no configuration of a known model: {first_line(error)}"
         ) from error
@@ -111,7 +110,7 @@ def _generation(folder: Folder) -> Mapping[str, Any]:
         defaults: dict[str, Any] = getattr(GenerationConfig, "_get_default_generation_params", dict)()
         said = {key: value for key, value in made.to_dict().items() if value is not None}
         completed: Mapping[str, Any] = {**defaults, **said}
-    except UNREADABLE as error:
+    except Exception as error:  # transformers raises anything of what is in a file
         raise ModelError(
             f"{folder.path / GENERATION}.json cannot be read as transformers does: {first_line(error)}"
         ) from error

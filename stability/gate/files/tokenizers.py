@@ -75,7 +75,9 @@ def _parts(content: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(model, Mapping):
         parts |= {key: value for key, value in model.items() if value is not None}
     if isinstance(parts.get("merges"), list):
-        parts["merges"] = [" ".join(merge) if isinstance(merge, list) else merge for merge in parts["merges"]]
+        parts["merges"] = [
+            " ".join(map(str, merge)) if isinstance(merge, list) else merge for merge in parts["merges"]
+        ]
     return parts
 
 
@@ -84,7 +86,7 @@ def _loaded_rules(folder: Path) -> dict[str, Any]:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
+    except Exception as error:  # tokenizers raises a bare one
         raise ModelError(f"cannot load the tokenizer in {folder}: {first_line(error)}") from error
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:

@@ -21,7 +21,8 @@ from stability.gate.files.folder import LowRank, Stored, read_header
 from stability.gate.files.layout import HEAD, Layout
 from stability.gate.weights.numbers import numbers_of
 from stability.gate.weights.windows import Reader, Window
-from stability.models.files import ADAPTER_CONFIG, adapter_file, read_json
+from stability.models.adapters import read_adapter_config
+from stability.models.files import ADAPTER_CONFIG, adapter_file
 
 PREFIX = "base_model.model."
 PARTS = re.compile(r"(.+)\.lora_(embedding_)?([AB])(?:\.weight)?$")
@@ -68,7 +69,7 @@ def merged(layout: Layout) -> Layout:
     folder = layout.folder.adapter
     if folder is None:
         return layout
-    config = read_json(folder / ADAPTER_CONFIG, "no adapter in it")
+    config = read_adapter_config(folder)
     _refuse_others(folder, config)
     pairs, whole = _read(folder)
     tensors = dict(layout.tensors)
@@ -91,10 +92,8 @@ def merged(layout: Layout) -> Layout:
     return replace(layout, tensors=tensors)
 
 
-def _refuse_others(folder: Path, config: object) -> None:
+def _refuse_others(folder: Path, config: Mapping[str, Any]) -> None:
     where = folder / ADAPTER_CONFIG
-    if not isinstance(config, dict):
-        raise ModelError(f"{where} is no adapter's configuration")
     kind = config.get("peft_type")
     if kind != "LORA":
         raise ModelError(f"{where}: an adapter of type {kind} cannot be merged here; {INSTEAD}")

@@ -158,3 +158,21 @@ def test_a_broken_tokenizer_is_one_clear_line(world):
     (world / "tokenizer.json").write_text("{")
     with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read as JSON"):
         tokenizer_differences(MODEL, world)
+
+
+@pytest.mark.parametrize("merges", [[[["a"], "b"]], [[1, {}]], [[None]]])
+def test_merges_of_other_things_than_texts_are_a_difference(world, merges):
+    rewrite(world / "tokenizer.json", lambda content: content["model"].update(merges=merges))
+    assert tokenizer_differences(MODEL, world) == ("merges",)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"n_layer": "twelve"}, {"n_head": [1]}, {"n_embd": {}}, {"vocab_size": 1e30}, {"bos_token_id": "a"}],
+)
+def test_a_configuration_with_values_of_other_kinds_is_a_difference_or_one_line(world, values):
+    rewrite(world / "config.json", lambda config: config.update(values))
+    try:
+        assert list(configs(world)) == list(values)
+    except ModelError as error:
+        assert "is no configuration of a known model" in str(error)

@@ -104,6 +104,8 @@ def with_header(**changes: object):  # type: ignore[no-untyped-def]
         (with_header(shape=[-30, -12]), "that its shape needs"),
         (with_header(data_offsets=[-5, 715]), "the bytes that"),
         (with_header(data_offsets="none"), "does not say where"),
+        (with_header(shape=[float("inf"), 12]), "say where lm_head"),
+        (with_header(shape=[10**400]), "not take up the"),
         (shutil.rmtree, "no such folder"),
     ],
 )

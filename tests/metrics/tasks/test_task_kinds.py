@@ -509,5 +509,9 @@ def test_a_task_whose_documents_are_all_filtered_out_has_none(
     (folder / "filters.py").write_text("def none(documents):\n    return documents.filter(lambda _: False)\n")
     with (folder / "filtered.yaml").open("a", encoding="utf-8") as file:
         file.write("process_docs: !function filters.none\n")
-    with pytest.raises(DataError, match=r"^task filtered: has no documents"):
+    with pytest.raises(
+        DataError, match=r"filtered\.yaml:\d+: !function names a function, which can run code"
+    ):
         battery(model, world, folder, "filtered")
+    with pytest.raises(DataError, match=r"^task filtered: has no documents"):
+        battery(model, world, folder, "filtered", trust_code=True)

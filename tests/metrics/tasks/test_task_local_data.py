@@ -276,6 +276,16 @@ def test_a_missing_subject_is_an_error_that_names_the_file(world: LoadedModel, d
         ("own", "own/test.jsonl", "{}\n[]\n", r"test.jsonl:2: expected a JSON object, got list"),
         ("own", "own/test.jsonl", '{"a": }\n', r"test.jsonl:1: not JSON"),
         ("own", "own/test.jsonl", "\n", r"test.jsonl: holds no documents"),
+        ("own", "own/test.jsonl", '{"a": 1}\n{"a": [1]}\n', r"test.jsonl: its documents do not fit together"),
+        (
+            "own",
+            "own/test.jsonl",
+            '{"a": {}}\n{"a": "b"}\n',
+            r"test.jsonl: its documents do not fit together",
+        ),
+        ("own", "own/test.jsonl", f'{{"a": {2**70}}}\n', r"test.jsonl: its documents do not fit together"),
+        ("own", "own/test.jsonl", '{"a": "\\ud800"}\n', r"test.jsonl: its documents do not fit together"),
+        ("own", "own/test.jsonl", "[" * 10_000, r"test.jsonl:1: not JSON: nested too deep"),
     ],
 )
 def test_a_malformed_file_is_an_error_that_says_where(

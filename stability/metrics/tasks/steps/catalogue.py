@@ -25,6 +25,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from stability.errors import DataError, MeasurementError, with_type
 from stability.metrics.tasks.steps.local_data import find_local
 from stability.metrics.tasks.steps.quiet import quiet
+from stability.metrics.tasks.steps.untrusted import refuse_code, sandbox_templates
 from stability.models.modes import random_state
 from stability.suite import TasksSpec
 from stability.world import TASKS
@@ -67,9 +68,10 @@ class Catalogue:
         """Index as little as knows all the names.
 
         Raises:
-            DataError: a folder that the suite names does not exist, or a group lists no tasks.
+            DataError: a folder that the suite names does not exist or names code, or a group lists no tasks.
             MeasurementError: no task, group or tag has one of the names.
         """
+        sandbox_templates()
         self._spec = spec
         self._data = _data_folder(spec)
         self._unreachable: dict[str | None, str] = {}
@@ -78,6 +80,8 @@ class Catalogue:
         if spec.include_path is not None:
             if not Path(spec.include_path).is_dir():
                 raise DataError(f"tasks.include_path: there is no folder {spec.include_path}")
+            if not spec.trust_code:
+                refuse_code(Path(spec.include_path))
             own.append(str(Path(spec.include_path).resolve()))  # YAML in other folders includes it, too
         packaged = Path(lm_eval.tasks.__file__).parent
         frequent = [str(packaged / folder) for folder in FREQUENT]

@@ -10,7 +10,6 @@ or a field in it, is an error.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,10 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from stability.errors import DataError
+from stability.errors import DataError, first_line
 from stability.metrics.tasks.steps.glue import GLUE, glue_files, read_glue
 from stability.metrics.tasks.steps.mmlu import mmlu_files, read_mmlu
+from stability.reading import UnreadableError, parse_json, read_text
 
 MMLU_PATHS = ("cais/mmlu", "hails/mmlu_no_train")
 GLUE_PATHS = ("nyu-mll/glue", "glue")
@@ -52,7 +52,10 @@ class LocalSet:
             documents = [one for file in files for one in _read_lines(file)]
         if not documents:
             raise DataError(f"{files[0]}: holds no documents")
-        return Dataset.from_list(documents)
+        try:
+            return Dataset.from_list(documents)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:  # Arrow has these kinds
+            raise DataError(f"{files[0]}: its documents do not fit together: {first_line(error)}") from error
 
 
 def find_local(data: Path, task: str, config: Mapping[str, Any]) -> LocalSet | None:
@@ -93,16 +96,18 @@ def _read_lines(file: Path) -> list[dict[str, Any]]:
     """The documents of a JSON Lines file."""
     documents = []
     try:
+        text = read_text(file, "utf-8-sig")
+    except (OSError, UnreadableError) as error:
+        raise DataError(f"{file}: cannot read it: {error}") from error
+    try:
         # Not splitlines: a value may hold U+2028 or U+0085, which Python takes for ends of lines.
-        for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             if not line.strip():
                 continue
-            document = json.loads(line)
+            document = parse_json(line)
             if not isinstance(document, dict):
                 raise DataError(f"{file}:{number}: expected a JSON object, got {type(document).__name__}")
             documents.append(document)
-    except json.JSONDecodeError as error:
+    except UnreadableError as error:
         raise DataError(f"{file}:{number}: not JSON: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot read it: {error}") from error
     return documents
