@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -199,7 +199,7 @@ class ResampledDrop:
         for weight, paired in self.members:
             drop, error = degraded(paired)
             drops += weight * drop
-            variance += (weight * error) ** 2
+            variance += (weight * error) ** 2 * design_effect(paired)
         return drops, np.sqrt(variance)
 
     @property
@@ -265,6 +265,22 @@ def documents_right(paired: Paired) -> int:
     """
     right = paired.n if isinstance(paired, PairedNumbers) else max(paired.right, 1)
     return min(right, paired.units)
+
+
+def design_effect(paired: Paired) -> float:
+    """How many times the change varies as it would if documents were independent; 1 without clusters.
+
+    As seen or, where nothing changed, as if clusters were lost whole.
+    """
+    if paired.units == paired.n:
+        return 1.0
+    apart = (
+        replace(paired, cluster=None)
+        if isinstance(paired, PairedNumbers)
+        else replace(paired, by_cluster=None)
+    )
+    independent = influence(apart).variance
+    return max(influence(paired).variance / independent, 1.0) if independent > 0 else paired.n / paired.units
 
 
 def smallest(drops: Floats, tolerance: float, alpha: float, tested: Floats, there: Floats) -> float:

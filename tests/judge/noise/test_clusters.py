@@ -94,6 +94,19 @@ def test_fewer_than_five_clusters_are_refused(records: ModuleType) -> None:
         drop_of("reading", *pair, "now", cluster="passage")
 
 
+def test_documents_that_are_copies_do_not_detect_a_smaller_drop(records: ModuleType) -> None:
+    passage, right = np.repeat(np.arange(200), 5), np.repeat(np.arange(200) < 160, 5)
+    for lost in (0, 10):
+        now = right & (np.repeat(np.arange(200), 5) >= lost)
+        copied = readings(answered(right, records, passage), answered(now, records, passage), records)
+        single = (answered(one[::5], records, passage[::5]) for one in (right, now))
+        found, expected = (
+            drop_of("reading", *pair, "now", cluster="passage").detects(TOLERANCE, 0.05)
+            for pair in (copied, readings(*single, records))
+        )
+        assert found == pytest.approx(expected, rel=0.01)
+
+
 def failing(drops: list[ResampledDrop]) -> float:
     return float(np.mean([drop.p_value(TOLERANCE) <= 0.05 for drop in drops]))
 
