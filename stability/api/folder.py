@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from stability.errors import RecordError, UsageError
 from stability.files import FIGURES_FOLDER, HORIZON_FILE, RECORD_FILE, kept_aside
+from stability.reading import parse_json, read_text
 from stability.record import Record, read_record
 from stability.report.explain.rerun import overrides
 from stability.report.steps.files import report_files
@@ -145,7 +145,7 @@ def _check_horizon(path: Path, run: RunIdentity, *, overwrite: bool) -> None:
     if overwrite or not path.exists():
         return
     try:
-        found = RunIdentity.of_horizon(json.loads(path.read_text(encoding="utf-8")))
+        found = RunIdentity.of_horizon(parse_json(read_text(path)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: cannot read the horizon: {error!r}; {HOW_TO_REPLACE}") from error
     if other := found.unlike(run):

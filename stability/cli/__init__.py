@@ -7,6 +7,7 @@ Exit status: 0 all held, 1 a check failed (`--strict`: or warned), 2 the suite o
 from __future__ import annotations
 
 import inspect
+import io
 import logging
 import os
 import sys
@@ -49,6 +50,9 @@ app = application()
 
 def main() -> None:
     """Entry point: errors of ours become one line each on stderr, and their exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no failure
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         app()

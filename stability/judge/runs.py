@@ -10,6 +10,7 @@ from stability.judge.select import layer_of, place
 from stability.judge.summarise import as_error
 from stability.judge.verdict import Bracket, RunSummary, Verdict
 from stability.judge.words import NOT_VERIFIED, truncated
+from stability.record import Record
 from stability.suite import SuiteSpec
 
 REMOTE_CODE = "code from the model's repository was run (trust_remote_code)"
@@ -59,14 +60,24 @@ def notes_of(
 ) -> tuple[str, ...]:
     """Notes for the reader on an editor's runs."""
     is_gated = runs[0].run.is_gated
-    first = gate_notes(runs[0]) if is_gated else shortfalls(suite, summaries)
+    first = gate_notes(runs[0]) if is_gated else shortfalls(suite, runs[0].record, summaries)
     ran = (REMOTE_CODE,) if runs[0].model.info.remote_code else ()
     return (*first, *ran, *compared_with(label, suite, runs))
 
 
-def shortfalls(suite: SuiteSpec, runs: Sequence[RunSummary]) -> list[str]:
-    """Seeds or edits that the suite asks for and the record lacks, as after a command line with fewer."""
+def shortfalls(suite: SuiteSpec, record: Record, runs: Sequence[RunSummary]) -> list[str]:
+    """What the suite asks for and the record lacks, as after a command line with less."""
     notes = []
+    recorded = {run.editor.name for run in record.runs}
+    absent = [editor.called for editor in suite.editors if editor.called not in recorded]
+    if absent and len(absent) < len(suite.editors) and not record.replaced.editors:
+        notes.append(f"the suite asks for {', '.join(absent)} too, which this record does not have")
+    for asked, before in (
+        (suite.model.name, record.measured.get("model", {}).get("name")),
+        (suite.run.edits.source, record.measured.get("run", {}).get("edits", {}).get("source")),
+    ):
+        if before not in (None, asked):
+            notes.append(f"the suite asks for {asked}, this record was run with {before}")
     missing = sorted(set(suite.run.seeds) - {run.seed for run in runs})
     if missing:
         seeds = ", ".join(str(seed) for seed in missing)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stability.pytest_plugin.once import ONCE, in_one_worker
+from stability.pytest_plugin.recorded import given_record, recorded_editors
 
 if TYPE_CHECKING:
     from stability.api import Bench, Report, Suite
@@ -88,8 +89,8 @@ class SuiteCollector(Explained, pytest.File):
         self.bench.experiment = None
 
     def _editors(self) -> list[str]:
-        if record := self.config.getoption("stability_from"):
-            return list(dict.fromkeys(run.editor.name for run in read(Path(record)).runs))
+        if given := given_record(self.config):
+            return recorded_editors(read(given), given, overrides(self.config))
         if self.suite.file.spec.is_for_gate:
             return []
         return [editor.called for editor in self.suite.file.spec.editors]
@@ -201,8 +202,8 @@ class EditorCollector(Explained):
     def _record_path(self, suite: Suite) -> Path:
         from stability.files import RECORD_FILE
 
-        if given := self.config.getoption("stability_from"):
-            return Path(given)
+        if given := given_record(self.config):
+            return given
         out = Path(self.config.invocation_params.dir, self.config.getoption("stability_out"))
         return suite.folder(out) / RECORD_FILE
 

@@ -45,8 +45,8 @@ def read_record(path: Path) -> Record:
     try:
         text = read_text(path)
     except (OSError, UnreadableError) as error:
-        before = kept_aside(path)
-        hint = f"; {before.name} is of the run before" if not path.exists() and before.exists() else ""
+        is_aside = not path.exists() and kept_aside(path).exists()
+        hint = f"; {kept_aside(path).name} is of the run before" if is_aside else ""
         raise RecordError(f"{path}: cannot read the record: {error}{hint}") from error
     try:
         content = parse_json(text)

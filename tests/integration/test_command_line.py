@@ -1,14 +1,18 @@
 """The command line, run for real on the built-in model."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from stability.record import read_record
 from tests.reports import report_files
+
+SAMPLE = Path(__file__).parents[2] / "reports" / "sample" / "run.json"
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +230,46 @@ def test_editors_and_metrics_are_listed(shell):
     assert "rome" in shell("stability", "editors").stdout
     listed = shell("stability", "metrics").stdout
     assert all(name in listed for name in ("weight_norm", "probe_accuracy", "task_score", "peak_memory"))
+
+
+LOOSE = """\
+schema: 1
+name: loose
+model: world
+checks:
+  finite: {metric: nonfinite, assert: "== 0"}
+"""
+
+
+@pytest.fixture
+def judged_by(tmp_path):
+    """Judges the sample by the loose suite, or strictly by its own; `tell` is how the process is started."""
+    (tmp_path / "loose.stability.yaml").write_text(LOOSE)
+
+    def judged(is_loose, *arguments, **tell):
+        by = ["--suite", tmp_path / "loose.stability.yaml"] if is_loose else ["--strict"]
+        return subprocess.run(
+            [sys.executable, "-m", "stability", "judge", SAMPLE, *by, *arguments],
+            **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 300} | tell),
+        )
+
+    return judged
+
+
+@pytest.mark.parametrize("is_loose", [True, False])
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--format", "github"]])
+def test_a_reader_that_leaves_changes_no_exit_status(judged_by, is_loose, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = judged_by(is_loose, *arguments, stdout=writing)
+    os.close(writing)
+    assert done.returncode == (0 if is_loose else 1), done.stderr
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("is_loose", [True, False])
+def test_a_terminal_that_cannot_show_a_name_changes_no_exit_status(judged_by, is_loose):
+    done = judged_by(is_loose, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == (0 if is_loose else 1), done.stderr
+    assert b"\\xb7" in done.stdout
+    assert done.stderr == b""

@@ -222,3 +222,50 @@ def test_what_is_only_collected_is_named_and_not_judged(
     assert outcomes(done) == {}
     chosen = run_in(folder, "pytest", BRACKETS, f"{FILE}::rome", "-k", "task_drop", *COLLECT)
     assert set(collected(chosen)) == {BRACKETS, *(f"{FILE}::rome::task_drop[{task}]" for task in TASKS)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [
+        (["--stability-editor", "ft"], ["ft"]),
+        (["--stability-editor", "sphere(memit)", "--stability-editor", "rome"], ["rome", "sphere(memit)"]),
+        (["--stability-seed", "0", "--stability-model", "world", "--stability-edits", "20"], EDITORS),
+    ],
+)
+def test_what_is_asked_of_a_record_is_judged_and_nothing_else(
+    judged: tuple[Path, dict[str, str]], run_in: Callable[..., Done], asked: list[str], chosen: list[str]
+) -> None:
+    folder, whole = judged
+    done = run_in(folder, "pytest", FILE, "-rA", "-p", "no:cacheprovider", "--stability-from", ".", *asked)
+    expected = {item: outcome for item, outcome in whole.items() if item.split("::")[1] in chosen}
+    assert outcomes(done) == expected, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            ["--stability-editor", "memit"],
+            "--stability-editor: run.json is a record of rome, ft, sphere(memit)",
+        ),
+        (["--stability-seed", "3"], "--stability-seed: run.json is a record of 0, and nothing is run anew"),
+        (["--stability-model", "gpt2"], "--stability-model: run.json is a record of world"),
+        (["--stability-edits", "21"], "--stability-edits: run.json is a record of 20"),
+        (["--stability-from", "none.json"], "none.json: the record holds no run"),
+    ],
+)
+def test_a_record_that_does_not_have_what_is_asked_passes_nothing(
+    judged: tuple[Path, dict[str, str]],
+    tmp_path: Path,
+    run_in: Callable[..., Done],
+    asked: list[str],
+    said: str,
+) -> None:
+    folder = shutil.copytree(judged[0], tmp_path / "again")
+    (folder / "none.json").write_text(
+        json.dumps(json.loads((folder / "run.json").read_text()) | {"runs": []})
+    )
+    done = run_in(folder, "pytest", FILE, "--stability-from", "run.json", *asked)
+    assert done.returncode != 0
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stability.judge import Baseline, EditorJudgement, Judgement, Verdict, judge
-from stability.record import Checkpoint, Problem, Reading, Record, Sample, TaskResult
+from stability.record import Checkpoint, Problem, Reading, Record, Replaced, Sample, TaskResult
 from stability.suite import parse_suite
 
 NORM = 'norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0"}'
@@ -253,6 +253,31 @@ class TestFailedAndStoppedRuns:
             "the suite asks for seed 1 too, which this record does not have",
             "the suite asks for 100 edits, this record has 20",
         )
+
+    def test_a_suite_of_another_model_other_edits_or_more_editors_is_told_so(
+        self, records: ModuleType
+    ) -> None:
+        asks = records.suite(
+            NORM, editors="[rome, ft]", model="gpt2", run="{edits: {source: zsre, count: 20}}"
+        )
+        record = growing(records, 1.5)
+        named = {"model": {"name": "world"}, "run": {"edits": {"source": "world"}}}
+        [editor] = judge(asks, record.model_copy(update={"measured": named})).editors
+        assert editor.notes == (
+            "the suite asks for ft too, which this record does not have",
+            "the suite asks for gpt2, this record was run with world",
+            "the suite asks for zsre, this record was run with world",
+        )
+
+    def test_editors_that_were_chosen_or_given_in_place_of_the_suites_are_no_shortfall(
+        self, records: ModuleType
+    ) -> None:
+        record = growing(records, 1.5)
+        chosen = record.model_copy(update={"replaced": Replaced(editors=("rome",))})
+        for suite, of in (("[rome, ft]", chosen), ("[memit, ft]", record)):
+            asks = records.suite(NORM, editors=suite, run="{edits: {source: world, count: 20}}")
+            [editor] = judge(asks, of).editors
+            assert editor.notes == ()
 
 
 class TestReferences:

@@ -74,16 +74,17 @@ class Delivery:
         from stability.report.markdown import render_markdown
 
         status = report.judgement.exit_status(strict=strict)
-        if self.as_json:
-            content = {**report.judgement.as_dict(), "exit_status": status}
-            typer.echo(json.dumps(content, indent=2))
-        elif self.format is Format.github:
-            with commands_stopped():
+        with reader_may_leave():
+            if self.as_json:
+                content = {**report.judgement.as_dict(), "exit_status": status}
+                typer.echo(json.dumps(content, indent=2))
+            elif self.format is Format.github:
+                with commands_stopped():
+                    table()
+            else:
                 table()
-        else:
-            table()
-        if self.format is Format.github:
-            self._annotate(render_github(report.record, report.judgement, suite=suite, strict=strict))
+            if self.format is Format.github:
+                self._annotate(render_github(report.record, report.judgement, suite=suite, strict=strict))
         self.summarise(render_markdown(report.record, report.judgement))
         return typer.Exit(status)
 
@@ -106,6 +107,18 @@ class Delivery:
     def _annotate(self, lines: str) -> None:
         """The runner reads both streams; JSON has stdout for itself."""
         typer.echo(lines, nl=False, err=self.as_json)
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Around printing: whoever reads stdout may close it, and the exit status stays that of the verdicts."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # for what is left in the buffer
+        os.close(nowhere)
 
 
 @contextmanager
@@ -133,11 +146,16 @@ def printed(content: RenderableType, plain_width: int = PLAIN_WIDTH) -> None:
     written = console()
     if not written.is_terminal:
         written.width = plain_width
-    written.print(content)
+    with reader_may_leave():
+        written.print(content)
 
 
 def console(*, soft_wrap: bool = False) -> Console:
     """Stdout, without colours of its own for numbers and paths."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=soft_wrap)
+    class Printed(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would end the process with status 1, which says that a check failed
+
+    return Printed(highlight=False, soft_wrap=soft_wrap)
