@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from stability.data.documents import load_documents
 from stability.data.edits import Edit
 from stability.errors import MeasurementError, StabilityError
 from stability.gate.examined import Examined
@@ -16,14 +15,12 @@ from stability.metrics import Context, Skipped, edit_outcomes, metrics_of
 from stability.models import (
     Snapshot,
     TokenizedText,
-    context_length,
     describe_model,
     load_model,
     map_model,
-    tokenize_text,
 )
 from stability.record import Checkpoint, EditOutcome, Problem
-from stability.run import Examination, Listener
+from stability.run import Examination, Listener, measured_text
 from stability.suite import SuiteSpec
 
 
@@ -43,12 +40,7 @@ def examine(
     listener.stage("loading the base")
     loaded = load_model(suite.model.model_copy(update={"name": base}))
     info = describe_model(loaded)
-    text = tokenize_text(
-        loaded.tokenizer,
-        load_documents(suite.text.source, suite.text.path),
-        tokens=suite.text.tokens,
-        max_length=context_length(loaded.model),
-    )
+    text = measured_text(suite.text, loaded.model, loaded.tokenizer)
     examination = Examination(loaded.model, loaded.tokenizer, suite, text, listener)
     release(loaded.model)
     listener.stage("loading the edited model")
@@ -95,7 +87,7 @@ def ask_edits(
             map=map_model(loaded.model),
             snapshot=Snapshot(nn.Module()),  # nothing that is asked of edits looks at the unedited model
             suite=suite,
-            text=TokenizedText((), ""),
+            text=TokenizedText((), "", ()),
             edits=tuple(edits),
             outcomes=outcomes,
         )

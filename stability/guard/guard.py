@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from stability.data.documents import load_documents
 from stability.data.edits import Edit
 from stability.editors import Store
 from stability.errors import UsageError
@@ -24,14 +23,12 @@ from stability.guard.transactions import Checked, GuardChecks, Transactions
 from stability.metrics import heads_of, refuse_unjudgeable
 from stability.models import (
     LoadedModel,
-    context_length,
     describe_model,
     model_name,
-    tokenize_text,
 )
 from stability.models.tokens import Tokenizer
 from stability.record import Record
-from stability.run import Examination
+from stability.run import Examination, measured_text
 from stability.run.horizon.point import PointSuite
 from stability.suite import SuiteFile, load_suite
 
@@ -233,12 +230,7 @@ class Guard:
             ),
         )
         stack.callback(journal.close)
-        text = tokenize_text(
-            self.tokenizer,
-            load_documents(spec.text.source, spec.text.path),
-            tokens=spec.text.tokens,
-            max_length=context_length(self.model),
-        )
+        text = measured_text(spec.text, self.model, self.tokenizer)
         suite = self._suites["all"]
         examination = Examination(self.model, self.tokenizer, suite.spec, text, only=suite.metrics)
         record = Record(

@@ -26,6 +26,7 @@ DECIDED_BY_DATA = (  # keys of a suite that need no comparison here, because the
     "tasks_measured",
     "text.path",
     "text.source",
+    "text.window",
 )
 SHOWN = 12  # characters of a fingerprint
 

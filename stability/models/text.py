@@ -1,4 +1,4 @@
-"""Text as token ids, document by document: what activations, perplexity and covariances are measured on."""
+"""Text as token ids, cut into windows: what activations, perplexity and covariances are measured on."""
 
 from __future__ import annotations
 
@@ -18,15 +18,24 @@ UNSTATED_LENGTH = 1024
 
 @dataclass(frozen=True)
 class TokenizedText:
-    """Documents as int64 ids, each [tokens of the document]; the fingerprint is SHA-256 over the ids."""
+    """Windows of documents as int64 ids, each [tokens of the window]; with a SHA-256 over them."""
 
-    documents: tuple[Tensor, ...] = field(repr=False)
+    windows: tuple[Tensor, ...] = field(repr=False)
     fingerprint: str
+    document: tuple[int, ...] = field(repr=False)  # of each window, counted from 0
+
+    @property
+    def documents(self) -> tuple[Tensor, ...]:
+        """The documents, the windows of each end to end."""
+        parts: dict[int, list[Tensor]] = {}
+        for window, document in zip(self.windows, self.document, strict=True):
+            parts.setdefault(document, []).append(window)
+        return tuple(torch.cat(parts[document]) for document in sorted(parts))
 
     @property
     def tokens(self) -> int:
-        """The number of tokens in all documents."""
-        return sum(len(document) for document in self.documents)
+        """The number of tokens in all windows."""
+        return sum(len(window) for window in self.windows)
 
 
 def context_length(model: nn.Module) -> int:
@@ -41,38 +50,61 @@ def stated_context_length(model: nn.Module) -> int | None:
 
 
 def tokenize_text(
-    tokenizer: Tokenizer, documents: Sequence[str], tokens: int, max_length: int, *, windows: bool = False
+    tokenizer: Tokenizer, documents: Sequence[str], tokens: int, max_length: int
 ) -> TokenizedText:
-    """The first `tokens` tokens of the documents, each cut to `max_length`, the last to what is still needed.
+    """The first `tokens` tokens of the documents, each document cut into windows of `max_length` tokens.
 
-    With `windows`, what is longer than `max_length` goes on as a further document instead of being cut. A
-    document of a single token is left out: it has no next token to predict.
+    Where the tokenizer puts a token before a text (a BOS), every window begins with it, as a model was
+    trained to read; it counts as one of the tokens. A window of a single token is left out: it has no next
+    token to predict.
 
     Raises:
         DataError: the documents are too short for that many tokens.
     """
-    taken: list[Tensor] = []
+    taken: list[list[Tensor]] = []
     missing = tokens
     for document in documents:
         if missing < 2:
             break
-        longest = missing if windows else min(max_length, missing)
-        ids = tokenizer(document, truncation=True, max_length=longest)["input_ids"]
-        pieces = [ids[start : start + max_length] for start in range(0, len(ids), max_length)]
-        pieces = [piece for piece in pieces if len(piece) >= 2]
-        taken += [torch.tensor(piece, dtype=torch.int64) for piece in pieces]
-        missing -= sum(len(piece) for piece in pieces)
+        kept = []
+        for window in _windows(tokenizer, document, missing, max_length):
+            ids = window[:missing]
+            if len(ids) >= 2:
+                kept.append(torch.tensor(ids, dtype=torch.int64))
+                missing -= len(ids)
+        if kept:
+            taken.append(kept)
     if missing > 1 or not taken:
         raise DataError(
-            f"the text gives {tokens - missing} tokens in {len(documents)} documents of at most {max_length} "
-            f"each, {tokens} were asked for; give more text or ask for fewer tokens"
+            f"the text gives {tokens - missing} tokens in {len(documents)} documents, {tokens} were asked "
+            "for; give more text or ask for fewer tokens"
         )
-    return TokenizedText(tuple(taken), _fingerprint(taken))
+    windows = [window for document in taken for window in document]
+    of = tuple(number for number, document in enumerate(taken) for _ in document)
+    return TokenizedText(tuple(windows), _fingerprint(windows), of)
 
 
-def _fingerprint(documents: Sequence[Tensor]) -> str:
+def _windows(tokenizer: Tokenizer, document: str, tokens: int, length: int) -> list[list[int]]:
+    """The windows of the document's first `tokens` ids, each of `length` but the last.
+
+    Raises:
+        DataError: a window has no room for more than the tokenizer puts before a text.
+    """
+    encoded = tokenizer(document, truncation=True, max_length=tokens, return_special_tokens_mask=True)
+    ids, added = list(encoded["input_ids"]), list(encoded["special_tokens_mask"])
+    opening = ids[: added.index(0)] if 0 in added else ids
+    step = length - len(opening)
+    if step < 1:
+        raise DataError(
+            f"a window of {length} tokens is too short: the tokenizer puts {len(opening)} before a text; "
+            f"{len(opening) + 1} are needed"
+        )
+    return [opening + ids[start : start + step] for start in range(len(opening), len(ids), step)]
+
+
+def _fingerprint(windows: Sequence[Tensor]) -> str:
     digest = hashlib.sha256()
-    for document in documents:
-        digest.update(len(document).to_bytes(8, "little"))
-        digest.update(document.numpy().astype("<i8").tobytes())
+    for window in windows:
+        digest.update(len(window).to_bytes(8, "little"))
+        digest.update(window.numpy().astype("<i8").tobytes())
     return digest.hexdigest()

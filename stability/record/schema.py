@@ -107,7 +107,7 @@ class Sample(RecordModel):
 
     measured: int
     of: int
-    what: str  # positions, tokens, documents
+    what: str  # positions, tokens, windows
 
     @classmethod
     def of_all(cls, measured: int, of: int, what: str) -> Sample | None:

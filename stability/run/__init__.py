@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from stability.run.examination import Examination
     from stability.run.experiment import Experiment, run_suite
     from stability.run.listener import Listener, Silent
+    from stability.run.text import measured_text
 
-__all__ = ["Examination", "Experiment", "Listener", "Silent", "run_suite"]
+__all__ = ["Examination", "Experiment", "Listener", "Silent", "measured_text", "run_suite"]
 
 __getattr__ = attributes_from(
     __name__,
@@ -25,5 +26,6 @@ __getattr__ = attributes_from(
             "Experiment",
             "run_suite",
         ),
+        "stability.run.text": ("measured_text",),
     },
 )

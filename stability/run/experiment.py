@@ -11,18 +11,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from stability.data.documents import load_documents
 from stability.data.edits import Edit, load_edits
 from stability.editors import LoadedEditor, Store
 from stability.errors import MeasurementError, StabilityError
 from stability.metrics import refuse_too_long, refuse_unjudgeable
-from stability.models import LoadedModel, context_length, describe_model, tokenize_text
+from stability.models import LoadedModel, describe_model
 from stability.record import Checkpoint, EditOutcome, Problem, Record, Replaced, Run, write_record
 from stability.run.costs import scalar, timed
 from stability.run.editing import make_batch, prepare
 from stability.run.examination import Examination, Reported
 from stability.run.isolation import Structure
 from stability.run.listener import Listener, Silent
+from stability.run.text import measured_text
 from stability.suite import SuiteFile
 
 PACKAGES = ("torch", "transformers", "lm-eval", "numpy", "scikit-learn", "tokenizers")
@@ -53,12 +53,7 @@ class Experiment:
         for edits in self.streams.values():
             refuse_too_long(model, self.loaded.tokenizer, edits)
         self.structure = Structure(model)
-        self.text = tokenize_text(
-            self.loaded.tokenizer,
-            load_documents(spec.text.source, spec.text.path),
-            tokens=spec.text.tokens,
-            max_length=context_length(model),
-        )
+        self.text = measured_text(spec.text, model, self.loaded.tokenizer)
         self.listener.stage("unedited model")
         self.examination = Examination(model, self.loaded.tokenizer, spec, self.text, self.listener)
         self.record = Record(

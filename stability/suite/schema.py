@@ -164,7 +164,8 @@ class TextSpec(SuiteModel):
 
     source: str = "world"
     path: str | None = None
-    tokens: Count = 10_000
+    tokens: Annotated[int, Field(ge=2)] = 10_000
+    window: Annotated[int, Field(ge=2)] = 256
     skip_tokens: Annotated[int, Field(ge=0)] = 1
 
 

@@ -124,6 +124,7 @@ def measured(text: str) -> dict[str, Any]:
         ("tokens: 1000", "tokens: 1000, skip_tokens: 0", ["the suite's text.skip_tokens was 0, now 1"]),
         ("checks:", "probes: {C: 0.5}\nchecks:", ["the suite's probes.C was 0.5, now 0.01"]),
         ("checks:", "tasks: {num_fewshot: 2}\nchecks:", ["the suite's tasks.num_fewshot was 2, now None"]),
+        ("tokens: 1000", "tokens: 1000, window: 64", []),
         ("count: 40", "count: 99", []),
         ("<= 1", "<= 2", []),
         ("kl_divergence", "perplexity", []),
@@ -137,6 +138,19 @@ def test_a_suite_that_measures_otherwise_is_named_and_what_the_data_decide_is_no
     assert old in SUITE
     now = growing(records, 1.2, **measured(SUITE))
     assert differences(now, growing(records, 1.2, **measured(SUITE.replace(old, new)))) == words
+
+
+def test_a_record_from_before_texts_were_cut_into_windows_is_compared_by_its_text(
+    records: ModuleType,
+) -> None:
+    now = measured(SUITE)
+    earlier = {key: value for key, value in now["measured"]["text"].items() if key != "window"}
+    old = {"measured_fingerprint": "e" * 64, "measured": {**now["measured"], "text": earlier}}
+    assert differences(growing(records, 1.2, **now), growing(records, 1.2, **old)) == []
+    [words] = differences(
+        growing(records, 1.2, **now), growing(records, 1.2, **old, text_fingerprint="e" * 64)
+    )
+    assert words.startswith("another text")
 
 
 def test_other_documents_of_a_task_are_told_by_their_right_answers(records: ModuleType) -> None:

@@ -72,7 +72,9 @@ def random_text() -> TokenizedText:
     generator = torch.Generator().manual_seed(3)
     lengths = torch.randint(2, 41, (40,), generator=generator).tolist()
     return TokenizedText(
-        tuple(torch.randint(1, VOCABULARY, (length,), generator=generator) for length in lengths), "random"
+        tuple(torch.randint(1, VOCABULARY, (length,), generator=generator) for length in lengths),
+        "random",
+        tuple(range(40)),
     )
 
 

@@ -163,7 +163,7 @@ class Oracle:
 
     def __init__(self, experiment):
         self.experiment = experiment
-        self.base = [self.distributions(experiment.loaded.model, one) for one in experiment.text.documents]
+        self.base = [self.distributions(experiment.loaded.model, one) for one in experiment.text.windows]
 
     def distributions(self, model, ids):
         ids = ids[None]
@@ -172,10 +172,10 @@ class Oracle:
         return logits[0].double().log_softmax(-1)  # [tokens, vocabulary]
 
     def figures(self, model):
-        documents = self.experiment.text.documents
-        now = [self.distributions(model, one) for one in documents]
+        windows = self.experiment.text.windows
+        now = [self.distributions(model, one) for one in windows]
         nll = torch.cat(
-            [-one[:-1].gather(1, ids[1:, None])[:, 0] for one, ids in zip(now, documents, strict=True)]
+            [-one[:-1].gather(1, ids[1:, None])[:, 0] for one, ids in zip(now, windows, strict=True)]
         )
         kl = torch.cat(
             [(was[:-1].exp() * (was[:-1] - one[:-1])).sum(1) for was, one in zip(self.base, now, strict=True)]
@@ -262,7 +262,7 @@ def test_a_plain_edit_is_measured_the_short_way_and_reads_the_same(experiment, o
 @pytest.mark.parametrize("name", ["negating", "keyed", "patched"])
 def test_what_is_generated_is_the_argmax_of_the_returned_logits(experiment, name):
     model = experiment.loaded.model
-    prompts = torch.stack([one[:4] for one in experiment.text.documents[:3]])
+    prompts = torch.stack([one[:4] for one in experiment.text.windows[:3]])
     try:
         returned = EDITORS[name](model, experiment.loaded.tokenizer, ())
         edited = model if returned is None else returned

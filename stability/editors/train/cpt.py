@@ -72,9 +72,8 @@ class ContinualPretraining(BuiltIn):
             load_documents(settings.dataset, settings.path),
             tokens=settings.n_tokens,
             max_length=min(settings.window, context_length(model)),
-            windows=True,
         )
-        windows = list(text.documents)
+        windows = list(text.windows)
         left = len(windows) - settings.held_windows
         if left < settings.batch_size:
             raise EditorError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from stability.errors import DataError
 from stability.metrics.plugin.metric import Context, Metric
 from stability.parts import MetricHead
 from stability.record import Reading, Sample
@@ -25,14 +24,11 @@ class ActivationDirection(Metric):
         """One mean cosine a layer, by index; 1 on the unedited model."""
         import torch
 
-        from stability.metrics.activations.steps.layers import by_layer, mean_cosine
+        from stability.metrics.activations.steps.layers import by_layer, mean_cosine, nothing_left
 
         now = context.observation.features
         if not now.shape[1]:
-            raise DataError(
-                "activation_direction: text.skip_tokens leaves no token of any document; "
-                "skip fewer or give longer documents"
-            )
+            raise nothing_left(context)
         base = (context.base or context.observation).features
         cosines = [mean_cosine(one, other) for one, other in zip(now, base, strict=True)]
         counted = int((context.observation.places.position >= context.suite.text.skip_tokens).sum())

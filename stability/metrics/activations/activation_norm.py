@@ -10,7 +10,7 @@ from stability.record import Reading
 class ActivationNorm(Metric):
     """Mean over tokens of the L2 norm of the residual stream after each block, before the final norm.
 
-    The first `text.skip_tokens` tokens of each document are left out: their norm is an outlier that would
+    The first `text.skip_tokens` tokens of each window are left out: their norm is an outlier that would
     hide the rest (Gupta et al. 2025 do not say whether their figure 4 counts them).
     """
 

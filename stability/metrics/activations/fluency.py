@@ -38,7 +38,7 @@ class Fluency(Metric):
         )
         from stability.models import context_length
 
-        prompts = cut_prompts(context.text.documents)  # [prompts, tokens]
+        prompts = cut_prompts(context.text.windows)  # [prompts, tokens]
         limit = context_length(context.model)
         length = min(LENGTH, limit)
         if length - prompts.shape[1] < 3:
@@ -46,5 +46,5 @@ class Fluency(Metric):
         prompts = prompts.to(context.map.device)
         rows = continue_greedily(context.model, prompts, length - prompts.shape[1]).tolist()
         texts = [context.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
-        sample = Sample.of_all(len(prompts), len(context.text.documents), "documents")
+        sample = Sample.of_all(len(prompts), len(context.text.windows), "windows")
         return self.single(sum(ngram_entropy(text) for text in texts) / len(texts), sample=sample)

@@ -28,6 +28,6 @@ class KLDivergence(Metric):
         seen = context.observation
         measured, of = len(seen.divergences), len(seen.nll)
         if not measured:
-            raise DataError("kl_divergence: no document of the text has a second token to predict")
+            raise DataError("kl_divergence: no window of the text has a second token to predict")
         sample = Sample.of_all(measured, of, "positions")
         return self.single(seen.divergences.double().mean().item(), sample=sample)

@@ -9,7 +9,7 @@ from stability.record import Reading
 
 
 class Perplexity(Metric):
-    """exp of the mean negative log-likelihood of every token but the first of each document."""
+    """exp of the mean negative log-likelihood of every token but the first of each window."""
 
     head = MetricHead("perplexity", "perplexity on the held-out text", over="scalar")
 
@@ -17,5 +17,5 @@ class Perplexity(Metric):
         """A single value; infinite where the exponential overflows."""
         nll = context.observation.nll
         if not len(nll):
-            raise DataError("perplexity: no document of the text has a second token to predict")
+            raise DataError("perplexity: no window of the text has a second token to predict")
         return self.single(nll.double().mean().exp().item())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stability.errors import MeasurementError
 from stability.metrics.plugin.metric import Context, Metric, Skipped
 from stability.parts import MetricHead
-from stability.record import Problem, Reading
+from stability.record import Problem, Reading, Sample
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,9 +49,7 @@ class ProbeAccuracy(Metric):
             return
         base, spec = context.observation, context.suite.probes
         documents = base.places.document[base.places.features]  # [features]
-        train = training_documents(
-            [document for document in context.text.documents if len(document)], documents, spec.train_share
-        )
+        train = training_documents(context.text.documents, documents, spec.train_share)
         self._held_out = ~train[documents]
         self._probes = fit_probes(_on_device(context, base.features[:, ~self._held_out]), spec.C)
         self._base = self._accuracy(context, base)
@@ -60,12 +58,14 @@ class ProbeAccuracy(Metric):
         """One accuracy a pair, "i-j".
 
         `base` holds the unedited model's; pairs that are too low there are in `left_out` and have no value.
+        Where the text has fewer tokens than `probes.tokens`, `sample` says so.
         """
         if context.map.n_layers < 2:
             raise Skipped("the model has one layer, so there are no pairs to tell apart")
         if self._probes is None:
             raise MeasurementError("probe_accuracy was not fitted on the unedited model")
-        minimum = context.suite.probes.minimum_base_accuracy
+        spec = context.suite.probes
+        sample = Sample.of_all(len(self._held_out), spec.tokens, "tokens asked for")
         values, base, left_out = {}, {}, {}
         rows = zip(
             self._probes.pairs.tolist(),
@@ -79,11 +79,13 @@ class ProbeAccuracy(Metric):
             base[pair] = before
             if not converged:
                 left_out[pair] = _unreliable("the regression did not converge")
-            elif before < minimum:
-                left_out[pair] = _unreliable(f"base accuracy {before:.3f} is below {minimum:g}")
+            elif before < spec.minimum_base_accuracy:
+                left_out[pair] = _unreliable(
+                    f"base accuracy {before:.3f} is below {spec.minimum_base_accuracy:g}"
+                )
             else:
                 values[pair] = now
-        return self.reading(values, base=base, left_out=left_out)
+        return self.reading(values, base=base, left_out=left_out, sample=sample)
 
     def _accuracy(self, context: Context, observation: Observation) -> list[float]:
         assert self._probes is not None

@@ -131,11 +131,13 @@ class Metric(ABC):
         base: Mapping[str, float] | None = None,
         tasks: Mapping[str, TaskResult] | None = None,
         left_out: Mapping[str, str | Problem] | None = None,
+        sample: Sample | None = None,
     ) -> Reading:
         """A reading of a value for each of what the head says it is over.
 
         `base` are those of the unedited model, where the metric needs them; `tasks` what their documents
-        gave; `left_out` says of each key that has no value why not.
+        gave; `left_out` says of each key that has no value why not; `sample` of how many of what
+        it was taken, if not of all.
         """
         return Reading(
             over=self.head.over,
@@ -144,6 +146,7 @@ class Metric(ABC):
             base=dict(base or {}),
             tasks=dict(tasks or {}),
             left_out={key: _problem(reason) for key, reason in (left_out or {}).items()},
+            sample=sample,
         )
 
 

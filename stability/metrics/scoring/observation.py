@@ -43,14 +43,14 @@ class Observation:
     divergences: Tensor = field(repr=False)  # [positions]: KL(unedited ‖ this) at reference.at, in nats
     reference: Reference = field(repr=False)  # the unedited model's distributions
     nonfinite_logits: int  # of all predictions
-    unobserved: int = 0  # documents for which some block was run not at all, or more than once
+    unobserved: int = 0  # windows for which some block was run not at all, or more than once
 
     @property
     def norms(self) -> Tensor:
         """The L2 norms of the residual streams, [layers, tokens].
 
         Raises:
-            MeasurementError: some documents were answered by other ways than once through the blocks.
+            MeasurementError: some windows were answered by other ways than once through the blocks.
         """
         self._require_streams()
         return self.stream_norms
@@ -64,7 +64,7 @@ class Observation:
     def _require_streams(self) -> None:
         if self.unobserved:
             raise MeasurementError(
-                f"{self.unobserved} documents of the text are answered without running each of the model's "
+                f"{self.unobserved} windows of the text are answered without running each of the model's "
                 "blocks once, so that they have no one residual stream",
                 kind="structure_changed",
                 count=self.unobserved,
@@ -83,11 +83,11 @@ def observe(
     """Run the model over the text once, in evaluation mode, and leave it as it was found.
 
     Hooks on the blocks see each residual stream as it goes by. Logits are those that the model returns. What
-    an editor has wrapped, hooked or patched is called a document at a time. A plain model gives the same for
-    documents in batches, padded on the right, with the head applied to the predicting tokens alone, a few at
-    a time; where it does not for the shortest document, the whole forward pass is taken as well. No random
+    an editor has wrapped, hooked or patched is called a window at a time. A plain model gives the same for
+    windows in batches, padded on the right, with the head applied to the predicting tokens alone, a few at
+    a time; where it does not for the shortest window, the whole forward pass is taken as well. No random
     numbers are drawn, and the same model gives the same bits again. The first `skip_tokens` tokens of each
-    document give no features. Without `base` the model is the unedited one, that of the snapshot.
+    window give no features. Without `base` the model is the unedited one, that of the snapshot.
 
     Raises:
         ModelError: the model returns no logits for some token.
@@ -101,16 +101,16 @@ def observe(
             else Comparison(base.reference, len(places.predicting), model_map.device)
         )
         with _Pass(model, model_map, places, short, against) as forward:
-            for documents in places.batches(BATCH_TOKENS if short else 1):
-                forward.run(documents)
+            for windows in places.batches(BATCH_TOKENS if short else 1):
+                forward.run(windows)
     return forward.observation()
 
 
 def _may_be_shortened(model: nn.Module, model_map: ModelMap, text: TokenizedText) -> bool:
-    """Whether the head's logits are what the model returns: a plain model, tried on the shortest document."""
+    """Whether the head's logits are what the model returns: a plain model, tried on the shortest window."""
     if not is_plain(model):
         return False
-    ids = min((one for one in text.documents if len(one)), key=len)[None]
+    ids = min((one for one in text.windows if len(one)), key=len)[None]
     hidden: list[Tensor] = []
     hook = model_map.head.register_forward_pre_hook(lambda _module, args: hidden.append(args[0]))
     try:
@@ -174,10 +174,10 @@ class _Pass:
             unobserved=self._unobserved,
         )
 
-    def run(self, documents: Tensor) -> None:
-        """Run these documents as one batch."""
+    def run(self, windows: Tensor) -> None:
+        """Run these windows as one batch."""
         places = self._places
-        tokens = [torch.nonzero(places.document == document)[:, 0] for document in documents.tolist()]
+        tokens = [torch.nonzero(places.window == window)[:, 0] for window in windows.tolist()]
         ids, mask = pad_right([places.ids[row].tolist() for row in tokens], pad_id=0)
         self._tokens, self._at = torch.cat(tokens), torch.nonzero(mask.flatten())[:, 0]
         self._shape, self._running = ids.shape, True
@@ -199,7 +199,7 @@ class _Pass:
                 f"embedding ({type(self._map.head).__name__}) on the residual stream; it cannot be observed"
             )
         if sorted(self._seen) != list(range(self._map.n_layers)):
-            self._unobserved += len(documents)
+            self._unobserved += len(windows)
         self._predict(hidden, returned)
 
     def _block_hook(self, layer: int) -> Any:

@@ -55,6 +55,6 @@ def test_a_cosine_knows_no_length_and_is_minus_1_for_the_opposite(seed, scale):
 
 
 def test_text_that_gives_no_feature_tokens_is_a_data_error(build_model, context_of):
-    text = TokenizedText((torch.tensor([1]), torch.tensor([2])), "single")
-    with pytest.raises(DataError, match="skip_tokens"):
+    text = TokenizedText((torch.tensor([1]), torch.tensor([2])), "single", (0, 1))
+    with pytest.raises(DataError, match=r"skip_tokens: 1 .* has 1, and 2 are needed"):
         ActivationDirection().measure(context_of(build_model(), documents=text))

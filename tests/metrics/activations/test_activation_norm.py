@@ -13,13 +13,13 @@ from stability.metrics.activations.activation_norm_median import ActivationNormM
 from stability.models import TokenizedText
 
 
-def token_norms(model, documents, skip):
-    """[layers, tokens] in float64, from a copy of the model that has no final norm, a document at a time."""
+def token_norms(model, windows, skip):
+    """[layers, tokens] in float64, from a copy of the model that has no final norm, a window at a time."""
     bare = copy.deepcopy(model)
     bare.transformer.ln_f = nn.Identity()
     each = [
-        torch.stack(bare(document[None], output_hidden_states=True).hidden_states[1:])[:, 0, skip:]
-        for document in documents
+        torch.stack(bare(window[None], output_hidden_states=True).hidden_states[1:])[:, 0, skip:]
+        for window in windows
     ]
     return np.linalg.norm(torch.cat(each, dim=1).double().numpy(), axis=-1)
 
@@ -30,7 +30,7 @@ def test_it_is_the_mean_norm_of_the_residual_stream_after_each_block(skip, build
     context = context_of(model, text={"skip_tokens": skip})
     reading = ActivationNorm().measure(context)
     assert reading.over == "layer"
-    expected = token_norms(model, context.text.documents, skip).mean(1)
+    expected = token_norms(model, context.text.windows, skip).mean(1)
     assert list(reading.values) == ["0", "1", "2", "3"]
     assert list(reading.values.values()) == pytest.approx(expected.tolist(), rel=1e-5)
 
@@ -53,9 +53,9 @@ def test_on_the_unedited_model_every_median_ratio_is_1(build_model, context_of):
 def test_the_median_is_over_each_tokens_own_ratio(build_model, context_of):
     model = build_model()
     context = context_of(model)
-    before = token_norms(model, context.text.documents, 1)
+    before = token_norms(model, context.text.windows, 1)
     model.transformer.h[1].mlp.c_proj.weight.mul_(3)
-    after = token_norms(model, context.text.documents, 1)
+    after = token_norms(model, context.text.windows, 1)
     values = ActivationNormMedian().measure(context_of(model, base=context)).values
     expected = np.median(after / before, axis=1)
     assert list(values.values()) == pytest.approx(expected.tolist(), rel=1e-5)
@@ -64,8 +64,10 @@ def test_the_median_is_over_each_tokens_own_ratio(build_model, context_of):
 
 
 def test_text_that_skip_tokens_leaves_nothing_of_is_a_data_error(build_model, context_of):
-    text = TokenizedText((torch.tensor([1, 2, 3]), torch.tensor([4, 5])), "short")
+    text = TokenizedText((torch.tensor([1, 2, 3]), torch.tensor([4, 5])), "short", (0, 1))
     context = context_of(build_model(), documents=text, text={"skip_tokens": 3})
     for metric in (ActivationNorm(), ActivationNormMedian()):
-        with pytest.raises(DataError, match="skip_tokens: 3"):
+        with pytest.raises(
+            DataError, match=r"skip_tokens: 3 .* the longest window of the text has 3, and 4 are needed"
+        ):
             metric.measure(context)

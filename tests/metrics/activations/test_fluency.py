@@ -51,7 +51,7 @@ def test_repetition_has_no_entropy_and_punctuation_is_a_word():
 )
 def test_continuations_are_the_models_own_greedy_ones(architecture, build_model, random_text):
     model = build_model(architecture)
-    prompts = cut_prompts(random_text.documents)
+    prompts = cut_prompts(random_text.windows)
     assert prompts.shape == (16, 8)
     state = torch.random.get_rng_state()
     made = continue_greedily(model, prompts, 20)
@@ -63,8 +63,8 @@ def test_continuations_are_the_models_own_greedy_ones(architecture, build_model,
 
 
 def test_prompts_begin_documents_and_shrink_if_all_are_short():
-    documents = [torch.arange(9), torch.arange(3), torch.arange(20, 40)]
-    assert cut_prompts(documents).tolist() == [list(range(8)), list(range(20, 28))]
+    windows = [torch.arange(9), torch.arange(3), torch.arange(20, 40)]
+    assert cut_prompts(windows).tolist() == [list(range(8)), list(range(20, 28))]
     assert cut_prompts([torch.arange(2), torch.arange(3)]).tolist() == [[0, 1, 2]]
     with pytest.raises(DataError, match="no token"):
         cut_prompts([torch.arange(0)])
@@ -75,7 +75,7 @@ def test_the_built_in_model_writes_varied_text_until_its_head_is_broken(world, w
     context.tokenizer = world.tokenizer
     whole = Fluency().measure(context)
     assert whole.unit == "bits"
-    assert whole.sample == Sample(measured=16, of=len(world_text.documents), what="documents")
+    assert whole.sample == Sample(measured=16, of=len(world_text.windows), what="windows")
     assert 4 < whole.values[""] < 7
 
     bias = world.model.transformer.ln_f.bias

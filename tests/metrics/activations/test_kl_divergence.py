@@ -1,4 +1,4 @@
-"""KL divergence against float64 forward passes, a document at a time, at every position."""
+"""KL divergence against float64 forward passes, a window at a time, at every position."""
 
 import copy
 import math
@@ -32,7 +32,7 @@ def log_probabilities(model, text):
     exact = copy.deepcopy(model)
     exact = exact.double() if next(model.parameters()).dtype == torch.float32 else exact
     with torch.no_grad():
-        rows = [exact(document[None]).logits[0, :-1].double() for document in text.documents]
+        rows = [exact(window[None]).logits[0, :-1].double() for window in text.windows]
     return torch.cat(rows).log_softmax(-1)
 
 
@@ -140,7 +140,7 @@ def test_a_model_in_half_precision_is_compared_as_it_answers(build_model, contex
 
 
 class OfOnesOwn(GPT2LMHeadModel):
-    """Code that is no library's, so that it is asked a document at a time."""
+    """Code that is no library's, so that it is asked a window at a time."""
 
 
 class Sharpened(GPT2LMHeadModel):
@@ -220,6 +220,6 @@ def test_what_the_base_excludes_adds_nothing_and_what_only_the_edited_model_excl
 
 
 def test_text_without_a_next_token_is_a_data_error(build_model, context_of):
-    text = TokenizedText((torch.tensor([1]),), "single")
+    text = TokenizedText((torch.tensor([1]),), "single", (0,))
     with pytest.raises(DataError, match="second token"):
         KLDivergence().measure(context_of(build_model(), documents=text))

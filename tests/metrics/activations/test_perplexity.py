@@ -30,8 +30,8 @@ def test_it_is_exp_of_the_mean_loss_over_all_predicted_tokens(architecture, buil
     model = build_model(architecture)
     context = context_of(model)
     losses = [
-        (model(document[None], labels=document[None]).loss.item(), len(document) - 1)
-        for document in context.text.documents
+        (model(window[None], labels=window[None]).loss.item(), len(window) - 1)
+        for window in context.text.windows
     ]
     mean = sum(loss * n for loss, n in losses) / sum(n for _, n in losses)
     assert Perplexity().measure(context).values[""] == pytest.approx(math.exp(mean), rel=1e-5)
@@ -52,6 +52,6 @@ def test_it_is_infinite_where_the_exponential_overflows(build_model, context_of)
 
 
 def test_text_without_a_next_token_is_a_data_error(build_model, context_of):
-    text = TokenizedText((torch.tensor([1]), torch.tensor([2])), "single")
+    text = TokenizedText((torch.tensor([1]), torch.tensor([2])), "single", (0, 1))
     with pytest.raises(DataError, match="second token"):
         Perplexity().measure(context_of(build_model(), documents=text))

@@ -12,6 +12,7 @@ from stability.metrics import Skipped
 from stability.metrics.activations.probe_accuracy import ProbeAccuracy
 from stability.metrics.activations.steps.split import training_documents
 from stability.models import TokenizedText
+from stability.record import Sample
 from tests.examples import examples
 
 ALL_PAIRS = {"minimum_base_accuracy": 0.5}
@@ -99,14 +100,49 @@ def test_a_model_of_one_layer_is_skipped(build_model, context_of):
         metric.measure(context)
 
 
-def test_a_single_document_cannot_be_split_and_is_a_data_error(build_model, context_of):
-    document = torch.arange(1, 30)
-    context = context_of(build_model(), documents=TokenizedText((document, document.clone()), "one"))
+@pytest.mark.parametrize(
+    ("windows", "of"),
+    [
+        ((torch.arange(1, 30), torch.arange(1, 30)), (0, 1)),
+        ((torch.arange(1, 30), torch.arange(30, 50), torch.arange(50, 60)), (0, 0, 0)),
+    ],
+    ids=["written twice", "in three windows"],
+)
+def test_a_single_document_cannot_be_split_and_is_a_data_error(windows, of, build_model, context_of):
+    context = context_of(build_model(), documents=TokenizedText(windows, "one", of))
     metric = ProbeAccuracy()
-    with pytest.raises(DataError, match="1 different documents cannot be split"):
+    with pytest.raises(
+        DataError, match=r"1 different documents cannot be split .* \(2 are needed at least\)"
+    ):
         metric.fit(context)
     with pytest.raises(MeasurementError, match="not fitted"):
         metric.measure(context)
+
+
+def test_no_document_is_on_both_sides_however_many_windows_it_has(build_model, context_of):
+    generator = torch.Generator().manual_seed(4)
+    documents = (0, 0, 1, 2, 2, 2, 2, 3, 4, 4)
+    windows = tuple(torch.randint(1, 90, (12,), generator=generator) for _ in documents)
+    context = context_of(build_model(), documents=TokenizedText(windows, "long", documents))
+    metric = fitted(context)
+    places = context.observation.places
+    sides = {
+        (documents[window], bool(held))
+        for window, held in zip(
+            places.window[places.features].tolist(), metric._held_out.tolist(), strict=True
+        )
+    }
+    assert len(sides) == 5
+    assert {held for _, held in sides} == {True, False}
+
+
+def test_a_text_of_fewer_tokens_than_asked_for_is_stated_as_a_sample(build_model, context_of):
+    few, enough = (context_of(build_model(), probes={**ALL_PAIRS, "tokens": n}) for n in (2_000, 100))
+    taken = len(few.observation.places.features)
+    assert taken < 2_000
+    sample = Sample(measured=taken, of=2_000, what="tokens asked for")
+    assert fitted(few).measure(few).sample == sample
+    assert fitted(enough).measure(enough).sample is None
 
 
 @given(

@@ -1,4 +1,4 @@
-"""The pass over the text against transformers' own hidden states, loss and logits, one document at a time."""
+"""The pass over the text against transformers' own hidden states, loss and logits, one window at a time."""
 
 import copy
 
@@ -40,8 +40,8 @@ def streams(model: nn.Module, context: Context) -> torch.Tensor:
     """Residual streams after each block by transformers: [layers, tokens, d]."""
     bare = without_final_norm(model)
     each = [
-        torch.stack(bare(document[None], output_hidden_states=True).hidden_states[1:])[:, 0]
-        for document in context.text.documents
+        torch.stack(bare(window[None], output_hidden_states=True).hidden_states[1:])[:, 0]
+        for window in context.text.windows
     ]
     return torch.cat(each, dim=1)
 
@@ -73,10 +73,10 @@ def test_it_sees_what_transformers_sees_document_by_document(architecture, build
     assert torch.allclose(seen.features, expected[:, seen.places.features], rtol=1e-4, atol=1e-5)
 
     total, predictions, logits = 0.0, 0, []
-    for document in context.text.documents:
-        output = model(document[None], labels=document[None])
-        total += output.loss.item() * (len(document) - 1)
-        predictions += len(document) - 1
+    for window in context.text.windows:
+        output = model(window[None], labels=window[None])
+        total += output.loss.item() * (len(window) - 1)
+        predictions += len(window) - 1
         logits.append(output.logits[0, :-1])
     assert len(seen.nll) == predictions
     assert seen.nll.double().sum().item() == pytest.approx(total, rel=1e-5)
@@ -90,8 +90,8 @@ def test_the_last_block_is_read_before_the_final_norm(build_model, context_of):
     seen = context_of(model).observation
     normed = seen.features.new_tensor(
         [
-            model(document[None], output_hidden_states=True).hidden_states[-1].norm(dim=-1).mean()
-            for document in context_of(model).text.documents
+            model(window[None], output_hidden_states=True).hidden_states[-1].norm(dim=-1).mean()
+            for window in context_of(model).text.windows
         ]
     ).mean()
     assert normed > 10 * seen.norms[-1].mean()

@@ -1,6 +1,6 @@
 """Which tokens are read: every one once, and samples that are spread over the text."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 import torch
@@ -10,25 +10,27 @@ from hypothesis import strategies as st
 from stability.metrics.scoring.positions import choose_places, evenly
 from stability.models import TokenizedText
 
-texts = st.lists(st.integers(1, 60), min_size=1, max_size=30).map(
-    lambda lengths: TokenizedText(
-        tuple(torch.arange(length) + 100 * number for number, length in enumerate(lengths)), "test"
+texts = st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=30).map(
+    lambda windows: TokenizedText(
+        tuple(torch.arange(length) + 100 * number for number, (length, _) in enumerate(windows)),
+        "test",
+        tuple(accumulate((another for _, another in windows[1:]), initial=0)),
     )
 )
 
 
 @given(text=texts, features=st.integers(1, 80), skip=st.integers(0, 5))
-def test_places_follow_from_the_documents(text, features, skip):
+def test_places_follow_from_the_windows(text, features, skip):
     places = choose_places(text, features, skip)
     flat = [
         (number, position, int(token))
-        for number, document in enumerate(text.documents)
-        for position, token in enumerate(document)
+        for number, window in enumerate(text.windows)
+        for position, token in enumerate(window)
     ]
     assert (
-        list(zip(places.document.tolist(), places.position.tolist(), places.ids.tolist(), strict=True))
-        == flat
+        list(zip(places.window.tolist(), places.position.tolist(), places.ids.tolist(), strict=True)) == flat
     )
+    assert places.document.tolist() == [text.document[number] for number, _, _ in flat]
 
     predicting = [index for index, (number, _, _) in enumerate(flat[:-1]) if flat[index + 1][0] == number]
     assert places.predicting.tolist() == predicting
@@ -39,18 +41,19 @@ def test_places_follow_from_the_documents(text, features, skip):
 
 
 @given(text=texts, most=st.integers(1, 300))
-def test_every_document_is_in_one_batch_and_no_batch_of_several_is_too_large(text, most):
+def test_every_window_is_in_one_batch_and_no_batch_of_several_is_too_large(text, most):
     batches = [batch.tolist() for batch in choose_places(text, 1, 0).batches(most)]
-    assert sorted(document for batch in batches for document in batch) == list(range(len(text.documents)))
+    assert sorted(window for batch in batches for window in batch) == list(range(len(text.windows)))
     for batch in batches:
-        longest = max(len(text.documents[document]) for document in batch)
+        longest = max(len(text.windows[window]) for window in batch)
         assert len(batch) == 1 or len(batch) * longest <= most
 
 
 def test_an_empty_document_is_passed_over():
-    places = choose_places(TokenizedText((torch.arange(0), torch.arange(3)), "test"), 5, 0)
+    places = choose_places(TokenizedText((torch.arange(0), torch.arange(3)), "test", (0, 1)), 5, 0)
     assert places.ids.tolist() == [0, 1, 2]
-    assert places.document.tolist() == [0, 0, 0]
+    assert places.window.tolist() == [0, 0, 0]
+    assert places.document.tolist() == [1, 1, 1]
 
 
 @given(n=st.integers(0, 300), count=st.integers(1, 300))
@@ -64,6 +67,6 @@ def test_a_sample_is_different_indices_at_steps_that_differ_by_1_at_most(n, coun
 
 
 @pytest.mark.parametrize("skip", [0, 1, 3])
-def test_the_first_tokens_of_each_document_give_no_features(skip, random_text):
+def test_the_first_tokens_of_each_window_give_no_features(skip, random_text):
     places = choose_places(random_text, 10_000, skip)
     assert int(places.position[places.features].min()) == skip

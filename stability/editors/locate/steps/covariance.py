@@ -65,13 +65,13 @@ def second_moments(
 
 
 def _batches(text: TokenizedText) -> Iterator[tuple[Tensor, Tensor]]:
-    """Documents sorted by length, so that there is little padding."""
+    """Windows sorted by length, so that there is little padding."""
     batch: list[list[int]] = []
-    for document in sorted(text.documents, key=len):
-        if batch and len(document) * (len(batch) + 1) > BATCH_TOKENS:
+    for window in sorted(text.windows, key=len):
+        if batch and len(window) * (len(batch) + 1) > BATCH_TOKENS:
             yield pad_right(batch, 0)
             batch = []
-        batch.append(document.tolist())
+        batch.append(window.tolist())
     if batch:
         yield pad_right(batch, 0)
 
@@ -95,7 +95,6 @@ def stored_second_moments(
         load_documents(settings.mom2_dataset, settings.mom2_path),
         tokens=settings.mom2_n_tokens,
         max_length=context_length(model),
-        windows=True,
     )
     keys = {layer: _key(model, found, text, layer) for layer in layers}
     stored = {layer: store.load(key) for layer, key in keys.items()}

@@ -72,7 +72,6 @@ def training_material(
         load_documents(settings.locality_dataset, settings.locality_path),
         tokens=settings.locality_tokens,
         max_length=min(settings.locality_window, context_length(model)),
-        windows=True,
     )
     return load_edits(spec, settings.seed), text
 
@@ -112,10 +111,10 @@ def train_mend(
     with frozen(model), _put_back(found, matrices) as put_back:
         network.normalise_by(statistics(model, tokenizer, matrices, edits, settings.batch_size))
         chosen = _drawn(len(edits), settings.batch_size, generator)
-        read = _drawn(len(text.documents), settings.batch_size, generator)
+        read = _drawn(len(text.windows), settings.batch_size, generator)
         for step in range(settings.num_steps):
             batch = [edits[index] for index in next(chosen)]
-            windows = [text.documents[index] for index in next(read)]
+            windows = [text.windows[index] for index in next(read)]
             asked = _asked(tokenizer, batch, generator, found.device)
             factors, _ = capture(model, found, matrices, teacher_forced_edits(tokenizer, batch, found.device))
             changes = {matrix: network.change(matrix.name, factors[matrix.name]) for matrix in matrices}

@@ -22,16 +22,16 @@ PROMPT_TOKENS = 8
 WORD = re.compile(r"\w+|[^\w\s]")
 
 
-def cut_prompts(documents: Sequence[Tensor]) -> Tensor:
-    """The first tokens of documents spread evenly over the text, all of one length: [prompts, tokens].
+def cut_prompts(windows: Sequence[Tensor]) -> Tensor:
+    """The first tokens of windows spread evenly over the text, all of one length: [prompts, tokens].
 
     Raises:
         DataError: there is no token at all.
     """
-    tokens = min(PROMPT_TOKENS, max((len(document) for document in documents), default=0))
+    tokens = min(PROMPT_TOKENS, max((len(window) for window in windows), default=0))
     if tokens == 0:
         raise DataError("fluency: the text holds no token to begin from")
-    long_enough = [document for document in documents if len(document) >= tokens]
+    long_enough = [window for window in windows if len(window) >= tokens]
     chosen = evenly(len(long_enough), PROMPTS).tolist()
     return torch.stack([long_enough[number][:tokens] for number in chosen])
 

@@ -15,14 +15,19 @@ def counted_norms(context: Context, values: Tensor) -> Tensor:
     Raises:
         DataError: it leaves none.
     """
-    skip = context.suite.text.skip_tokens
-    counted = context.observation.places.position >= skip
+    counted = context.observation.places.position >= context.suite.text.skip_tokens
     if not counted.any():
-        raise DataError(
-            f"text.skip_tokens: {skip} leaves no token of any document to measure activations on; "
-            "skip fewer or give longer documents"
-        )
+        raise nothing_left(context)
     return values[:, counted]
+
+
+def nothing_left(context: Context) -> DataError:
+    """`text.skip_tokens` leaves no token of any window."""
+    skip, longest = context.suite.text.skip_tokens, max(map(len, context.text.windows), default=0)
+    return DataError(
+        f"text.skip_tokens: {skip} leaves no token to measure activations on: the longest window of the text "
+        f"has {longest}, and {skip + 1} are needed; skip fewer, give longer documents or raise text.window"
+    )
 
 
 def mean_cosine(one: Tensor, other: Tensor) -> float:

@@ -33,8 +33,10 @@ def training_documents(documents: Sequence[Tensor], of_features: Tensor, share: 
             train[numbers] = True
             trained += count
     if not 0 < trained < dealt:
+        given = sum(any(tokens[number] for number in numbers) for numbers in same.values())
+        needed = " (2 are needed at least)" if given < 2 else ""
         raise DataError(
-            f"probe_accuracy: {len(same)} different documents cannot be split into {share:g} for training "
-            "and the rest for testing; give a text of more documents, or change probes.train_share"
+            f"probe_accuracy: {given} different documents cannot be split into {share:g} for training and "
+            f"the rest for testing{needed}; give a text of more documents, or change probes.train_share"
         )
     return train

@@ -166,6 +166,6 @@ def test_a_document_longer_than_the_context_is_used_to_its_end(
 def test_long_documents_go_on_in_windows(gpt2: Any) -> None:
     long = " ".join(DOCUMENTS)
     ids = gpt2.tokenizer(long)["input_ids"]
-    text = tokenize_text(gpt2.tokenizer, [long], tokens=len(ids), max_length=7, windows=True)
-    assert torch.cat(text.documents).tolist() == ids
+    text = tokenize_text(gpt2.tokenizer, [long], tokens=len(ids), max_length=7)
+    assert torch.cat(text.windows).tolist() == ids
     assert dataclasses.is_dataclass(text)
