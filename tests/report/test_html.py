@@ -78,7 +78,7 @@ def test_a_row_shows_value_bound_interval_place_and_bracket(gate: Gate) -> None:
     assert words == [
         "fail edited_weight_norm 6.82 &lt;= 2.0 h.1.mlp.c_proj held to 40, failed at 60 margin -241 %",
         "fail task_drop[choice] -0.084 &gt;= -0.05 [-0.13, -0.06] held to 60, failed at 120 "
-        "detects 0.088; 8 % of answers changed",
+        "detects 0.12; 8 % of answers changed",
     ]
 
 

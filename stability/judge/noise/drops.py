@@ -26,6 +26,7 @@ from stability.judge.noise.paired import Paired, PairedAnswers, PairedNumbers
 from stability.judge.noise.scores import Floats, score
 
 POWER = 0.80
+POINTS = 24  # drops whose power is computed at a time
 PATH = np.linspace(0.0, 1.0, 101)  # shares of the right answers that turn wrong, to find the detectable drop
 
 
@@ -54,15 +55,18 @@ class Drop(Protocol):
     def exact_p_value(self, tolerance: float) -> float:
         """The same, exactly where that can be had: what decides whether a drop fails."""
 
+    def no_change_p_value(self) -> float:
+        """Two-sided: the probability of a change at least this large either way if there is truly none."""
+
     def limits(self, confidence: float) -> tuple[float, float]:
         """Lower and upper limit of the change, each one-sided at `confidence`."""
 
     def detects(self, tolerance: float, alpha: float) -> float:
         """The smallest true drop that fails the test at `alpha` with a probability of 0.8.
 
-        It solves drop = tolerance + (z_(1-alpha) + z_0.8) · SE. The standard error is the observed one, but
-        at least that of a model which loses this much only by turning right answers wrong. Without this
-        minimum, a model that changed no answer would have SE = 0, as if its documents could show any drop.
+        Assumed is that the answers keep changing as often as they do now, and that what lowers the score
+        comes on top and makes answers guesses: a lost answer is luckily right, a wrong one luckily gained.
+        Infinite if losing every right answer would not be detected.
         """
 
     def lowest_before(self, confidence: float) -> float:
@@ -81,6 +85,7 @@ class ProportionDrop:
     losses: int
     right: int
     flipped: int
+    guess: float = 0.0  # the share of right answers among guesses
 
     @classmethod
     def of(cls, members: Sequence[PairedAnswers]) -> ProportionDrop:
@@ -91,6 +96,7 @@ class ProportionDrop:
             losses=sum(member.losses for member in members),
             right=sum(member.right for member in members),
             flipped=sum(member.flipped for member in members),
+            guess=sum(member.guess * member.n for member in members) / sum(member.n for member in members),
         )
 
     @property
@@ -116,23 +122,42 @@ class ProportionDrop:
         """See `Drop`."""
         return exact.drop_p_value(self.gains, self.losses, self.n, tolerance)
 
+    def no_change_p_value(self) -> float:
+        """See `Drop`; exact."""
+        fewer, more = sorted((self.gains, self.losses))
+        return min(1.0, 2 * exact.drop_p_value(fewer, more, self.n, 0.0))
+
     def limits(self, confidence: float) -> tuple[float, float]:
         """See `Drop`."""
         low, high = proportions.interval(self.gains, self.losses, self.n, confidence)
         return float(low), float(high)
 
     def detects(self, tolerance: float, alpha: float) -> float:
-        """See `Drop`.
+        """See `Drop`; by the power of the exact test."""
+        low, high = max(tolerance, 0.0), self.before
+        if low >= high:
+            return float("inf")
+        for _ in range(2):
+            drops = np.linspace(low, high, POINTS)
+            found = exact.power(self.n, tolerance, alpha, drops, self.discordance(drops))
+            enough = np.flatnonzero(found >= POWER)
+            if not enough.size:
+                return float("inf")
+            at = max(int(enough[0]), 1)
+            low, high = float(drops[at - 1]), float(drops[at])
+        return float(np.interp(POWER, found[at - 1 : at + 1], drops[at - 1 : at + 1]))
 
-        If a share q of the documents changed between right and wrong, the standard error at a drop d is
-        √((q - d²) / n). At the tolerance, where the test evaluates it, it is that of the score statistic.
+    def discordance(self, drops: Floats) -> Floats:
+        """The share of documents that turn from right to wrong or back, after drops as in `detects`.
+
+        Guesses in place of a share s of all answers turn s · a · (1 - g) of them wrong and s · (1 - a) · g
+        right: a was right before, and g of the guesses are.
         """
-        drops = np.linspace(max(tolerance, 0.0), 1.0, 2001)
-        discordant = np.maximum((self.gains + self.losses) / self.n, drops)
-        gains, losses = (discordant - drops) / 2, (discordant + drops) / 2
-        there = np.sqrt(np.maximum(discordant - drops**2, 0) / self.n)
-        tested = np.sqrt(proportions.variance(gains, losses, np.full_like(drops, -tolerance)) / self.n)
-        return smallest(drops, tolerance, alpha, tested, there)
+        lost, gained = self.before * (1 - self.guess), (1 - self.before) * self.guess
+        seen = (self.gains + self.losses) / self.n
+        if lost <= gained:
+            return np.ones_like(drops)
+        return np.minimum(1.0, seen + drops * (lost + gained) / (lost - gained))
 
     def lowest_before(self, confidence: float) -> float:
         """See `Drop`."""
@@ -229,6 +254,11 @@ class ResampledDrop:
     def exact_p_value(self, tolerance: float) -> float:
         """See `Drop`; there is none but that of the bootstrap."""
         return self.p_value(tolerance)
+
+    def no_change_p_value(self) -> float:
+        """See `Drop`."""
+        lower = self.p_value(0.0)
+        return min(1.0, 2 * min(lower, 1 - lower))
 
     def limits(self, confidence: float) -> tuple[float, float]:
         """See `Drop`."""

@@ -16,7 +16,7 @@ from typing import Literal
 
 from stability.judge import words
 from stability.judge.noise.drops import Drop
-from stability.judge.noise.holm import HolmDecision, holm
+from stability.judge.noise.holm import holm
 from stability.judge.noise.tasks import drop_of
 from stability.judge.problems import CannotJudge
 from stability.judge.reduce import DropTest, PointResult
@@ -100,7 +100,7 @@ def judge_drops(drops: Sequence[Drop], bound: Bound, noise: Noise, looks: int = 
     tests = []
     for drop, p_value, decision in zip(drops, p_values, holm(p_values, alpha), strict=True):
         change = drop.now - drop.before
-        low, high = drop.limits(1 - _level_of_limits(drop, tolerance, p_value, decision))
+        low, high = drop.limits(1 - decision.level_of_interval(drop.p_value(tolerance), p_value))
         within = bound.accepts(change, max(abs(drop.before), abs(drop.now)))
         outcome: Literal["held", "failed", "inconclusive"] = (
             "held" if within else "failed" if decision.rejected else "inconclusive"
@@ -108,10 +108,3 @@ def judge_drops(drops: Sequence[Drop], bound: Bound, noise: Noise, looks: int = 
         detects = drop.detects(tolerance, alpha / len(drops))
         tests.append(DropTest(outcome, change, low, high, p_value, detects, drop.flip_rate, drop.n))
     return tests
-
-
-def _level_of_limits(drop: Drop, tolerance: float, exact: float, decision: HolmDecision) -> float:
-    """The level of the interval: the test's, or, where the exact test decides otherwise, one that agrees."""
-    normal = drop.p_value(tolerance)
-    agrees = (normal <= decision.level) == decision.rejected or exact == 0
-    return decision.level if agrees else decision.level * normal / exact

@@ -17,6 +17,14 @@ class HolmDecision:
     rejected: bool
     level: float
 
+    def level_of_interval(self, normal: float, exact: float) -> float:
+        """The level of an interval that agrees with the decision on the exact p-value.
+
+        An interval is made of normal p-values, and its level is not `level` where they decide otherwise.
+        """
+        agrees = (normal <= self.level) == self.rejected or exact == 0
+        return self.level if agrees else self.level * normal / exact
+
 
 def holm(p_values: Sequence[float], alpha: float) -> list[HolmDecision]:
     """Decide every hypothesis; the probability of any false rejection at all is at most `alpha`."""

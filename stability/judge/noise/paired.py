@@ -6,7 +6,7 @@ by drawing counts, at a cost that does not grow with the number of documents.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,8 +26,9 @@ class PairedAnswers:
 
     `gold`, `before` and `now` [cells] are the combinations of classes that occur, `counts` [cells] how often
     each does. For a score that depends on right and wrong only, gold is 1, and an answer is 1 if it is right.
-    `flipped` is the number of documents whose answer changed. `by_cluster` [clusters, cells] has the counts
-    of each cluster of documents, if they are not independent.
+    `flipped` is the number of documents whose answer changed, `guess` the share of right answers among
+    answers at random: 0 if the choices are not known. `by_cluster` [clusters, cells] has the counts of each
+    cluster of documents, if they are not independent.
     """
 
     metric: str
@@ -37,6 +38,7 @@ class PairedAnswers:
     counts: Floats
     flipped: int
     by_cluster: Floats | None = None
+    guess: float = 0.0
 
     @cached_property
     def n(self) -> int:
@@ -203,7 +205,9 @@ def _answers(
     flipped = int((before != now).sum())
     if metric not in CLASS_SCORES:
         right = (before == gold).astype(np.int64), (now == gold).astype(np.int64)
-        return _count(metric, np.ones_like(right[0]), *right, flipped, clusters)
+        choices = max(2, *(int(part.max()) + 1 for part in (gold, before, now)))
+        counted = _count(metric, np.ones_like(right[0]), *right, flipped, clusters)
+        return replace(counted, guess=1 / choices)
     classes = min(part.min() for part in (gold, before, now)), max(part.max() for part in (gold, before, now))
     if classes[0] < 0 or (metric == "f1" and classes[1] > 1):
         known = "0 and 1, the positive one" if metric == "f1" else "0, 1, 2 ..."

@@ -83,7 +83,7 @@ class SeedChange:
         if not (self.now and self.before) or self.is_same or self.broken:
             return []
         if self.drops:
-            return [two_sided(drop) for drop in self.drops.values()]
+            return [drop.no_change_p_value() for drop in self.drops.values()]
         return [student(self.gains)] if len(self.gains) > 1 else []
 
     def cell(self, decisions: Sequence[HolmDecision]) -> ChangeCell:
@@ -117,7 +117,10 @@ class SeedChange:
             outcome = "mixed" if len(set(told.values())) > 1 else "better" if all(told.values()) else "worse"
         if len(self.drops) == 1:
             [drop] = self.drops.values()
-            return ChangeCell(value, change, drop.limits(1 - decisions[0].level / 2), outcome)
+            lower = drop.p_value(0.0)
+            normal = 2 * min(lower, 1 - lower)
+            level = decisions[0].level_of_interval(normal, self.p_values[0])
+            return ChangeCell(value, change, drop.limits(1 - level / 2), outcome)
         note = f"at {len(told)} of {len(self.drops)} seeds" if told else ""
         return ChangeCell(value, change, None, outcome, note)
 
@@ -126,12 +129,6 @@ def mean(values: Iterable[float]) -> float:
     """The mean of values that may be infinite or NaN."""
     listed = list(values)
     return sum(listed) / len(listed)
-
-
-def two_sided(drop: Drop) -> float:
-    """The probability of a change at least this large, in either direction, if there is truly none."""
-    lower = drop.p_value(0.0)
-    return min(1.0, 2 * min(lower, 1 - lower))
 
 
 def student(differences: Sequence[float]) -> float:

@@ -39,5 +39,23 @@ def test_at_63_documents_it_fails_no_more_than_one_in_twenty_where_the_normal_on
         assert chances[normal].sum() > 0.09
 
 
-def test_of_many_documents_it_is_the_normal_one() -> None:
-    assert exact.drop_p_value(200, 500, 5000, 0.05) == proportions.drop_p_value(200, 500, 5000, 0.05)
+@pytest.mark.parametrize(("n", "alpha"), [(63, 0.05), (400, 0.05 / 75), (2000, 0.05 / 75)])
+@pytest.mark.parametrize("tolerance", [0.0, 0.05])
+def test_the_critical_score_keeps_its_level_at_every_share_of_losses(
+    n: int, alpha: float, tolerance: float
+) -> None:
+    shares = np.linspace(tolerance + 0.001, 0.6, 200)
+    assert exact.power(n, tolerance, alpha, np.full(200, tolerance), shares).max() <= 1.05 * alpha
+
+
+def test_the_power_is_that_of_every_table_that_fails() -> None:
+    every = tables(40)
+    chances = multinomial.pmf(every, 40, [0.05, 0.30, 0.65])
+    fails = np.array([exact.drop_p_value(int(g), int(k), 40, 0.05) <= 0.05 for g, k, _ in every])
+    [found] = exact.power(40, 0.05, 0.05, np.array([0.25]), np.array([0.35]))
+    assert found == pytest.approx(chances[fails].sum(), abs=0.02)
+
+
+def test_of_very_many_documents_it_is_the_normal_one() -> None:
+    normal = proportions.drop_p_value(8_000, 20_000, 200_000, 0.05)
+    assert exact.drop_p_value(8_000, 20_000, 200_000, 0.05) == normal

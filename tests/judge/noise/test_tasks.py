@@ -37,7 +37,7 @@ def group(
 def test_a_group_weighted_by_documents_is_one_pool_of_documents(records: ModuleType) -> None:
     before, now = group(records, {"a": 100, "b": 300}, 30, weighted=True)
     drop = drop_of("mmlu", before, now, "after 5 edits")
-    assert drop == ProportionDrop(n=400, gains=0, losses=60, right=90 + 210, flipped=60)
+    assert drop == ProportionDrop(n=400, gains=0, losses=60, right=90 + 210, flipped=60, guess=0.25)
 
 
 def test_any_other_group_is_the_mean_of_its_members_and_resampled_member_by_member(
