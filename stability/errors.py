@@ -30,6 +30,8 @@ ProblemKind = Literal[
     "editor_raised",  # the editor's code raised, refused an edit, or returned no model
     "out_of_memory",
     "interrupted",
+    "process_ended",  # the run's process: it exited, crashed or was killed
+    "over_budget",  # past one of the suite's `run.limits`; `expected` says which
     "not_finite",  # NaN or infinite weights, activations or logits
     "model_unusable",  # a model cannot be loaded, mapped, called or put back
     "not_repeatable",  # the same done again gave another result, or measuring changed the model

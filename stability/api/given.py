@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stability.errors import ModelError, UsageError
 from stability.record import Record, Replaced
+from stability.record.schema import Isolation
 from stability.suite import SuiteFile
 from stability.suite.overrides import Overrides
 
@@ -38,6 +39,7 @@ class Given:
     listener: Listener | None = None
     trust_remote_code: bool = False
     bench: Bench | None = None
+    isolation: Isolation = "none"
 
     def named(self, changes: Overrides) -> Overrides:
         """What is replaced in the suite, with what was given by name."""
@@ -103,6 +105,7 @@ class Given:
                 listener=self.listener or Silent(),
                 keep_going=keep_going,
             )
+        experiment.isolation = self.isolation
         if self.bench is not None:
             self.bench.experiment = experiment
         return experiment

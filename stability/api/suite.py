@@ -20,6 +20,7 @@ from stability.judge import judge as judge_record
 from stability.judge.verdict import OtherSuite, plain
 from stability.record import Record, Replaced, read_record
 from stability.record.file import write_atomically
+from stability.record.schema import Isolation
 from stability.suite import SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
 
@@ -122,6 +123,7 @@ class Suite:
         listener: Listener | None = None,
         trust_remote_code: bool = False,
         bench: Bench | None = None,
+        isolation: Isolation = "none",
     ) -> Report:
         """Edit and measure, then judge.
 
@@ -130,7 +132,9 @@ class Suite:
         it was found. With `out`, run.json is written there after every checkpoint and the reports at the end;
         a folder with the record of another run, or of an unfinished one, is refused unless `overwrite` is
         true. A `bench` that an earlier run of this suite on this model was given saves measuring its base
-        again.
+        again. With the `isolation` "process" each run has a process of its own, forked from this one, where
+        the model is on the CPU of a Linux system: what the editor does besides, and however it ends, ends
+        with that run.
 
         Raises:
             UsageError: the suite, an editor's name or a setting is wrong, or `out` is refused.
@@ -138,7 +142,7 @@ class Suite:
         """
         from stability.run import run_suite
 
-        given = Given(editor, model, tokenizer, listener, trust_remote_code, bench)
+        given = Given(editor, model, tokenizer, listener, trust_remote_code, bench, isolation)
         suite = self._with(given)
         path = None if out is None else Path(out, RECORD_FILE)
         if path is not None and (run := suite._identity(given)):

@@ -1,7 +1,7 @@
 """The command line: one file a command, each found by its head.
 
 Exit status: 0 all held, 1 a check failed (`--strict`: or warned), 2 the suite or the command line is wrong,
-3 something could not be measured or an error that nobody foresaw, 130 interrupted.
+3 something could not be measured or an error that nobody foresaw, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations

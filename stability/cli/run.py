@@ -11,6 +11,8 @@ from stability.cli.steps.command import command
 from stability.cli.steps.options import (
     Baselines,
     Figures,
+    Isolated,
+    Isolation,
     Out,
     Overwrite,
     RunOptions,
@@ -18,7 +20,7 @@ from stability.cli.steps.options import (
     SuitePath,
     TrustRemoteCode,
 )
-from stability.cli.steps.output import INTERRUPTED, Delivery, printed, show
+from stability.cli.steps.output import Delivery, interruption, printed, show, terminable
 from stability.files import FIGURES_FOLDER, RECORD_FILE
 
 
@@ -36,6 +38,7 @@ def run(
     bisect: Annotated[
         bool, typer.Option("--bisect", help="Then find the exact number of edits that the suite holds.")
     ] = False,
+    isolation: Isolation = Isolated.process,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Edit a model, measure at checkpoints, and judge."""
@@ -47,7 +50,7 @@ def run(
         loaded = replace(Suite.load(suite), baselines=baselines).override(replaced.overrides())
     folder = out or loaded.folder()
     try:
-        with RichListener() as listener, delivery.working():
+        with terminable(), RichListener() as listener, delivery.working():
             bench = Bench()
             report = loaded.run(
                 out=folder,
@@ -55,17 +58,19 @@ def run(
                 listener=listener,
                 trust_remote_code=trust_remote_code,
                 bench=bench,
+                isolation=isolation.value,
             )
             found = (
                 loaded.horizon(out=folder, overwrite=overwrite, listener=listener, bench=bench)
                 if bisect
                 else None
             )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        word, status = interruption(error)
         record = folder / RECORD_FILE
         where = f"what was measured is in {record}" if record.exists() else "nothing was measured yet"
-        typer.echo(f"interrupted; {where}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        typer.echo(f"{word}; {where}", err=True)
+        raise typer.Exit(status) from None
     if figures:
         report.plot(folder / FIGURES_FOLDER)
     ended = delivery.report(report, loaded.file, lambda: show(report, folder), strict=strict)

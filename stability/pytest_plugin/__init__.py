@@ -67,6 +67,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--stability-out", metavar="DIR", default="reports", help="Write runs below DIR (default: reports)."
     )
+    group.addoption(
+        "--stability-isolation", choices=("process", "none"), default="process", help=options.ISOLATION
+    )
     group.addoption("--stability-overwrite", action="store_true", help=options.OVERWRITE)
     group.addoption("--stability-strict", action="store_true", help=options.STRICT)
     group.addoption(
@@ -138,13 +141,15 @@ def _report_of(request: pytest.FixtureRequest) -> Report:
     editor: str | Callable[..., Any] | None = wanted.get("editor")
     suite: Suite = Suite.load(path).override(changes)
 
+    isolation = config.getoption("stability_isolation")
+
     def measured() -> Report:
         if editor is not None and not isinstance(editor, str):
-            return suite.run(editor)
+            return suite.run(editor, isolation=isolation)
         return in_one_worker(
             config,
             f"{path} {editor} {changes}",
-            make=lambda folder: suite.run(editor, out=folder),
+            make=lambda folder: suite.run(editor, out=folder, isolation=isolation),
             read=lambda folder: suite.judge(read(folder / RECORD_FILE), folder / RECORD_FILE),
         )
 

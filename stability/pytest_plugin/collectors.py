@@ -173,7 +173,10 @@ class EditorCollector(Explained):
             return report
         assert isinstance(self.parent, SuiteCollector)
         return suite.run(
-            out=path.parent, overwrite=self.config.getoption("stability_overwrite"), bench=self.parent.bench
+            out=path.parent,
+            overwrite=self.config.getoption("stability_overwrite"),
+            bench=self.parent.bench,
+            isolation=self.config.getoption("stability_isolation"),
         )
 
     def _with_baseline(self, measured: Measured) -> Measured:

@@ -34,6 +34,9 @@ MatrixKind = Literal[
 ]  # other: identified by its name only, such as a matrix of an expert
 
 
+Isolation = Literal["process", "none"]  # whether a run has a process of its own
+
+
 class RecordModel(BaseModel):
     """Frozen; NaN and infinities are written as strings, to keep the file JSON; unknown keys are ignored."""
 
@@ -175,6 +178,7 @@ class Run(RecordModel):
     edits: tuple[EditOutcome, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     timing: dict[str, float] = Field(default_factory=dict)  # seconds by stage
+    isolation: Isolation | None = None  # None: of old, in the harness's own process
 
     @property
     def is_gated(self) -> bool:

@@ -60,7 +60,7 @@ def call(function: Callable[..., Any], *arguments: Any, doing: str) -> Any:
         return function(*arguments)
     except StabilityError:
         raise
-    except Exception as error:  # an editor is third-party code, which may raise anything
+    except (Exception, SystemExit, GeneratorExit) as error:  # third-party code, which may raise anything
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}"
         kind = kind_of(error, "editor_raised")

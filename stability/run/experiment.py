@@ -9,23 +9,32 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from stability.data.edits import Edit, load_edits
+from stability.data.edits import load_edits
 from stability.editors import LoadedEditor, Store
-from stability.errors import MeasurementError, StabilityError
 from stability.metrics import refuse_too_long, refuse_unjudgeable
-from stability.models import LoadedModel, describe_model
-from stability.record import Checkpoint, EditOutcome, Problem, Record, Replaced, Run, write_record
-from stability.run.costs import scalar, timed
-from stability.run.editing import make_batch, prepare
-from stability.run.examination import Examination, Reported
+from stability.models import LoadedModel, describe_model, model_fingerprint, tokenizer_fingerprint
+from stability.record import Problem, Record, Replaced, Run, write_record
+from stability.record.schema import Isolation
+from stability.run.examination import Examination
 from stability.run.isolation import Structure
 from stability.run.listener import Listener, Silent
+from stability.run.process.isolated import can_be_isolated, run_isolated
+from stability.run.recording import Recording
+from stability.run.sequential import SequentialRun
+from stability.run.surroundings import flags_kept, read_flags
 from stability.run.text import measured_text
 from stability.suite import SuiteFile
 
 PACKAGES = ("torch", "transformers", "lm-eval", "numpy", "scikit-learn", "tokenizers")
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is not as it was after a run in this process, and by whom."""
+
+    by: str
+    flags: tuple[str, ...]
 
 
 @dataclass
@@ -33,6 +42,7 @@ class Experiment:
     """One suite on one model, under way. `record` grows; `path` receives it after every checkpoint.
 
     `keep_going` is asked after each checkpoint, with a record of that run alone, whether to make more edits.
+    `isolation` says where runs are made, in processes of their own or in this one; see `run`.
     """
 
     suite: SuiteFile
@@ -43,9 +53,12 @@ class Experiment:
     listener: Listener = field(default_factory=Silent)
     keep_going: Callable[[Record], bool] = lambda record: True
     store: Store = field(default_factory=Store)
+    isolation: Isolation = "none"
+    _left: Left | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         started = time.perf_counter()
+        self.path = _fixed(self.path)
         refuse_unjudgeable(self.suite, is_run=True)
         spec = self.suite.spec
         model = self.loaded.model
@@ -78,7 +91,7 @@ class Experiment:
     def again(self, path: Path | None, command: str, replaced: Replaced) -> Experiment:
         """The same, base measurements included, with a record of its own that holds no run yet."""
         fresh = copy(self)
-        fresh.path = path
+        fresh.path = _fixed(path)
         changes = {"runs": (), "command": command, "replaced": replaced, "started": now()}
         fresh.record = self.record.model_copy(update=changes)
         return fresh
@@ -87,9 +100,47 @@ class Experiment:
         """Edit the model from its unedited state on, and measure at every checkpoint.
 
         An editor that raises ends its run, not the experiment: the record says where and why, and holds what
-        was measured before. The model is put back afterwards, bit for bit.
+        was measured before. With `isolation: process` so does whatever ends the run's process, and nothing
+        else that the editor does is left. Without, or where a process cannot be forked, model and flags are
+        put back, and where that does not succeed the next run fails.
         """
-        return SequentialRun(self, editor, seed).make()
+        isolated = self.isolation == "process" and can_be_isolated(self)
+        recording = Recording(self, editor, seed, "process" if isolated else "none")
+        if problem := self._spoiled():
+            recording.failed(problem)
+        elif isolated:
+            run_isolated(self, editor, seed, recording)
+        else:
+            self._run_here(editor, seed, recording)
+        return recording.run
+
+    def _run_here(self, editor: LoadedEditor, seed: int, recording: Recording) -> None:
+        before = read_flags()
+        try:
+            with flags_kept():
+                SequentialRun(self, editor, seed, recording).make()
+        except KeyboardInterrupt:
+            recording.failed(Problem(kind="interrupted", message="interrupted"))
+            raise
+        finally:
+            self.put_back()
+            changed = [name for name, value in read_flags().items() if value != before[name]]
+            self._left = Left(f"{editor.info.name} at seed {seed}", tuple(changed))
+
+    def _spoiled(self) -> Problem | None:
+        """What a run in this process has left that is not as it was; None if nothing is."""
+        if self._left is None:
+            return None
+        model, tokenizer = self.loaded.model, self.loaded.tokenizer
+        changed = list(self._left.flags)
+        if model_fingerprint(model) != self.record.model.fingerprint:
+            changed.append("the model's weights")
+        if tokenizer_fingerprint(tokenizer) != self.record.model.tokenizer_fingerprint:
+            changed.append("the tokenizer")
+        if not changed:
+            return None
+        words = f"not started: {self._left.by} has changed {', '.join(changed)}, and that cannot be put back"
+        return Problem(kind="model_unusable", message=words)
 
     def put_back(self) -> None:
         """Make the model the unedited one again, in structure and in values."""
@@ -120,109 +171,6 @@ class Experiment:
         self.record = self.record.model_copy(update={"timing": timing})
 
 
-class SequentialRun:
-    """One editor at one seed: prepared on the unedited model, then editing and being measured in turn."""
-
-    def __init__(self, experiment: Experiment, editor: LoadedEditor, seed: int) -> None:
-        self._experiment = experiment
-        self._editor = editor
-        self._seed = seed
-        self._edits = experiment.streams[seed]
-        self._model: Any = experiment.loaded.model
-        self._outcomes: list[EditOutcome] = []
-        self._checkpoints: list[Checkpoint] = []
-        self._timing = {"prepare": 0.0, "edit": 0.0, "measure": 0.0}
-        self._run = Run(editor=editor.info, seed=seed, status="truncated")  # until it is known to be complete
-
-    def make(self) -> Run:
-        """Make all edits, or as many as can be made, and record them."""
-        try:
-            self._prepare()
-            self._edit_and_measure()
-        except StabilityError as error:
-            self._fail(Problem.of(error))
-        except KeyboardInterrupt:
-            self._fail(Problem(kind="interrupted", message="interrupted"))
-            raise
-        finally:
-            self._experiment.put_back()
-        return self._run
-
-    def _prepare(self) -> None:
-        loaded, store = self._experiment.loaded, self._experiment.store
-        self._experiment.listener.stage(f"{self._label}: preparing")
-        with timed(self._timing, "prepare"):
-            prepare(self._editor, loaded.model, loaded.tokenizer, store, self._seed)
-
-    def _edit_and_measure(self) -> None:
-        """Edit on, batch by batch, until the last edit, a checkpoint that ends the run, or an error."""
-        spec = self._experiment.suite.spec.run
-        schedule = spec.schedule()
-        for first in range(0, len(self._edits), spec.edits.batch):
-            batch = self._edits[first : first + spec.edits.batch]
-            reported = self._edit(batch)
-            error = self._ask(batch, reported)
-            if error is None and self._done not in schedule:
-                continue
-            self._measure()
-            if error is not None:
-                raise error
-            if self._done < len(self._edits) and not self._experiment.goes_on(self._run):
-                return
-        self._record(status="complete")
-
-    def _edit(self, batch: Sequence[Edit]) -> list[dict[str, float]]:
-        """Make a batch of edits; what the editor reports of each."""
-        tokenizer = self._experiment.loaded.tokenizer
-        with timed(self._timing, "edit"):
-            self._model, reported = make_batch(
-                self._editor, self._model, tokenizer, batch, self._done, self._seed
-            )
-        return reported
-
-    def _ask(self, batch: Sequence[Edit], reported: Reported) -> MeasurementError | None:
-        """Ask the model about the edits just made; the error, if it cannot be asked any more."""
-        with timed(self._timing, "measure"):
-            outcomes, error = self._experiment.examination.ask(self._model, batch, reported)
-        self._outcomes += outcomes
-        self._experiment.listener.edits(self._label, self._done, len(self._edits))
-        return error
-
-    def _measure(self) -> None:
-        """Measure a checkpoint, and record it."""
-        done = self._done
-        self._experiment.listener.stage(f"{self._label}: measuring after {done} edits")
-        with timed(self._timing, "measure"):
-            checkpoint = self._experiment.examination.checkpoint(
-                self._model, self._edits[:done], tuple(self._outcomes), self._seed
-            )
-        costs = {**checkpoint.costs, "edit_seconds": scalar(self._timing["edit"] / done, "s")}
-        self._checkpoints.append(checkpoint.model_copy(update={"costs": costs}))
-        self._record()
-
-    def _fail(self, error: Problem) -> None:
-        self._record(status="failed", error=error, failed_at=self._done)
-
-    def _record(self, **changes: Any) -> None:
-        """Put the run into the experiment's record as it is now."""
-        now = {
-            "edits": tuple(self._outcomes),
-            "checkpoints": tuple(self._checkpoints),
-            "timing": dict(self._timing),
-        }
-        self._run = self._run.model_copy(update={**now, **changes})
-        self._experiment.keep(self._run)
-
-    @property
-    def _done(self) -> int:
-        """The number of edits that were made and asked about."""
-        return len(self._outcomes)
-
-    @property
-    def _label(self) -> str:
-        return f"{self._editor.info.name} · seed {self._seed}"
-
-
 def run_suite(experiment: Experiment, editors: Sequence[LoadedEditor]) -> Record:
     """Run every editor at every seed; the record holds them in that order."""
     experiment.record = experiment.record.model_copy(update={"under_way": True})
@@ -231,6 +179,11 @@ def run_suite(experiment: Experiment, editors: Sequence[LoadedEditor]) -> Record
             experiment.run(editor, seed)
     experiment.finish()
     return experiment.record
+
+
+def _fixed(path: Path | None) -> Path | None:
+    """The same place, wherever an editor changes to."""
+    return None if path is None else path.absolute()
 
 
 def now() -> str:

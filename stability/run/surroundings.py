@@ -124,6 +124,11 @@ def differences(before: Surroundings, after: Surroundings, aspect: Aspect) -> li
     ]
 
 
+def read_flags() -> dict[str, Any]:
+    """The flags of the process by name, as they are now."""
+    return {flag.name: flag.read() for flag in (*FLAGS, GRAD_MODE)}
+
+
 @contextmanager
 def flags_kept() -> Iterator[None]:
     """Put the flags of the process back afterwards, as far as they can be."""

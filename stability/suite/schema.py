@@ -124,6 +124,26 @@ class EditsSpec(SuiteModel):
     batch: Count = 1
 
 
+UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class LimitsSpec(SuiteModel):
+    """What a run, an editor at a seed, may spend in a process of its own; `.inf` seconds are no limit."""
+
+    edit_seconds: Seconds = 600.0
+    total_seconds: Seconds = 86_400.0
+    memory: Annotated[str, Field(pattern=rf"^\d{{1,9}} ?({'|'.join(UNITS)})$")] | None = None
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory in bytes."""
+        if self.memory is None:
+            return None
+        number = self.memory.rstrip("".join(UNITS)).strip()
+        return int(number) * UNITS[self.memory.removeprefix(number).strip()]
+
+
 class RunSpec(SuiteModel):
     """The sequential run."""
 
@@ -131,6 +151,7 @@ class RunSpec(SuiteModel):
     checkpoints: tuple[int, ...] = ()
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
     stop_on: Literal["never", "first_failure"] = "never"
+    limits: LimitsSpec = LimitsSpec()
 
     @field_validator("checkpoints")
     @classmethod

@@ -39,6 +39,10 @@ checks:
 """
 
 EDITORS = """\
+import os
+import signal
+import time
+
 import torch
 
 
@@ -72,7 +76,19 @@ def raises(model, tokenizer, edits):
 
 def interrupted(model, tokenizer, edits):
     if getattr(model, "made", 0) == 2:
-        raise KeyboardInterrupt
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(60)
+    model.made = getattr(model, "made", 0) + 1
+
+
+def terminated(model, tokenizer, edits):
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(60)
+
+
+def gone(model, tokenizer, edits):
+    if getattr(model, "made", 0) == 2:
+        os._exit(0)
     model.made = getattr(model, "made", 0) + 1
 """
 

@@ -122,6 +122,28 @@ def test_an_interrupt_keeps_what_was_measured(shell, folder):
     assert read_record(folder / "out" / "run.json").runs[0].status == "complete"
 
 
+def test_a_run_that_is_told_to_end_says_so_and_leaves_its_record(shell, folder):
+    done = shell(
+        "stability", "run", "small.stability.yaml", "--editor", "./mine.py:terminated", "--out", "out"
+    )
+    assert done.returncode == 143
+    assert "terminated; what was measured is in out/run.json" in done.stderr
+    assert read_record(folder / "out" / "run.json").runs[0].error.kind == "interrupted"
+
+
+def test_an_editor_that_ends_its_process_fails_alone_and_the_next_is_measured(shell, folder):
+    lenient = (folder / "small.stability.yaml").read_text().replace(">= 0.60", ">= 0")
+    (folder / "small.stability.yaml").write_text(lenient)
+    editors = ("--editor", "./mine.py:gone", "--editor", "./mine.py:nothing")
+    done = shell("stability", "run", "small.stability.yaml", *editors, "--out", "out")
+    assert done.returncode == 3, done.stderr
+    gone, nothing = read_record(folder / "out" / "run.json").runs
+    assert (gone.status, gone.failed_at, gone.error.kind) == ("failed", 2, "process_ended")
+    assert [checkpoint.edits for checkpoint in gone.checkpoints] == [1]
+    assert (nothing.status, nothing.isolation) == ("complete", "process")
+    assert "exited with status 0 before the run was done" in done.stdout
+
+
 def test_two_functions_of_one_file_have_a_folder_each_and_neither_takes_the_others(shell, folder):
     for function, status in (("destroy", 1), ("nothing", 1)):
         done = shell("stability", "run", "small.stability.yaml", "--editor", f"./mine.py:{function}")

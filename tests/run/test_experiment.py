@@ -1,7 +1,9 @@
 """The engine on the built-in model, with editors written for the occasion."""
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -316,3 +318,53 @@ def test_an_edit_too_long_for_the_model_is_refused_before_anything_is_measured(l
     ):
         Experiment(replace(SUITE, spec=spec), loaded, listener=Stages())
     assert stages == []
+
+
+@pytest.mark.parametrize("raised", [SystemExit(0), GeneratorExit()], ids=["SystemExit", "GeneratorExit"])
+def test_an_editor_that_would_end_the_program_ends_its_run(experiment, raised):
+    def editor(model, tokenizer, edits):
+        raise raised
+
+    error = run(experiment, editor).error
+    assert error.kind == "editor_raised"
+    assert type(raised).__name__ in error.message
+
+
+def test_flags_of_the_process_are_put_back(experiment, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def editor(model, tokenizer, edits):
+        torch.set_default_dtype(torch.float64)
+        os.chdir("/")
+        grow(model, tokenizer, edits)
+
+    result = run(experiment, editor)
+    assert (result.status, result.isolation) == ("complete", "none")
+    assert (torch.get_default_dtype(), Path.cwd()) == (torch.float32, tmp_path)
+    assert run(experiment, grow).status == "complete"
+
+
+def test_a_record_goes_where_it_was_to_go_whatever_folder_an_editor_changes_to(loaded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment(SUITE, loaded, path=Path("out", "run.json"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run(experiment, lambda model, tokenizer, edits: os.chdir(elsewhere))
+    assert [
+        checkpoint.edits for checkpoint in read_record(tmp_path / "out/run.json").runs[0].checkpoints
+    ] == [2, 4]
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_after_a_run_that_leaves_something_the_next_is_refused():
+    loaded = load_model(ModelSpec())
+    experiment = Experiment(SUITE, loaded)
+
+    def editor(model, tokenizer, edits):
+        tokenizer.add_tokens(["<left>"])
+
+    assert run(experiment, editor).status == "complete"
+    refused = run(experiment, grow)
+    assert (refused.status, refused.failed_at, refused.checkpoints) == ("failed", 0, ())
+    assert refused.error.kind == "model_unusable"
+    assert "editor at seed 0 has changed the tokenizer, and that cannot be put back" in refused.error.message

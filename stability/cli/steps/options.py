@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,16 @@ Baselines = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder for run.json and the reports.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=options.OVERWRITE)]
+
+
+class Isolated(StrEnum):
+    """Where runs are made."""
+
+    process = "process"
+    none = "none"
+
+
+Isolation = Annotated[Isolated, typer.Option(help=options.ISOLATION)]
 Figures = Annotated[
     bool, typer.Option("--figures", help="Write the figures as SVG and PNG, too: see 'stability plot'.")
 ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,9 +26,33 @@ if TYPE_CHECKING:
     from stability.api import Report
     from stability.suite import SuiteFile
 
-INTERRUPTED = 130  # exit status
+INTERRUPTED = 130  # exit statuses
+TERMINATED = 143
 PLAIN_WIDTH = 120  # of a table that goes into a file or a pipe
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"  # where GitHub's runner says which file takes a step's summary
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The system has asked this process to end: SIGTERM, by which a CI job is cancelled."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """While open, SIGTERM raises `TerminatedError`, so that what there is can still be written."""
+
+    def raised(number: int, frame: FrameType | None) -> None:
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGTERM, raised)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
+    """What has interrupted a command, in a word, and its exit status."""
+    return ("terminated", TERMINATED) if isinstance(error, TerminatedError) else ("interrupted", INTERRUPTED)
 
 
 class Format(StrEnum):
