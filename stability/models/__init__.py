@@ -9,7 +9,12 @@ from stability.lazy import attributes_from
 if TYPE_CHECKING:
     from stability.models.continuation import Continuation, recording, suspend
     from stability.models.describe import describe_model, model_name
-    from stability.models.fingerprint import model_fingerprint, tensors_fingerprint, tokenizer_fingerprint
+    from stability.models.fingerprint import (
+        model_fingerprint,
+        tensors_fingerprint,
+        tokenizer_fingerprint,
+        tokenizer_parts,
+    )
     from stability.models.linear import LinearMap, NotLinearError
     from stability.models.load import LoadedModel, load_model, model_depth
     from stability.models.map import ModelMap, map_model, output_head
@@ -64,6 +69,7 @@ __all__ = [
     "tensors_fingerprint",
     "tokenize_text",
     "tokenizer_fingerprint",
+    "tokenizer_parts",
 ]
 
 __getattr__ = attributes_from(
@@ -82,6 +88,7 @@ __getattr__ = attributes_from(
             "model_fingerprint",
             "tensors_fingerprint",
             "tokenizer_fingerprint",
+            "tokenizer_parts",
         ),
         "stability.models.linear": (
             "LinearMap",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, FunctionType
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from torch import nn
@@ -86,8 +87,12 @@ def _of_module(path: str, module: nn.Module) -> dict[str, Any]:
     for name, value in vars(module).items():
         if name == "forward":
             parts[f"{path}, forward"] = underlying(value)
-        elif isinstance(value, PLAIN) and name not in IDLE and not name.startswith("_"):
+        elif name in IDLE or name.startswith("_"):
+            continue
+        elif isinstance(value, PLAIN):
             parts[f"{path}, {name}"] = value
+        elif isinstance(value, MethodType | partial) or (callable(value) and hasattr(type(module), name)):
+            parts[f"{path}, {name}"] = underlying(value)  # in the place of a method, such as `generate`
     return parts
 
 

@@ -27,6 +27,12 @@ def is_plain(model: nn.Module) -> bool:
     return all(_is_plain(module) for module in model.modules())
 
 
+def generates_plainly(model: nn.Module) -> bool:
+    """Whether what `generate` writes is what the model's logits say: it is a library's, or there is none."""
+    generate = getattr(model, "generate", None)
+    return generate is None or _is_library(generate)
+
+
 def underlying(function: Any) -> Any:
     """The plain function behind a bound method or a partial."""
     while isinstance(function, partial) or hasattr(function, "__func__"):

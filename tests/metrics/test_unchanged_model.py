@@ -48,8 +48,9 @@ def test_on_the_built_in_model_no_figure_moves(world, world_text, context_of):
 
 
 @pytest.mark.parametrize("name", sorted({*WHOLE_MODEL} - {"fluency"}))
-def test_each_reading_is_over_what_the_metric_says(name, build_model, context_of):
+def test_each_reading_is_over_what_the_metric_says(name, build_model, context_of, world):
     context = context_of(build_model(), probes={"minimum_base_accuracy": 0.5})
+    context.tokenizer = world.tokenizer
     metric = find_metric(name)()
     metric.fit(context)
     reading = metric.measure(context)

@@ -18,7 +18,7 @@ class Fluency(Metric):
     then the mean over texts. It differs in that generation is greedy, so that a model has one fluency and no
     seed; that the prompt itself is not counted; and that words are runs of letters, digits and underscores,
     every other visible character being a word of its own. A model that repeats itself tends to 0. The model
-    is run a token at a time.
+    is run a token at a time; a `generate` of the editor's own is called instead.
     """
 
     head = MetricHead(
@@ -32,7 +32,7 @@ class Fluency(Metric):
     def measure(self, context: Context) -> Reading:
         """A single value."""
         from stability.metrics.activations.steps.generation import (
-            continue_greedily,
+            continued,
             cut_prompts,
             ngram_entropy,
         )
@@ -44,7 +44,7 @@ class Fluency(Metric):
         if length - prompts.shape[1] < 3:
             raise DataError(f"fluency: a context of {limit} tokens leaves no room to continue a prompt")
         prompts = prompts.to(context.map.device)
-        rows = continue_greedily(context.model, prompts, length - prompts.shape[1]).tolist()
+        rows = continued(context.model, prompts, length - prompts.shape[1])
         texts = [context.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
         sample = Sample.of_all(len(prompts), len(context.text.windows), "windows")
         return self.single(sum(ngram_entropy(text) for text in texts) / len(texts), sample=sample)

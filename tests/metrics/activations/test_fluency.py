@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from stability.errors import DataError
+from stability.errors import DataError, MeasurementError
 from stability.metrics.activations.fluency import Fluency
 from stability.metrics.activations.steps.generation import continue_greedily, cut_prompts, ngram_entropy
 from stability.record import Sample
@@ -92,3 +92,22 @@ def test_a_context_that_is_full_of_prompt_is_a_data_error(build_model, context_o
     model.config.n_positions = 10
     with pytest.raises(DataError, match="10 tokens leaves no room"):
         Fluency().measure(context)
+
+
+def test_what_the_editors_own_generate_writes_is_what_counts(world, world_text, context_of):
+    context = context_of(world.model, documents=world_text)
+    context.tokenizer = world.tokenizer
+    plain = Fluency().measure(context).values[""]
+    own = world.model.generate
+    try:
+        world.model.generate = lambda **options: own(**options)
+        assert Fluency().measure(context).values[""] == plain
+        world.model.generate = lambda input_ids, **_: torch.cat(
+            [input_ids, input_ids[:, -1:].repeat(1, 50)], 1
+        )
+        assert Fluency().measure(context).values[""] == 0
+        world.model.generate = lambda **_: "text"
+        with pytest.raises(MeasurementError, match=r"generate\(\) returns a str"):
+            Fluency().measure(context)
+    finally:
+        del world.model.generate

@@ -337,6 +337,15 @@ def test_half_precision_is_scored_as_coarsely_as_lm_eval_scores_it():
         assert total == float(torch.tensor(total).bfloat16())
 
 
+def test_a_prompt_is_not_cut_where_the_model_does_not_say_how_long_one_may_be(world: LoadedModel):
+    def answers(model: nn.Module, prompt: str) -> float:
+        return score_targets(model, world.tokenizer, [(prompt, "Hanoi")]).mean_log_prob.item()
+
+    model = build("bloom", vocab_size=len(world.tokenizer))
+    same_end = " She lives in" * 350  # more than 1,024 tokens
+    assert answers(model, f"Ida{same_end}") != answers(model, f"Hanoi{same_end}")
+
+
 def test_targets_are_scored_by_their_mean_token_log_probability(world: LoadedModel):
     tokenizer, model = world.tokenizer, world.model
     pairs = [("The house of", "Ida"), ("The house of", "Ida Danstone in the"), ("She lives in", "Hanoi")]

@@ -1,5 +1,9 @@
 """What an editor changes besides weights is a metric of its own, which fails by default, and is put back."""
 
+import copy
+from functools import partial
+from types import MethodType
+
 import pytest
 import torch
 from torch import nn
@@ -68,6 +72,23 @@ def generating_otherwise(model, tokenizer, edits):
     model.generation_config.suppress_tokens = [5]
 
 
+def generating_by_a_method(model, tokenizer, edits):
+    model.generate = MethodType(lambda self, **_: None, model)
+
+
+def generating_by_a_partial(model, tokenizer, edits):
+    model.generate = partial(print, "nothing")
+
+
+class Writer:
+    def __call__(self, **kwargs):
+        return None
+
+
+def generating_by_an_object(model, tokenizer, edits):
+    model.generate = Writer()
+
+
 class Around(nn.Module):
     def __init__(self, model):
         super().__init__()
@@ -87,6 +108,9 @@ EDITORS = {
     of_another_epsilon: "transformer.ln_f, eps: was 1e-05, is 0.1",
     configured: "config, scale_attn_weights: was True, is False",
     generating_otherwise: "generation_config, suppress_tokens: was None, is [5]",
+    generating_by_a_method: "the model, generate: was not there, is generating_by_a_method.<locals>.<lambda>",
+    generating_by_a_partial: "the model, generate: was not there, is print",
+    generating_by_an_object: "the model, generate: was not there, is Writer",
     lambda model, tokenizer, edits: Around(model): "what is returned: was not there, is a Around",
 }
 
@@ -117,6 +141,41 @@ def test_an_adapter_that_is_left_counts_once_where_it_stands(experiment):
 
 
 def test_a_copy_of_the_model_has_the_same_structure(experiment):
-    import copy
-
     assert found(experiment, lambda model, tokenizer, edits: copy.deepcopy(model)) == ("", 0)
+
+
+def with_a_token(tokenizer):
+    tokenizer.add_tokens(["<edit>"])
+
+
+def with_an_end(tokenizer):
+    tokenizer.eos_token = "the"
+
+
+def with_a_template(tokenizer):
+    tokenizer.chat_template = "{{ messages }}"
+
+
+def with_a_patch(tokenizer):
+    encode = tokenizer.encode
+    tokenizer.encode = lambda text: encode(text.lower())
+
+
+def with_padding(tokenizer):
+    tokenizer.padding_side, tokenizer.pad_token = "left", tokenizer.eos_token
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (with_a_token, "tokenizer, added_tokens"),
+        (with_an_end, "tokenizer, eos_token"),
+        (with_a_template, "tokenizer, chat_template"),
+        (with_a_patch, "tokenizer, encode()"),
+        (with_padding, ""),
+    ],
+)
+def test_parts_of_the_tokenizer_count_but_not_its_padding(change, part):
+    loaded = load_model(ModelSpec(name="world", device="cpu"))
+    own = Experiment(SUITE, loaded)
+    assert found(own, lambda model, tokenizer, edits: change(tokenizer)) == (part, bool(part))

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stability.errors import DataError
+from stability.errors import DataError, MeasurementError
 from stability.metrics.scoring import check_shape, returned_logits
 from stability.metrics.scoring.positions import evenly
 from stability.models.modes import evaluating
-from stability.models.plain import is_plain
+from stability.models.plain import generates_plainly, is_plain
 
 PROMPTS = 16
 PROMPT_TOKENS = 8
@@ -34,6 +34,40 @@ def cut_prompts(windows: Sequence[Tensor]) -> Tensor:
     long_enough = [window for window in windows if len(window) >= tokens]
     chosen = evenly(len(long_enough), PROMPTS).tolist()
     return torch.stack([long_enough[number][:tokens] for number in chosen])
+
+
+def continued(model: nn.Module, prompts: Tensor, tokens: int) -> list[list[int]]:
+    """The greedy continuation of each prompt, [prompts, tokens], as users get it: by the model's `generate`.
+
+    A library's gives what `continue_greedily` does. One of the editor's own is called a prompt at a time; it
+    may stop early.
+
+    Raises:
+        MeasurementError: it returns no ids.
+    """
+    if generates_plainly(model):
+        return continue_greedily(model, prompts, tokens).tolist()
+    return [_written(model, prompt[None], tokens) for prompt in prompts]
+
+
+def _written(model: Any, prompt: Tensor, tokens: int) -> list[int]:
+    with evaluating(model):
+        made = model.generate(
+            input_ids=prompt,
+            attention_mask=torch.ones_like(prompt),
+            max_new_tokens=tokens,
+            do_sample=False,
+            eos_token_id=-1,  # to go on past any end of text, as elsewhere
+        )
+    ids = getattr(made, "sequences", made)
+    if not isinstance(ids, Tensor) or ids.ndim != 2 or len(ids) != 1:
+        raise MeasurementError(
+            f"{type(model).__name__}.generate() returns a {type(made).__name__} that is not one row of ids",
+            kind="structure_changed",
+        )
+    row: list[int] = ids[0].tolist()
+    given = prompt[0].tolist()
+    return row[len(given) :] if row[: len(given)] == given else row
 
 
 def continue_greedily(model: nn.Module, prompts: Tensor, tokens: int) -> Tensor:
