@@ -17,12 +17,16 @@ Numbers = np.ndarray
 
 @dataclass(frozen=True)
 class Documents:
-    """The results of one task: gold and predicted classes, or numbers [documents]; what a guess scores."""
+    """The results of one task: gold and predicted classes, or numbers [documents]; what a guess scores.
+
+    `cluster` [documents] is the passage that documents share.
+    """
 
     metric: str
     gold: Numbers
     answer: Numbers
     guess: float | None = None
+    cluster: Numbers | None = None
 
     @property
     def score(self) -> float:
@@ -197,6 +201,31 @@ class Group:
             for member, first, size in zip(before, firsts, self.sizes, strict=False)
             for one in self.of.edited((member,), fate.of(first, size), flips, drop)
         )
+
+    def flips_of(self, drop: float) -> float:
+        """See `Population`."""
+        return self.of.flips_of(drop)
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Accuracy of documents that share a passage, as many each, and whose changes are correlated there."""
+
+    correlation: float
+    size: int = 5
+    of: Choices = Choices()
+
+    def draw(self, rng: np.random.Generator, n: int) -> Task:
+        """See `Population`."""
+        [documents] = self.of.draw(rng, n)
+        return (replace(documents, cluster=np.arange(n) // self.size),)
+
+    def edited(self, before: Task, fate: Fate, flips: float, drop: float) -> Task:
+        """See `Choices`; the correlation is that of the normal variables that decide what changes."""
+        own, other = ndtri(fate.drawn)
+        shared = other[before[0].cluster * self.size]
+        drawn = ndtr(np.sqrt(self.correlation) * shared + np.sqrt(1 - self.correlation) * own)
+        return self.of.edited(before, Fate(np.stack([drawn, fate.drawn[1]])), flips, drop)
 
     def flips_of(self, drop: float) -> float:
         """See `Population`."""

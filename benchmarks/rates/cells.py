@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.rates.answers import Choices, Classes, Group, Population, Scores
+from benchmarks.rates.answers import Choices, Classes, Group, Passages, Population, Scores
 
 Claim = Literal["fails", "detects", "differs"]
 STATED = {
@@ -27,6 +27,8 @@ DATA: dict[str, Population] = {
     "MCC, 3 % positive": Classes("mcc", 0.03),
     "numbers, shifted": Scores(shift=True),
     "numbers, some 0": Scores(),
+    "accuracy, 5 a passage (.3)": Passages(0.3),
+    "accuracy, 5 a passage (.6)": Passages(0.6),
     "mean of 1, 2 (10 times)": Group((1, 2) * 10),
     "mean of 1, 1, 1, 200, 200": Group((1, 1, 1, 200, 200)),
     "mean of 5 (20 times)": Group((5,) * 20),
@@ -83,6 +85,7 @@ def cells() -> Iterator[Cell]:
     yield Cell("detects", "accuracy", 75, n=1000)
     for data in ("F1, 50 % positive", "F1, 10 % positive", "MCC, 50 % positive", "numbers, some 0"):
         yield Cell("detects", data, n=1000)
+    yield Cell("detects", "accuracy, 5 a passage (.3)", n=1000)
     yield Cell("detects", "mean of 20, 20, 200, 200", n=440)
     for tests, sizes in ((1, (200, 1000)), (15, (200,))):
         for flips in (0.02, 0.06, 0.20):
@@ -105,6 +108,10 @@ def resampled() -> Iterator[Cell]:
     for data, population in DATA.items():
         if isinstance(population, Group):
             yield Cell("fails", data, n=sum(population.sizes))
+    for data, population in DATA.items():
+        if isinstance(population, Passages):
+            yield Cell("fails", data, flips=0.2, n=100)
+            yield Cell("fails", data, flips=0.2, n=500)
     yield Cell("fails", "F1, 50 % positive", 15, flips=0.2, n=1000)
     yield Cell("fails", "numbers, some 0", 15)
     yield Cell("fails", "mean of 20, 20, 200, 200", 15, n=440)

@@ -105,7 +105,7 @@ def search(cell: HorizonCell, rng: np.random.Generator) -> HorizonBounds:
     names = tuple("abcdefgh"[: cell.tasks])
     before = {name: population.draw(rng, cell.n) for name in names}
     fates = {name: Fate.draw(rng, cell.n, EDITS, cell.correlation) for name in names}
-    point = PointSuite.of(suite(names))
+    point = PointSuite.of(suite(before))
 
     def ask(edits: int, _: Predicate) -> Answer:
         now = {

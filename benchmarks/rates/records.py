@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.rates.answers import Documents, Task, score_of
 from stability.record import Checkpoint, EditorInfo, ModelInfo, Reading, Record, Run, TaskResult
@@ -19,14 +20,17 @@ checks:
     relative_to: AGAINST
     change: absolute
     assert: ">= -0.05"
-    noise: {confidence: 0.95}
+    noise: {confidence: 0.95CLUSTER}
 """
+PASSAGE = "passage"
 Tasks = Mapping[str, Task]  # by name
 
 
-def suite(tasks: Sequence[str], against: str = "base") -> SuiteSpec:
+def suite(tasks: Tasks, against: str = "base") -> SuiteSpec:
     """One check of these tasks, with a tolerance of 5 points."""
     text = SUITE.replace("TASKS", ", ".join(tasks)).replace("AGAINST", against)
+    clustered = any(documents.cluster is not None for task in tasks.values() for documents in task)
+    text = text.replace("CLUSTER", f", cluster: {PASSAGE}" if clustered else "")
     return parse_suite(text, is_recorded=True).spec
 
 
@@ -75,8 +79,15 @@ def reading(tasks: Tasks) -> Reading:
 def result(documents: Documents) -> TaskResult:
     """Without a check of every number's type, which would take longer than judging."""
     n = len(documents.gold)
-    shared = {"metric": documents.metric, "n": n, "doc_ids": tuple(range(n)), "guess": documents.guess}
+    shared: dict[str, Any] = {
+        "metric": documents.metric,
+        "n": n,
+        "doc_ids": tuple(range(n)),
+        "guess": documents.guess,
+    }
     if documents.metric == "exact_match":
         return TaskResult.model_construct(**shared, values=tuple(documents.answer.tolist()))
+    if documents.cluster is not None:
+        shared["clusters"] = {PASSAGE: tuple(documents.cluster.tolist())}
     gold, predicted = tuple(documents.gold.tolist()), tuple(documents.answer.tolist())
     return TaskResult.model_construct(**shared, gold=gold, predicted=predicted)

@@ -59,7 +59,7 @@ def simulate(cell: Cell, trials: int) -> Counted:
 def fails(cell: Cell, rng: np.random.Generator) -> Counted:
     """Every test's true drop is exactly the tolerance."""
     base, runs = family(cell, rng, TOLERANCE)
-    spec = suite(tuple(base), cell.against)
+    spec = suite(base, cell.against)
     if cell.against == "base":
         judged = judge(spec, record(base, runs))
     else:
@@ -101,7 +101,7 @@ def table_fails(cell: Cell, population: Choices, gains: int, losses: int) -> boo
     )
     base, runs = with_one(cell, before, before, now)
     earlier = {EDITOR: Baseline(record(base, [[base] * len(points) for points in runs]))}
-    judged = judge(suite(tuple(base), cell.against), record(base, runs), earlier)
+    judged = judge(suite(base, cell.against), record(base, runs), earlier)
     return judged.counts["fail"] > 0
 
 
@@ -124,7 +124,7 @@ def detects(cell: Cell, rng: np.random.Generator) -> Counted:
 def verdict(cell: Cell, before: Task, same: Task, one: Task) -> Verdict:
     """Of the first task, when every test of the family sees the same results, but for one."""
     base, runs = with_one(cell, before, same, one)
-    return judge(suite(tuple(base)), record(base, runs)).verdicts[0]
+    return judge(suite(base), record(base, runs)).verdicts[0]
 
 
 def with_one(cell: Cell, before: Task, same: Task, one: Task) -> tuple[Tasks, list[list[Tasks]]]:
@@ -141,7 +141,7 @@ def differs(cell: Cell, rng: np.random.Generator) -> Counted:
     """Two editors whose models differ by flips, and by no drop."""
     base, runs = family(cell, rng, 0.0)
     _, others = family(cell, rng, 0.0, base)
-    spec = suite(tuple(base))
+    spec = suite(base)
     contenders = [
         Contender(name, record(base, points, name), name) for name, points in (("a", runs), ("b", others))
     ]

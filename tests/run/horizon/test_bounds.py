@@ -87,9 +87,9 @@ def test_an_editor_that_can_go_no_further_ends_all_three() -> None:
 
 
 def test_a_search_pays_for_every_number_of_edits_that_it_may_look_at() -> None:
-    point = PointSuite.of(suite(("a",)))
     rng = np.random.default_rng(0)
     before = {"a": Choices().draw(rng, 1000)}
+    point = PointSuite.of(suite(before))
     for drop, alone, searching in ((0.075, "fail", "inconclusive"), (0.15, "fail", "fail")):
         now = Choices().edited(before["a"], Fate.draw(rng, 1000, 1, 0)[0], 0.2, drop)
         made = record(before, [[{"a": now}]])
