@@ -53,6 +53,7 @@ ProblemKind = Literal[
     "not_comparable",  # two measurements that are not of the same things
     "base_past_bound",
     "too_few_documents",
+    "too_few_to_resample",  # or too much alike
     "at_chance",
     "within_noise",
     "baseline_missing",

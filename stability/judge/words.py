@@ -105,7 +105,7 @@ def too_few_to_resample(task: str, found: int, unit: str, least: int, members: i
         f"{task}: {which} {found} {unit}{'' if found == 1 else 's'}, and noise can be told from {least} "
         f"of {whose} on: measure more of them"
     )
-    return problem("too_few_documents", message, task=task, count=found)
+    return problem("too_few_to_resample", message, task=task, count=found)
 
 
 def too_few_of_a_class(task: str, metric: str, documents: int, least: int) -> Problem:
@@ -115,7 +115,7 @@ def too_few_of_a_class(task: str, metric: str, documents: int, least: int) -> Pr
         f"{task}: {documents} {which}, and the noise of {metric} can be told from {least} on: "
         "measure more of them, or take the accuracy"
     )
-    return problem("too_few_documents", message, task=task, count=documents)
+    return problem("too_few_to_resample", message, task=task, count=documents)
 
 
 def no_deviation(task: str, change: float, documents: int) -> Problem:
@@ -124,7 +124,7 @@ def no_deviation(task: str, change: float, documents: int) -> Problem:
         f"{task}: all {documents} documents changed by the same {change:+.4g}, "
         "so that they have no deviation to tell noise by"
     )
-    return problem("too_few_documents", message, task=task, count=documents)
+    return problem("too_few_to_resample", message, task=task, count=documents)
 
 
 def no_cluster(task: str, name: str, known: Sequence[str]) -> Problem:

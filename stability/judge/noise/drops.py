@@ -27,6 +27,7 @@ from stability.judge.noise.scores import Floats, score
 
 POWER = 0.80
 POINTS = 24  # drops whose power is computed at a time
+ALIKE = 1e-9  # standard errors below this share of the score are rounding
 PATH = np.linspace(0.0, 1.0, 101)  # shares of the right answers that turn wrong, to find the detectable drop
 
 
@@ -190,6 +191,11 @@ class ResampledDrop:
         """Standard error of the change."""
         return float(np.sqrt(sum(weight**2 * found.variance for weight, found in self._influences)))
 
+    @property
+    def is_alike(self) -> bool:
+        """Whether every document changed the score by the same amount, but for rounding."""
+        return self.error <= ALIKE * max(abs(self.before), abs(self.now))
+
     @cached_property
     def _acceleration(self) -> float:
         second = sum(weight**2 * found.second / found.n for weight, found in self._influences)
@@ -206,7 +212,7 @@ class ResampledDrop:
     @cached_property
     def _tested(self) -> Bca | NoChange:
         change = self.now - self.before
-        if self.error == 0 and change == 0:
+        if self.is_alike and change == 0:
             right = sum(weight**2 / documents_right(paired) for weight, paired in self.members)
             return NoChange(PATH, self._degraded[0], sum(weight for weight, _ in self.members) ** 2 / right)
         replicates = sum(

@@ -30,7 +30,7 @@ def check_enough(task: str, drop: ResampledDrop) -> None:
     metric, fewest = min(rarer, key=lambda one: one[1], default=("", OF_THE_RARER))
     if fewest < OF_THE_RARER:
         raise CannotJudge(words.too_few_of_a_class(task, metric, fewest, OF_THE_RARER))
-    if drop.error == 0 and drop.now != drop.before:
+    if drop.is_alike and drop.now != drop.before:
         raise CannotJudge(words.no_deviation(task, drop.now - drop.before, drop.n))
 
 

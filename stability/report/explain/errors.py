@@ -182,6 +182,11 @@ BY_KIND: Mapping[ProblemKind, ErrorAdvice] = {
         "is then no news.",
         (seeing_more,),
     ),
+    "too_few_to_resample": ErrorAdvice(
+        "A drop of this score is told from noise by resampling its documents, and these are too few, or too "
+        "much alike, for that.",
+        (seeing_more,),
+    ),
     "no_data": ErrorAdvice("The task's documents are not there.", (task_data,)),
     "at_chance": ErrorAdvice(
         "None of its tasks can show a drop, so the check could not have failed.",

@@ -44,7 +44,7 @@ def test_numbers_of_fewer_than_five_documents_are_refused(records: ModuleType, n
     before = np.linspace(0.4, 0.6, n)
     with pytest.raises(CannotJudge, match=words) as refused:
         drop_of("t", *numbers(before, before - 0.2 * before, records), "now")
-    assert refused.value.problem.kind == "too_few_documents"
+    assert refused.value.problem.kind == "too_few_to_resample"
     assert refused.value.problem.count == n
 
 
@@ -69,8 +69,10 @@ def test_scores_by_class_are_refused_below_a_number_of_documents_of_the_rarer_cl
         drop_of("t", *by_class(metric, OF_THE_RARER - 1, 200, records), "now")
 
 
-def test_documents_that_all_changed_by_the_same_amount_are_no_measure_of_noise(records: ModuleType) -> None:
-    before = np.full(30, 0.5)
+@pytest.mark.parametrize("before", [np.full(30, 0.5), np.linspace(0.3, 0.9, 30)], ids=["equal", "unequal"])
+def test_documents_that_all_changed_by_the_same_amount_are_no_measure_of_noise(
+    records: ModuleType, before: np.ndarray
+) -> None:
     with pytest.raises(CannotJudge, match=r"all 30 documents changed by the same -0\.25"):
         drop_of("t", *numbers(before, before - 0.25, records), "now")
 
