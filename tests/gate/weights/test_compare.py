@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stability.errors import ModelError
 from stability.gate.files.folder import open_folder
 from stability.gate.files.layout import lay_out
+from stability.gate.weights.change import LONGEST_ROW
 from stability.gate.weights.compare import compare
 from stability.gate.weights.windows import WINDOW, Pair, blocks, over, windows
 from tests.examples import examples
@@ -228,6 +229,14 @@ def test_a_change_that_takes_away_most_of_a_rounded_base_has_the_rank_of_the_cha
     edited[down(1)] = torch.randn(12, 20, generator=torch.Generator().manual_seed(0)) * 1e-3
     base[down(1)] = (edited[down(1)] + large).bfloat16()  # rounded by more than what is left of it
     assert compared(save("base", base), save("edited", edited)).changes[down(1)].rank == 1
+
+
+def test_rows_too_long_for_a_basis_of_256_have_no_rank_but_all_other_figures(save):
+    base = {"x": torch.zeros(2, LONGEST_ROW + 1)}
+    edited = {"x": torch.ones(2, LONGEST_ROW + 1)}
+    change = compared(save("base", base, config=UNKNOWN), save("edited", edited, config=UNKNOWN)).changes["x"]
+    assert change.rank is None
+    assert change.elements == 2 * (LONGEST_ROW + 1)
 
 
 def test_a_number_that_is_not_the_nearest_of_its_dtype_has_changed(save):
