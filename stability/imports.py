@@ -10,11 +10,12 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import metadata
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from stability.errors import StabilityError, UsageError, with_type
 from stability.parts import H, Kind, Part, origin
@@ -48,6 +49,73 @@ def import_named(name: str, noun: str, usual: str, raised: type[StabilityError])
     with _importable(Path.cwd()), in_one_line(f"{noun} {name}: importing it", raised):
         module = importlib.import_module(location)
     return _attribute(module, attribute, f"{noun} {name}", raised), "dotted name"
+
+
+def file_of(name: str) -> Path | None:
+    """The file that a path or a dotted name names; None for a plain name, and where there is no such file."""
+    location, attribute = _split(name)
+    if _is_path(location):
+        return Path(location).expanduser()
+    if attribute is None:
+        return None
+    with _importable(Path.cwd()), suppress(ImportError, ValueError):
+        spec = importlib.util.find_spec(location)
+        return Path(spec.origin) if spec is not None and spec.origin else None
+    return None
+
+
+def own_files(file: Path) -> list[Path]:
+    """A Python file and those that it imports from its own folder, its package or the working folder, sorted.
+
+    Imports inside of functions count as well. A file that only has the name of something else that the code
+    mentions may be among them.
+    """
+    found: set[Path] = set()
+    waiting = [file.resolve()]
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found.add(file)
+        try:
+            code = SourceFileLoader(file.stem, str(file)).source_to_code(file.read_bytes(), str(file))
+        except (OSError, SyntaxError, ValueError):  # it cannot be imported
+            continue
+        waiting += _named_files(_names(code), [file.parent, *_packages(file), Path.cwd()])
+    return sorted(found)
+
+
+def _names(code: CodeType) -> set[str]:
+    inside = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*inside)
+
+
+def _packages(file: Path) -> Iterator[Path]:
+    """The folders above a module in which its package and those above it lie."""
+    folder = file.parent
+    while (folder / "__init__.py").exists() and folder != folder.parent:
+        folder = folder.parent
+        yield folder
+
+
+def _named_files(names: set[str], folders: list[Path]) -> Iterator[Path]:
+    """The modules of these names in the folders, and in the packages of these names there."""
+    for folder in (found for found in folders if not _is_installed(str(found / "file.py"))):
+        for name in names:
+            yield from _modules(folder, name)
+            package = folder.joinpath(*name.split("."))
+            if package.is_dir():
+                yield from (module for inner in names for module in _modules(package, inner))
+
+
+def _modules(folder: Path, name: str) -> Iterator[Path]:
+    """`a.py`, or `a/__init__.py` and `a/b.py`, for `a.b`."""
+    path = folder
+    for part in name.split("."):
+        path = path / part
+        for file in (path.with_name(f"{part}.py"), path / "__init__.py"):
+            if part and PACKAGE not in file.parents and file.is_file():
+                yield file.resolve()
 
 
 def is_plain(name: str) -> bool:

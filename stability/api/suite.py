@@ -244,8 +244,9 @@ class Suite:
     def reuse(self, path: Path) -> Report | None:
         """Judge the record at `path`, if a run of this suite now would only measure the same again.
 
-        That is so when it is complete, and harness, model, editors with their settings, and all of the suite
-        but its bounds are the same. The model is loaded to be compared, but not edited.
+        That is so when it is complete, and harness, model, editors with their settings, the files that the
+        suite names, and all of it but its bounds are the same. The model is loaded to be compared, but not
+        edited.
         """
         from stability.models import load_model, model_fingerprint
 
@@ -264,6 +265,7 @@ class Suite:
         same = (
             wanted == complete
             and record.measured_fingerprint == self.file.measured_fingerprint
+            and record.inputs_fingerprint == self.file.inputs_fingerprint
             and record.harness_version == metadata.version("stability-harness")
             and record.model.fingerprint == model_fingerprint(load_model(spec.model).model)
         )

@@ -235,6 +235,7 @@ class RecordFields(RecordModel):
         str  # of everything in the suite but its checks: what was measured, not how it is judged
     )
     measured: dict[str, Any] = Field(default_factory=dict)  # the same in full, to show what differs
+    inputs_fingerprint: str = ""  # of the files that the suite names: edits, text, tasks and metrics
     command: str  # the command that runs it again, for people
     replaced: Replaced = Replaced()
     gate: GateCall | None = None  # if two checkpoints on disk were compared

@@ -76,6 +76,7 @@ class Experiment:
             suite_path=None if self.suite.path is None else str(self.suite.path),
             measured_fingerprint=self.suite.measured_fingerprint,
             measured=self.suite.measured,
+            inputs_fingerprint=self.suite.inputs_fingerprint,
             command=self.command,
             replaced=self.replaced,
             model=describe_model(self.loaded),

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from stability.errors import SuiteError, SuiteProblem
 from stability.reading import PlainLoader, UnreadableError, parse_yaml, read_text
+from stability.suite.inputs import inputs_fingerprint
 from stability.suite.judgeable import Location, Mistake
 from stability.suite.mistakes import readable, suite_mistakes
 from stability.suite.schema import SuiteSpec
@@ -49,6 +50,11 @@ class SuiteFile:
             }
         content["metrics"] = sorted({*self.spec.metric_names, *self.spec.record})
         return content
+
+    @property
+    def inputs_fingerprint(self) -> str:
+        """SHA-256 of the files that the suite names, as they are now."""
+        return inputs_fingerprint(self.spec)
 
     @property
     def measured_fingerprint(self) -> str:

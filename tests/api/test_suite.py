@@ -1,5 +1,7 @@
 """The Python door, on the built-in model."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,70 @@ def test_only_a_record_of_the_same_run_is_reused(folder):
     assert suite.override(Overrides(editors=("rome",))).reuse(out / "run.json") is None
     assert suite.override(Overrides(editors=("none",), seeds=(1,))).reuse(out / "run.json") is None
     assert suite.override(Overrides(editors=("none",), edits=1)).reuse(out / "run.json") is None
+
+
+READS = """
+schema: 1
+name: reads
+editors: ["./mine.py:edit"]
+run: {edits: {path: edits.json, count: 2}}
+text: {path: words.txt, tokens: 300}
+probes: {tokens: 200}
+checks:
+  finite: {metric: nonfinite, assert: "== 0"}
+  one: {metric: "./own_metric.py:One", assert: "== 1"}
+"""
+METRIC = """
+from stability.metrics import Metric
+from stability.parts import MetricHead
+from stability.record import Reading
+
+import counting
+
+
+class One(Metric):
+    head = MetricHead("one", "one", over="scalar")
+
+    def measure(self, context):
+        return Reading(over="scalar", values={"": counting.ONE})
+"""
+FILES = {
+    "reads.stability.yaml": READS,
+    "mine.py": "from steps import sizes\n\ndef edit(model, tokenizer, edits):\n    import later  # 1\n",
+    "steps/sizes.py": "SIZE = 1\n",
+    "later.py": "AT = 1\n",
+    "edits.json": json.dumps(
+        [{"id": str(i), "prompt": f"{{}} is {i}", "subject": "It", "target": "a"} for i in range(2)]
+    ),
+    "words.txt": "\n\n".join("Ada Lune lives in Arvo, at 1." for _ in range(200)),
+    "own_metric.py": METRIC,
+    "counting.py": "ONE = 1\n",
+    "other.py": "OTHER = 1\n",
+}
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory):
+    """A folder in which a suite was run that reads other files."""
+    folder = tmp_path_factory.mktemp("reading")
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(folder)
+        Suite.load("reads.stability.yaml").run(out="out").raise_for_failures()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_reused"),
+    [(name, name == "other.py") for name in FILES if name != "reads.stability.yaml"],
+)
+def test_a_record_is_reused_only_while_the_files_that_the_run_read_are_the_same(
+    reading, tmp_path, monkeypatch, changed, is_reused
+):
+    folder = shutil.copytree(reading, tmp_path / "again")
+    monkeypatch.chdir(folder)
+    (folder / changed).write_text(FILES[changed].replace("1", "2") + "\n")
+    assert (Suite.load("reads.stability.yaml").reuse(Path("out", "run.json")) is not None) == is_reused

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from stability.editors.plugin.protocol import BuiltIn, Editor, FunctionEditor, LoadedEditor
 from stability.editors.plugin.settings import as_arguments, declared_settings, read_settings, settings_model
 from stability.errors import EditorError, SettingsError
-from stability.imports import in_one_line
+from stability.imports import in_one_line, own_files
 from stability.record import EditorInfo
 
 PACKAGE = Path(__file__).parents[1]
@@ -130,12 +130,19 @@ def _source_code(found: object) -> str:
     return _module_source(found)
 
 
+def _own_first(file: Path) -> list[Path]:
+    """A file, and the files of its own that it imports."""
+    return [file, *(other for other in own_files(file) if other != file.resolve())]
+
+
 def _module_source(found: object) -> str:
     code = found if inspect.isclass(found) or inspect.isroutine(found) else type(found)
     try:
         file = inspect.getsourcefile(cast(Any, code))
         if file is not None:
-            return Path(file).read_text(encoding="utf-8")
+            return "".join(
+                own.read_text(encoding="utf-8", errors="replace") for own in _own_first(Path(file))
+            )
     except (TypeError, OSError):  # typed into an interpreter, so there is no file
         pass
     compiled = getattr(code, "__code__", None)
