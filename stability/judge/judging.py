@@ -8,7 +8,7 @@ from dataclasses import replace
 from stability.judge.compare import compare
 from stability.judge.inputs import Assertion, Baseline, RecordedRun
 from stability.judge.noise.chance import tasks_at_chance
-from stability.judge.noise.family import decide_drops
+from stability.judge.noise.family import decide_drops, tell_chance
 from stability.judge.reduce import reduce
 from stability.judge.runs import notes_of, stopped_early, summary_of, without_bracket
 from stability.judge.select import checkpoints_of, edited_model, select
@@ -91,6 +91,8 @@ def judge_check(
     results = [reduce(values) for values in compared]
     if check.noise:
         results = decide_drops(results, check.bound, check.noise, looks)
+    else:
+        results = tell_chance(results, check)
     unedited = [reduce(compare(select(assertion, run, 0))) for assertion in assertions for run in runs]
     return summarise(assertions, runs, results, unedited)
 

@@ -30,7 +30,8 @@ class DropTest:
     """The test of one drop on its documents.
 
     `low` and `high` are one-sided limits of the change; `detects` is the smallest drop that would have been
-    found with a probability of 0.8; `flip_rate` the share of documents whose answer changed.
+    found with a probability of 0.8; `flip_rate` the share of documents whose answer changed. `level` is that
+    of each limit. Further see `NoiseFigures`.
     """
 
     outcome: Literal["held", "failed", "inconclusive"]
@@ -41,6 +42,25 @@ class DropTest:
     detects: float
     flip_rate: float
     n: int
+    level: float
+    by_chance: float | None = None
+    false_failures: float | None = None
+    documents_to_detect: float | None = None
+    fails_inconclusive: bool = False
+
+
+@dataclass(frozen=True)
+class UntestedDrop:
+    """What chance has to do with a drop past the bound, in a check without `noise`.
+
+    `low` and `high` are 95 % limits, each one-sided. With no true drop anywhere, `by_chance` is the
+    probability that any of the check's values is as low.
+    """
+
+    n: int
+    low: float
+    high: float
+    by_chance: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +70,7 @@ class PointResult:
     `key` is the value's key in the record, `where` the same for people. Without a value, the outcome is
     `error` or `nothing`, and `problem` says why. `drop` is set if the check tests for noise; `detects` is
     then the worst over all of its tasks, and `shown_to_hold` whether the limits of all are inside the bound.
+    `untested` is the drop that failed a check which does not test for noise.
     """
 
     assertion: Assertion
@@ -65,6 +86,7 @@ class PointResult:
     drop: DropTest | None = None
     detects: float | None = None
     shown_to_hold: bool | None = None
+    untested: UntestedDrop | None = None
 
     @classmethod
     def error(cls, assertion: Assertion, run: RecordedRun, edits: int, problem: Problem) -> PointResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 from stability.judge import words
 from stability.judge.inputs import Assertion, RecordedRun
@@ -145,6 +145,8 @@ def decided(
         return as_error(verdict, said)
     if (blind := _undetectable(assertion, results)) is not None:
         return as_error(verdict, blind)
+    if (refused := _may_be_chance(assertion, results)) is not None:
+        return as_error(verdict, refused)
     if any(result.outcome == "inconclusive" for result in results):
         problem = words.within_noise()
         return replace(verdict, status="inconclusive", message=problem.message, problem=problem)
@@ -159,10 +161,9 @@ def decided(
 
 
 def is_failure(result: PointResult) -> bool:
-    """Whether the result counts as a failure; one within noise does with `on_inconclusive: fail`."""
-    noise = result.assertion.check.noise
+    """Whether the result counts as a failure; one within noise may do with `on_inconclusive: fail`."""
     return result.outcome == "failed" or (
-        result.outcome == "inconclusive" and noise is not None and noise.on_inconclusive == "fail"
+        result.outcome == "inconclusive" and result.drop is not None and result.drop.fails_inconclusive
     )
 
 
@@ -176,12 +177,31 @@ def _failed(
         for result in results
         if result.outcome == "held" and result.edits > first.get(result.run.run.seed, result.edits)
     ]
+    chances = [
+        result.drop.by_chance for result in failures if result.drop and result.drop.by_chance is not None
+    ]
+    untested = _worst(failures).untested
     message = words.about_failures(
-        all_within_noise=within_noise, held_again=min(again, default=None), besides=besides
+        by_chance=min(chances) if within_noise and chances else None,
+        held_again=min(again, default=None),
+        besides=besides,
+        untested=words.not_tested(*astuple(untested)) if untested else "",
     )
     status: Status = "warn" if verdict.severity == "warn" else "fail"
     problem = words.within_noise() if within_noise else None
     return replace(verdict, status=status, message=message, problem=problem)
+
+
+def _may_be_chance(assertion: Assertion, results: Sequence[PointResult]) -> Problem | None:
+    """The problem that `on_inconclusive: fail` would fail too many models that dropped nothing; else None."""
+    noise = assertion.check.noise
+    if noise is None or noise.on_inconclusive != "fail":
+        return None
+    unsure = [result for result in results if result.outcome == "inconclusive"]
+    chances = [
+        result.drop.by_chance for result in unsure if result.drop and result.drop.by_chance is not None
+    ]
+    return words.may_be_chance(min(chances), noise.confidence) if chances else None
 
 
 def _undetectable(assertion: Assertion, results: Sequence[PointResult]) -> Problem | None:
@@ -240,9 +260,14 @@ def _shown(assertion: Assertion, results: Sequence[PointResult]) -> PointResult 
     """The result whose value is shown: the worst of those that decided the verdict."""
     measured = [result for result in results if result.value is not None]
     deciding = [result for result in measured if result.outcome == "failed"]
-    deciding = deciding or [result for result in measured if result.outcome == "inconclusive"] or measured
-    bound = assertion.check.bound
-    return min(deciding, key=lambda result: bound.reach(result.value or 0.0), default=None)
+    unsure = [result for result in measured if result.outcome == "inconclusive"]
+    deciding = deciding or [result for result in unsure if is_failure(result)] or unsure or measured
+    return _worst(deciding) if deciding else None
+
+
+def _worst(results: Sequence[PointResult]) -> PointResult:
+    """The one that is farthest outside the bound."""
+    return min(results, key=lambda result: result.assertion.check.bound.reach(result.value or 0.0))
 
 
 def _with_value(
@@ -253,6 +278,8 @@ def _with_value(
     failed = verdict.status in ("fail", "warn")
     detects = [result.detects for result in results if result.detects is not None]
     measured = [result for result in results if result.value is not None]
+    needed = [result.drop.documents_to_detect for result in measured if result.drop is not None]
+    enough = [documents for documents in needed if documents is not None]
     margin = assertion.check.bound.margin(value)
     return replace(
         verdict,
@@ -263,6 +290,10 @@ def _with_value(
             flip_rate=drop.flip_rate if drop else None,
             detects=drop.detects if failed and drop else max(detects, default=None),
             shown_to_hold=all(result.shown_to_hold for result in measured) if drop else None,
+            level=drop.level if drop else None,
+            by_chance=shown.untested.by_chance if shown.untested else drop.by_chance if drop else None,
+            false_failures=drop.false_failures if drop else None,
+            documents_to_detect=max(enough, default=None),
         ),
         coverage=shown.coverage,
     )

@@ -72,7 +72,12 @@ class NoiseFigures:
 
     `interval` holds one-sided limits of the value, each at the stated confidence (see `judge.noise`);
     `detects` is the smallest drop that the documents could have shown; `flip_rate` the share of documents
-    whose answer changed. `shown_to_hold` says whether the limits of every drop are inside the bound.
+    whose answer changed. `shown_to_hold` says whether the limits of every drop are inside the bound. `level`
+    is that of each limit.
+
+    Two are of a model that dropped nothing at all: `by_chance`, the probability that any value of the check
+    is as low as this one, if it is past the bound; and, with `on_inconclusive: fail`, `false_failures`, that
+    the check fails. `documents_to_detect` would detect a drop of `max_detectable`, if these do not.
     """
 
     interval: tuple[float, float] | None = None
@@ -80,6 +85,10 @@ class NoiseFigures:
     detects: float | None = None
     flip_rate: float | None = None
     shown_to_hold: bool | None = None
+    level: float | None = None
+    by_chance: float | None = None
+    false_failures: float | None = None
+    documents_to_detect: float | None = None
 
 
 @dataclass(frozen=True)

@@ -234,6 +234,14 @@ def reference_zero(called: str, label: str, change: str) -> Problem:
     return problem("does_not_fit", message)
 
 
+def not_above_zero(called: str, task: str, score: float, change: str) -> Problem:
+    """A score of which no share can be taken, so that noise in a ratio cannot be told."""
+    message = (
+        f"{task}: {called} scores {score:.4g}, of which no {change} can be taken; use 'change: absolute'"
+    )
+    return problem("does_not_fit", message, task=task)
+
+
 def no_matrices(over: str) -> Problem:
     """`relative_to: unedited` for a metric that is not over matrices."""
     message = f"'relative_to: unedited' compares matrices, and this metric has a value for each {over}"
@@ -315,9 +323,46 @@ def within_noise() -> Problem:
     return problem("within_noise", WITHIN_NOISE)
 
 
-def about_failures(*, all_within_noise: bool, held_again: int | None, besides: Problem | None) -> str:
-    """The message of a check that failed, shown next to its value."""
-    words = [f"{WITHIN_NOISE} (on_inconclusive: fail)"] if all_within_noise else []
+def may_be_chance(by_chance: float, confidence: float) -> Problem:
+    """A value within noise that `on_inconclusive: fail` cannot fail, since it may be chance."""
+    message = (
+        f"{WITHIN_NOISE}: {share(by_chance)} of models that dropped nothing look like this, and "
+        f"'on_inconclusive: fail' fails {share(1 - confidence)} of them at most; measure more documents, "
+        "allow a larger drop, or write 'on_inconclusive: warn'"
+    )
+    return problem("too_few_documents", message)
+
+
+def not_tested(documents: int, low: float, high: float, by_chance: float) -> str:
+    """What chance has to do with a drop that failed a check without `noise`."""
+    return (
+        f"not tested for noise: {documents:,} documents, 95 % limits [{low:.2g}, {high:.2g}], and "
+        f"{share(by_chance)} of models that dropped nothing look like this"
+    )
+
+
+def share(probability: float) -> str:
+    """`12 %`, `0.4 %` or `less than 0.1 %`."""
+    percent = 100 * probability
+    return f"{percent:.2g} %" if percent >= 0.1 else "less than 0.1 %"
+
+
+def about_failures(
+    *,
+    by_chance: float | None,
+    held_again: int | None,
+    besides: Problem | None,
+    untested: str = "",
+) -> str:
+    """The message of a check that failed, shown next to its value.
+
+    `by_chance` is set if all failures are within noise: the share of models without a drop that look so.
+    """
+    within = f"{WITHIN_NOISE} (on_inconclusive: fail)"
+    words = []
+    if by_chance is not None:
+        words.append(f"{within}; {share(by_chance)} of models that dropped nothing look like this")
+    words += [untested] if untested else []
     words += [] if held_again is None else [f"held again at {held_again}"]
     words += [] if besides is None else [besides.message]
     return "; ".join(words)

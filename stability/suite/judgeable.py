@@ -54,6 +54,23 @@ def mistakes(
         yield from _of_may_change(around.may_change)
 
 
+def warnings(checks: Mapping[str, CheckSpec], heads: Mapping[str, MetricHead]) -> Iterator[Mistake]:
+    """What a check can be judged by, but should not be, each with the key of the suite that it is about."""
+    for name, check in checks.items():
+        head = heads.get(check.metric)
+        if head is not None and head.over == "task" and is_untested(check):
+            yield (
+                ("checks", name),
+                "a drop that is chance fails this check; write 'noise: {confidence: 0.95}' to test for that",
+            )
+
+
+def is_untested(check: CheckSpec) -> bool:
+    """Whether the check is about a drop that `noise` could be told of, and does not ask for it."""
+    is_drop = check.relative_to in ("base", "previous") and math.isfinite(check.bound.low)
+    return is_drop and check.noise is None and check.aggregate is None
+
+
 def tasks_of(check: CheckSpec) -> tuple[str, ...]:
     """The tasks that a check names."""
     return (*check.for_each.get("task", ()), *([check.where.task] if check.where.task else []))
@@ -213,7 +230,7 @@ def _of_noise(check: CheckSpec) -> Iterator[Mistake]:
         return
     if check.aggregate:
         yield ("aggregate",), "noise is told task by task; leave 'aggregate' out"
-    tolerance = -check.bound.low
+    tolerance = 1 - check.bound.low if check.change == "ratio" else -check.bound.low
     if noise.max_detectable is not None and tolerance > 0 and noise.max_detectable <= tolerance:
         yield (
             ("noise", "max_detectable"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import logging
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,8 +19,10 @@ from stability.errors import SuiteError, SuiteProblem
 from stability.reading import PlainLoader, UnreadableError, parse_yaml, read_text
 from stability.suite.inputs import inputs_fingerprint
 from stability.suite.judgeable import Location, Mistake
-from stability.suite.mistakes import readable, suite_mistakes
+from stability.suite.mistakes import readable, suite_mistakes, suite_warnings
 from stability.suite.schema import SuiteSpec
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,9 @@ def parse_suite(text: str, path: Path | None = None, *, is_recorded: bool = Fals
         problems += list(suite_mistakes(readable(content) if spec is None else spec))
     refuse(path, lines, problems)
     assert spec is not None
+    if not is_recorded:
+        for location, message in suite_warnings(spec):
+            LOG.warning("%s", located(path, lines, location, message))
     return SuiteFile(spec, text, path, lines)
 
 

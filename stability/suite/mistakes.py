@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from stability.errors import UsageError
 from stability.parts import MetricHead
-from stability.suite.judgeable import Around, Mistake, mistakes
+from stability.suite.judgeable import Around, Mistake, mistakes, warnings
 from stability.suite.metrics import head_of
 from stability.suite.schema import CheckSpec, EditorSpec, MayChange, as_tuple, parse_editor
 
@@ -65,6 +65,12 @@ def suite_mistakes(suite: Asked) -> Iterator[Mistake]:
     yield from _unknown_editors(suite.checks, called)
     yield from mistakes(suite.checks, heads, Around(called, may_change=suite.may_change))
     yield from _of_record(suite.record)
+
+
+def suite_warnings(suite: Asked) -> Iterator[Mistake]:
+    """What a suite without mistakes should say otherwise."""
+    heads = {check.metric: head_of(check.metric) for check in suite.checks.values()}
+    yield from warnings(suite.checks, {name: head for name, head in heads.items() if head is not None})
 
 
 def _of_record(names: Sequence[str]) -> Iterator[Mistake]:

@@ -280,12 +280,15 @@ class CheckSpec(SuiteModel):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> CheckSpec:
-        if self.noise and (self.relative_to not in ("base", "previous") or self.change != "absolute"):
-            raise ValueError(
-                "noise is judged on drops: it needs 'relative_to: base' or 'previous', and 'change: absolute'"
-            )
+        if self.noise and self.relative_to not in ("base", "previous"):
+            raise ValueError("noise is judged on drops: it needs 'relative_to: base' or 'previous'")
         if self.noise and not self.assertion.lstrip().startswith(">"):
             raise ValueError("noise is judged on drops: write the bound as '>= -TOLERANCE'")
+        if self.noise and self.change == "ratio" and self.bound.low <= 0:
+            raise ValueError(
+                "noise is judged on drops, and no ratio of scores falls below 0: write 'change: absolute', "
+                "or a bound such as '>= 0.95'"
+            )
         if self.where.task and self.for_each:
             raise ValueError("name the task in 'where' or in 'for_each', not in both")
         if self.only and self.excluded:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stability.judge import Baseline, EditorJudgement, Judgement, Verdict, judge
+from stability.judge.noise import exact
 from stability.record import Checkpoint, Problem, Reading, Record, Replaced, Sample, TaskResult
 from stability.suite import parse_suite
 
@@ -402,6 +403,70 @@ class TestNoise:
         strict = judge(records.suite(DROP.replace("0.95}", "0.95, on_inconclusive: fail}")), record)
         assert (strict.verdicts[0].status, strict.verdicts[0].failed_at) == ("fail", 40)
         assert "within noise" in strict.verdicts[0].message
+
+    def test_on_inconclusive_fail_fails_what_chance_hardly_ever_looks_like(self, records: ModuleType) -> None:
+        suite = records.suite(DROP.replace("0.95}", "0.95, on_inconclusive: fail}"))
+        verdict = judge(suite, self.record(records, 10, 60)).verdicts[0]
+        assert (verdict.status, verdict.within_noise) == ("fail", True)
+        assert verdict.noise.by_chance is not None
+        assert verdict.noise.by_chance < 1e-9
+        assert "less than 0.1 % of models that dropped nothing look like this" in verdict.message
+        assert verdict.noise.false_failures == pytest.approx(0.0, abs=1e-4)
+
+    def test_on_inconclusive_fail_is_refused_where_it_would_fail_models_that_dropped_nothing(
+        self, records: ModuleType
+    ) -> None:
+        suite = records.suite(DROP.replace("0.95}", "0.95, on_inconclusive: fail}"))
+        flips = self.record(records, 0, n=71)
+        before = flips.base.readings["task_score"].tasks["choice"]
+        wrong = np.flatnonzero(np.array(before.predicted) != np.array(before.gold))
+        answers = np.array(before.predicted)
+        answers[wrong[:3]] = np.array(before.gold)[wrong[:3]]
+        right = np.flatnonzero(np.array(before.predicted) == np.array(before.gold))[:8]
+        answers[right] = (np.array(before.gold)[right] + 1) % 4
+        now = before.model_copy(update={"predicted": tuple(answers.tolist())})
+        point = records.checkpoint(20, task_score=records.tasks({"choice": now, "pair": before}))
+        verdict = judge(suite, records.record(flips.base, [records.run([point])])).verdicts[0]
+        assert verdict.value == pytest.approx(-5 / 71)
+        assert verdict.status == "error"
+        assert verdict.problem is not None
+        assert verdict.problem.kind == "too_few_documents"
+        assert (
+            "measure more documents, allow a larger drop, or write 'on_inconclusive: warn'" in verdict.message
+        )
+        assert 0 < (verdict.noise.false_failures or 0) <= 0.05
+
+    @pytest.mark.parametrize(
+        ("change", "bound", "value"), [("ratio", 0.95, 1 - 0.12 / 0.9), ("relative", -0.05, -0.12 / 0.9)]
+    )
+    def test_noise_is_told_of_ratios_and_relative_changes_too(
+        self, records: ModuleType, change: str, bound: float, value: float
+    ) -> None:
+        check = DROP.replace("change: absolute", f"change: {change}").replace(">= -0.05", f">= {bound}")
+        found = [
+            judge(records.suite(check), self.record(records, lost)).verdicts[0] for lost in (30, 55, 120)
+        ]
+        assert [verdict.status for verdict in found] == ["pass", "inconclusive", "fail"]
+        assert found[2].value == pytest.approx(value)
+        assert found[2].interval is not None
+        assert found[2].interval[0] < value < found[2].interval[1] < bound
+        absolute = judge(
+            records.suite(DROP.replace(">= -0.05", ">= -0.045")), self.record(records, 120)
+        ).verdicts[0]
+        assert found[2].p_value == pytest.approx(absolute.p_value, rel=1e-6)
+        assert found[2].detects == pytest.approx((absolute.detects or 0) / 0.9)
+
+    def test_a_drop_that_is_not_tested_for_noise_says_what_chance_has_to_do_with_it(
+        self, records: ModuleType
+    ) -> None:
+        check = DROP.replace("  noise: {confidence: 0.95}\n", "")
+        verdict = judge(records.suite(check), self.record(records, 4, n=50)).verdicts[0]
+        assert (verdict.status, verdict.interval) == ("fail", None)
+        assert verdict.message.startswith("not tested for noise: 50 documents, 95 % limits [-0.1")
+        assert verdict.message.endswith("of models that dropped nothing look like this")
+        one = exact.drop_p_value(0, 4, 50, 0.0)
+        assert verdict.noise.by_chance == pytest.approx(2 * one)  # there are two tasks
+        assert judge(records.suite(check), self.record(records, 0, n=50)).verdicts[0].message == ""
 
     def test_every_task_checkpoint_and_seed_is_counted_in_one_family(self, records: ModuleType) -> None:
         few, many = self.record(records, 66), self.record(records, *[66] + [10] * 30)

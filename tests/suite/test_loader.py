@@ -98,6 +98,33 @@ def test_a_check_that_makes_no_sense_is_refused(check, message):
     assert message in "\n".join(problems(f"schema: 1\nname: x\nchecks:\n  c: {check}\n"))
 
 
+DROP = "metric: task_score, where: {task: a}, relative_to: base, change: absolute, assert: '>= -0.05'"
+
+
+@pytest.mark.parametrize(
+    ("check", "is_told"),
+    [
+        (f"{{{DROP}}}", True),
+        (f"{{{DROP.replace('base', 'previous')}}}", True),
+        (f"{{{DROP}, noise: {{}}}}", False),
+        ("{metric: task_score, where: {task: a}, assert: '>= 0.5'}", False),
+        ("{metric: activation_norm, relative_to: base, assert: '>= 0.6'}", False),
+    ],
+)
+def test_a_drop_that_is_not_tested_for_noise_is_told_so_when_the_suite_is_read(check, is_told, caplog):
+    parse_suite(f"schema: 1\nname: x\nchecks:\n  c: {check}\n")
+    said = [record.getMessage() for record in caplog.records]
+    line = "suite:4: checks.c: a drop that is chance fails this check; write 'noise: {confidence: 0.95}' to"
+    assert [message.startswith(line) for message in said] == ([True] if is_told else [])
+
+
+def test_noise_in_a_ratio_needs_a_bound_that_a_ratio_can_fall_below():
+    check = f"{{{DROP.replace('absolute', 'ratio')}, noise: {{}}}}"
+    said = "\n".join(problems(f"schema: 1\nname: x\nchecks:\n  c: {check}\n"))
+    assert "no ratio of scores falls below 0: write 'change: absolute'" in said
+    parse_suite(f"schema: 1\nname: x\nchecks:\n  c: {check.replace('-0.05', '0.95')}\n")
+
+
 def test_a_missing_file_is_one_line():
     with pytest.raises(SuiteError, match=r"^nowhere.yaml: no such file"):
         load_suite("nowhere.yaml")

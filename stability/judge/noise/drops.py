@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -50,6 +51,10 @@ class Drop(Protocol):
     def flip_rate(self) -> float:
         """The share of documents whose answer changed."""
 
+    @property
+    def error(self) -> float:
+        """The standard error of the change."""
+
     def p_value(self, tolerance: float) -> float:
         """The probability of such a drop if the true drop is at most `tolerance`; one-sided."""
 
@@ -69,6 +74,9 @@ class Drop(Protocol):
         comes on top and makes answers guesses: a lost answer is luckily right, a wrong one luckily gained.
         Infinite if losing every right answer would not be detected.
         """
+
+    def documents(self, drop: float, tolerance: float, alpha: float) -> float:
+        """How many documents would make `detects` that drop."""
 
     def lowest_before(self, confidence: float) -> float:
         """One-sided lower limit of the score before."""
@@ -115,6 +123,11 @@ class ProportionDrop:
         """The share of documents whose answer changed."""
         return self.flipped / self.n
 
+    @property
+    def error(self) -> float:
+        """See `Drop`; if there is truly no change."""
+        return math.sqrt(self.gains + self.losses) / self.n
+
     def p_value(self, tolerance: float) -> float:
         """See `Drop`."""
         return float(proportions.drop_p_value(self.gains, self.losses, self.n, tolerance))
@@ -147,6 +160,17 @@ class ProportionDrop:
             at = max(int(enough[0]), 1)
             low, high = float(drops[at - 1]), float(drops[at])
         return float(np.interp(POWER, found[at - 1 : at + 1], drops[at - 1 : at + 1]))
+
+    def documents(self, drop: float, tolerance: float, alpha: float) -> float:
+        """See `Drop`; by the score that the exact test rejects, of about as many documents."""
+        share = self.discordance(np.array(drop))
+        tested = proportions.variance((share - drop) / 2, (share + drop) / 2, np.array(-tolerance))
+        critical, found = float(ndtri(alpha)), 0.0
+        for _ in range(2):
+            reach = -critical * np.sqrt(tested) + ndtri(POWER) * np.sqrt(share - drop**2)
+            found = float((reach / (drop - tolerance)) ** 2)
+            critical = exact.critical_score(max(round(found), 1), tolerance, alpha)
+        return found
 
     def discordance(self, drops: Floats) -> Floats:
         """The share of documents that turn from right to wrong or back, after drops as in `detects`.
@@ -275,6 +299,12 @@ class ResampledDrop:
         drops, there = self._degraded
         errors = np.maximum(there, self.error)
         return smallest(drops, tolerance, alpha, errors, errors)
+
+    def documents(self, drop: float, tolerance: float, alpha: float) -> float:
+        """See `Drop`; the error falls with the root of the number of documents."""
+        drops, there = self._degraded
+        error = max(float(np.interp(drop, drops, there)), self.error)
+        return float(self.n * ((ndtri(POWER) - ndtri(alpha)) * error / (drop - tolerance)) ** 2)
 
     def lowest_before(self, confidence: float) -> float:
         """See `Drop`."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import NormalDist
 
+from stability.judge.noise.drops import POWER
 from stability.judge.noise.tasks import leaves
 from stability.judge.problems import CannotJudge
 from stability.report.explain.evidence import Evidence, is_number
 from stability.report.explain.suggestion import Suggestion, by_suite
 from stability.report.steps import wording
 from stability.suite import parse_bound
+
+NORMAL = NormalDist()
 
 
 def ways_to_decide(e: Evidence) -> Iterator[Suggestion]:
@@ -46,26 +50,25 @@ def documents(e: Evidence) -> int | None:
 
 
 def documents_to_settle(e: Evidence) -> int | None:
-    """The number of documents that would put the whole interval past the bound, with the drop as measured.
+    """The number of documents that would put the whole interval past the bound four times in five.
 
-    An interval narrows with the root of the number of documents. None if it cannot be estimated.
+    That is if the true drop is what was measured. An interval narrows with the root of the number of
+    documents. None if it cannot be estimated.
     """
     v, asked = e.verdict, documents(e)
-    if asked is None or v.value is None or v.interval is None:
+    if asked is None or v.value is None or v.interval is None or v.noise.level is None:
         return None
     beyond = parse_bound(v.bound).low - v.value
     reach = v.interval[1] - v.value
+    if v.noise.level < 0.5:
+        reach *= 1 + NORMAL.inv_cdf(POWER) / NORMAL.inv_cdf(1 - v.noise.level)
     return _about(asked * (reach / beyond) ** 2) if beyond > 0 and reach > beyond else None
 
 
 def documents_to_detect(e: Evidence) -> int | None:
     """The number of documents that would show a drop of `max_detectable`; None if it cannot be estimated."""
-    v, asked = e.verdict, documents(e)
-    wanted = e.check.noise.max_detectable if e.check and e.check.noise else None
-    tolerance = -parse_bound(v.bound).low
-    if asked is None or v.detects is None or wanted is None or not tolerance < wanted < v.detects < math.inf:
-        return None
-    return _about(asked * ((v.detects - tolerance) / (wanted - tolerance)) ** 2)
+    enough = e.verdict.noise.documents_to_detect
+    return None if enough is None else _about(enough)
 
 
 def _more_documents(e: Evidence, wanted: int | None) -> Suggestion:

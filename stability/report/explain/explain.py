@@ -26,6 +26,7 @@ EXPLAINED: tuple[Status, ...] = ("fail", "error", "warn", "inconclusive")
 MOST = 6  # remedies
 WIDTH = 100
 LINES = 7
+UNSURE = 0.05  # the probability that chance looks like this, from which on nothing is said of the model
 AGAINST = {
     ("base", "ratio"): ", as a multiple of what it was before editing",
     ("base", "absolute"): ", less what it was before editing",
@@ -99,6 +100,8 @@ def _means(evidence: Evidence, side: Side | None) -> str:
         said = f"{asked:,} documents do" if asked else "its documents do"
         counts = "" if verdict.status == "inconclusive" else ", and the suite counts that as failed"
         return f"It is past the bound, but {said} not tell that from chance{counts}."
+    if verdict.interval is None and (verdict.noise.by_chance or 0.0) > UNSURE:
+        return "It is past the bound, but its documents do not tell that from chance (no `noise`)."
     if _is_nan(verdict):
         return "It is not a number: the model is broken, or there was nothing to measure it on."
     if verdict.relative_to == "previous":

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from hypothesis import given, settings
@@ -21,8 +22,12 @@ from hypothesis import strategies as st
 
 from stability.editors import find_editor
 from stability.judge import Bracket, Judgement, NoiseFigures, Verdict, judge
+from stability.judge.noise import exact
+from stability.judge.noise.drops import ProportionDrop
 from stability.parts import EDITORS, METRICS
 from stability.record import EditorInfo, GateCall, Problem, Record, Replaced, Run
+from stability.report.explain.documents import documents, documents_to_settle
+from stability.report.explain.evidence import Evidence
 from stability.report.explain.explain import AGAINST, EXPLAINED, Explanation, explain, explanation_lines
 from stability.report.explain.method import method_of
 from stability.report.explain.remedies import REMEDIES
@@ -287,6 +292,34 @@ def test_the_number_of_documents_that_would_settle_it_grows_with_the_square(gate
     assert wanted(0.08) == pytest.approx(4 * wanted(0.04), rel=0.1)
 
 
+@pytest.mark.parametrize("tests", [1, 15])
+def test_as_many_documents_settle_a_drop_four_times_in_five(gate: Any, tests: int) -> None:
+    record, judgement = gate()
+    [unsure, *_] = [one for one in judgement.verdicts if one.status == "inconclusive"]
+    asked, level, share, drop = documents(Evidence(record, judgement, unsure)), 0.05 / tests, 0.2, 0.08
+    assert asked
+    measured = ProportionDrop(
+        asked, round(asked * (share - drop) / 2), round(asked * (share + drop) / 2), asked // 2, 0
+    )
+    drop, share = measured.before - measured.now, (measured.gains + measured.losses) / asked
+    figures = replace(unsure.noise, interval=measured.limits(1 - level), level=level)
+    found = documents_to_settle(
+        Evidence(record, judgement, worse(unsure, -drop, noise=figures, bound=">= -0.05"))
+    )
+    assert found
+    [power] = exact.power(found, 0.05, level, np.array([drop]), np.array([share]))
+    assert 0.77 <= power <= 0.83
+
+
+@pytest.mark.parametrize("tests", [1, 15])
+def test_as_many_documents_detect_a_drop_four_times_in_five(tests: int) -> None:
+    few, level = ProportionDrop(200, 10, 10, 120, 20, 0.25), 0.05 / tests
+    enough = round(few.documents(0.10, 0.05, level))
+    share = few.discordance(np.array([0.10]))
+    [power] = exact.power(enough, 0.05, level, np.array([0.10]), share)
+    assert 0.77 <= power <= 0.83
+
+
 def test_a_limit_on_documents_is_what_is_raised(records: ModuleType) -> None:
     text = SUITE.format(editors="memit") + (
         "  task_drop: {metric: task_score, where: {task: choice}, relative_to: base, change: absolute,\n"
@@ -299,11 +332,11 @@ def test_a_limit_on_documents_is_what_is_raised(records: ModuleType) -> None:
         -0.06,
         status="inconclusive",
         problem=Problem(kind="within_noise", message=""),
-        noise=NoiseFigures(interval=(-0.09, -0.03)),
+        noise=NoiseFigures(interval=(-0.09, -0.03), level=0.05),
     )
     found = explain(*pair, unsure)
     assert found
-    assert found.remedies[0].command == f"stability run {PATH} --editor memit --set tasks.limit=4500"
+    assert found.remedies[0].command == f"stability run {PATH} --editor memit --set tasks.limit=11000"
 
 
 # -- what the record shows --
