@@ -145,7 +145,7 @@ def _report_of(request: pytest.FixtureRequest) -> Report:
 
     def measured() -> Report:
         if editor is not None and not isinstance(editor, str):
-            return suite.run(editor, isolation=isolation)
+            return suite.run(editor)  # in this process, where the test sees what its object did
         return in_one_worker(
             config,
             f"{path} {editor} {changes}",
