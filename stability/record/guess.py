@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from statistics import NormalDist
 
-SURELY = 1.645  # standard errors, one-sided at 95 %
+CONFIDENCE = 0.95  # that an answer is right more often than one in k, of all k answers together
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,24 @@ class Constants:
         blind = sum(1 / len(each) for each in choices) / n
         if len({tuple(each) for each in choices}) > 1:
             return cls((), blind, n)
+        return cls.of_labels(golds, len(choices[0]))
+
+    @classmethod
+    def of_labels(cls, golds: Sequence[int], labels: int) -> Constants:
+        """Of documents' right labels, the same `labels` for each."""
         found = Counter(golds)
-        return cls(tuple(found[choice] / n for choice in range(len(choices[0]))), blind, n)
+        return cls(tuple(found[label] / len(golds) for label in range(labels)), 1 / labels, len(golds))
 
     @property
     def guess(self) -> float:
         """The best single answer's accuracy; a blind one's if that is not surely less."""
-        best = max(self.shares, default=0.0)
-        error = sqrt(self.blind * (1 - self.blind) / self.n)
-        return best if best > self.blind + SURELY * error else self.blind
+        if not self.shares:
+            return self.blind
+        best = max(self.shares)
+        errors = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / len(self.shares))
+        return (
+            best if best > self.blind + errors * sqrt(self.blind * (1 - self.blind) / self.n) else self.blind
+        )
 
 
 def pooled(tasks: Sequence[Constants], weights: Sequence[float]) -> Constants:

@@ -15,7 +15,7 @@ def test_of_choices_that_are_right_equally_often_it_is_one_in_k_however_the_few_
     guesses = [
         Constants.of(rng.integers(0, 4, n).tolist(), [LETTERS] * n) for n in (20, 100, 400) for _ in range(50)
     ]
-    assert np.mean([one is not None and one.guess == 0.25 for one in guesses]) > 0.7
+    assert np.mean([one is not None and one.guess == 0.25 for one in guesses]) > 0.9
 
 
 def test_of_labels_of_which_one_is_frequent_it_is_that_ones_share() -> None:
@@ -28,16 +28,6 @@ def test_of_choices_that_are_other_ones_for_each_document_it_is_one_in_k() -> No
     found = Constants.of([0, 0, 0, 0], [("a", "b"), ("c", "d"), ("e", "f", "g", "h"), ("i", "j", "k", "l")])
     assert found is not None
     assert found.guess == pytest.approx(0.375)
-
-
-def test_a_model_that_always_gives_the_same_answer_is_never_surely_above_it() -> None:
-    rng = np.random.default_rng(1)
-    for _ in range(200):
-        golds = rng.choice(4, 50, p=rng.dirichlet(np.full(4, 5))).tolist()
-        found = Constants.of(golds, [LETTERS] * 50)
-        assert found is not None
-        for share in found.shares:
-            assert share <= found.guess or share - 1.645 * np.sqrt(0.25 * 0.75 / 50) <= found.guess
 
 
 def test_of_several_tasks_together_it_is_one_answer_to_all_of_them() -> None:

@@ -16,11 +16,13 @@ from tests.judge.noise.test_tasks import group
 class TestChance:
     """A score that is not surely above a guess cannot show a drop."""
 
-    def test_of_an_accuracy_it_is_as_stated_or_else_the_majoritys_rate(self, records: ModuleType) -> None:
-        stated = records.tasks({"t": records.answers([0, 1, 1, 1], [0, 1, 1, 1], chance=0.25)})
-        counted = records.tasks({"t": records.answers([0, 1, 1, 1], [0, 1, 1, 1])})
-        assert chance("t", stated) == 0.25
-        assert chance("t", counted) == 0.75
+    def test_of_an_accuracy_it_is_as_stated_or_else_one_in_k_or_the_majoritys_rate(
+        self, records: ModuleType
+    ) -> None:
+        few, many = [0, 1, 1, 1], [0] * 25 + [1] * 75
+        assert chance("t", records.tasks({"t": records.answers(few, few, chance=0.25)})) == 0.25
+        assert chance("t", records.tasks({"t": records.answers(few, few)})) == 0.5
+        assert chance("t", records.tasks({"t": records.answers(many, many)})) == 0.75
 
     def test_of_matthews_correlation_it_is_zero_and_of_f1_that_of_calling_everything_positive(
         self, records: ModuleType
@@ -32,18 +34,19 @@ class TestChance:
         )
 
     @pytest.mark.parametrize("limit", [5, 20, 100])
+    @pytest.mark.parametrize("shares", [[0.25, 0.25, 0.25, 0.25], [0.4, 0.2, 0.2, 0.2]])
     def test_of_a_group_it_is_the_best_single_answer_however_few_documents_each_member_has(
-        self, records: ModuleType, limit: int
+        self, records: ModuleType, limit: int, shares: list[float]
     ) -> None:
         rng = np.random.default_rng(limit)
-        golds = {f"subject_{i}": rng.integers(0, 4, limit) for i in range(57)}
+        golds = {f"subject_{i}": rng.choice(4, limit, p=shares) for i in range(57)}
         members = {name: records.answers(gold, gold) for name, gold in golds.items()}
         stated = float(np.mean([np.bincount(gold).max() / limit for gold in golds.values()]))
         whole = TaskResult(metric="acc", n=57 * limit, members=tuple(members), chance=stated)
         reading = records.tasks({"mmlu": whole, **members}, {"mmlu": 1.0})
         pool = np.bincount(np.concatenate(list(golds.values()))).max() / (57 * limit)
-        assert chance("mmlu", reading) == pytest.approx(pool)
-        assert pool < 0.31
+        assert chance("mmlu", reading) == pytest.approx(0.25 if shares[0] == 0.25 else pool)
+        assert pool < stated
 
     def test_of_a_group_of_other_scores_it_is_the_mean_of_its_members_by_documents(
         self, records: ModuleType
@@ -126,6 +129,32 @@ class TestChance:
             if at_chance("t", records.tasks({"t": records.graded(right, 1000)[0]}), 0.95)
         ]
         assert binom.cdf(max(skipped), 1000, 0.30) <= 0.05
+
+    @pytest.mark.parametrize("shares", [[0.25, 0.25, 0.25, 0.25], [0.4, 0.2, 0.2, 0.2]])
+    def test_whatever_its_preferences_a_guesser_is_judged_one_time_in_twenty_and_one_answer_never(
+        self, records: ModuleType, shares: list[float]
+    ) -> None:
+        rng = np.random.default_rng(1)
+        judged = {"always the same": 0, "with preferences": 0, "blind": 0}
+        for _ in range(400):
+            gold = rng.choice(4, 100, p=shares)
+            for name, preferred in (("always the same", 1.0), ("with preferences", 0.7), ("blind", 0.0)):
+                given = np.where(rng.random(100) < preferred, 0, rng.integers(0, 4, 100))
+                reading = records.tasks({"t": records.answers(gold, given)})
+                judged[name] += at_chance("t", reading, 0.95) is None
+        assert judged["always the same"] == 0
+        assert max(judged.values()) / 400 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+
+    def test_a_base_of_thirty_per_cent_is_judged_nine_times_in_ten_however_the_right_answers_fall(
+        self, records: ModuleType
+    ) -> None:
+        rng = np.random.default_rng(2)
+        judged = 0
+        for _ in range(300):
+            gold = rng.integers(0, 4, 1000)
+            given = np.where(rng.random(1000) < 0.05 / 0.75, gold, rng.integers(0, 4, 1000))
+            judged += at_chance("t", records.tasks({"t": records.answers(gold, given)}), 0.95) is None
+        assert judged / 300 >= 0.90
 
     def test_so_few_documents_that_no_score_is_told_from_a_guess_are_said_to_be_too_few(
         self, records: ModuleType
