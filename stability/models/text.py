@@ -50,13 +50,13 @@ def stated_context_length(model: nn.Module) -> int | None:
 
 
 def tokenize_text(
-    tokenizer: Tokenizer, documents: Sequence[str], tokens: int, max_length: int
+    tokenizer: Tokenizer, documents: Sequence[str], tokens: int, max_length: int, *, opened: bool = False
 ) -> TokenizedText:
     """The first `tokens` tokens of the documents, each document cut into windows of `max_length` tokens.
 
-    Where the tokenizer puts a token before a text (a BOS), every window begins with it, as a model was
-    trained to read; it counts as one of the tokens. A window of a single token is left out: it has no next
-    token to predict.
+    Where the tokenizer puts a token before a text (a BOS), a document's first window begins with it; with
+    `opened` every window does, as a model was trained to read. It counts as one of the tokens. A window of a
+    single token is left out: it has no next token to predict.
 
     Raises:
         DataError: the documents are too short for that many tokens.
@@ -67,7 +67,7 @@ def tokenize_text(
         if missing < 2:
             break
         kept = []
-        for window in _windows(tokenizer, document, missing, max_length):
+        for window in _windows(tokenizer, document, missing, max_length, opened):
             ids = window[:missing]
             if len(ids) >= 2:
                 kept.append(torch.tensor(ids, dtype=torch.int64))
@@ -84,7 +84,7 @@ def tokenize_text(
     return TokenizedText(tuple(windows), _fingerprint(windows), of)
 
 
-def _windows(tokenizer: Tokenizer, document: str, tokens: int, length: int) -> list[list[int]]:
+def _windows(tokenizer: Tokenizer, document: str, tokens: int, length: int, opened: bool) -> list[list[int]]:
     """The windows of the document's first `tokens` ids, each of `length` but the last.
 
     Raises:
@@ -92,7 +92,7 @@ def _windows(tokenizer: Tokenizer, document: str, tokens: int, length: int) -> l
     """
     encoded = tokenizer(document, truncation=True, max_length=tokens, return_special_tokens_mask=True)
     ids, added = list(encoded["input_ids"]), list(encoded["special_tokens_mask"])
-    opening = ids[: added.index(0)] if 0 in added else ids
+    opening = (ids[: added.index(0)] if 0 in added else ids) if opened else []
     step = length - len(opening)
     if step < 1:
         raise DataError(

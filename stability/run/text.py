@@ -21,4 +21,5 @@ def measured_text(spec: TextSpec, model: nn.Module, tokenizer: Tokenizer) -> Tok
         load_documents(spec.source, spec.path),
         tokens=spec.tokens,
         max_length=min(spec.window, context_length(model)),
+        opened=True,
     )

@@ -77,17 +77,18 @@ TOKENIZERS = {kind: build_tokenizer(kind) for kind in ("words", "bytes", "pieces
     ),
     length=st.integers(2, 40),
     share=st.floats(0, 1),
+    opened=st.booleans(),
 )
 @settings(max_examples=examples(40))
 def test_windows_hold_each_token_of_each_document_once_and_in_order(
-    kind: str, documents: list[str], length: int, share: float
+    kind: str, documents: list[str], length: int, share: float, opened: bool
 ) -> None:
     tokenizer = TOKENIZERS[kind]
-    opening = tokenizer("")["input_ids"]
+    opening = tokenizer("")["input_ids"] if opened else []
     whole = [ids for ids in tokenizer(documents)["input_ids"] if len(ids) >= 2]
     tokens = int(share * sum(len(ids) - 1 for ids in whole))
     assume(tokens >= 2)
-    text = tokenize_text(tokenizer, documents, tokens=tokens, max_length=length)
+    text = tokenize_text(tokenizer, documents, tokens=tokens, max_length=length, opened=opened)
     assert tokens - text.tokens in (0, 1)  # of one token, which nothing would predict
 
     last = text.document[-1]
@@ -109,4 +110,4 @@ def test_a_window_that_only_the_tokenizers_own_token_fits_is_an_error() -> None:
     with pytest.raises(
         DataError, match=r"a window of 1 tokens is too short: .* puts 1 before .*; 2 are needed"
     ):
-        tokenize_text(TOKENIZERS["pieces"], DOCUMENTS, tokens=40, max_length=1)
+        tokenize_text(TOKENIZERS["pieces"], DOCUMENTS, tokens=40, max_length=1, opened=True)
