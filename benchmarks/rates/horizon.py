@@ -51,7 +51,7 @@ class HorizonCell:
     @property
     def trials(self) -> int:
         """At full size."""
-        return 400 if self.how == "bisected" else 100
+        return 200 if self.how == "bisected" else 40
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Found:
 def horizon_cells() -> Iterator[HorizonCell]:
     """All of them."""
     for drop in DROPS:
-        for correlation in (0.9, 0.99):
-            yield HorizonCell(drop, "bisected", correlation=correlation)
-    for drop in DROPS:
+        yield HorizonCell(drop, "bisected")
+    yield HorizonCell("rising, .05 at 50", "bisected", correlation=0.99)
+    for drop in (".05 throughout", "rising, .05 at 50"):
         yield HorizonCell(drop, "every")
     for n in (100, 1000, 5000):
         yield HorizonCell("rising, .05 at 50", "bisected", tasks=1, n=n)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from benchmarks.rates.answers import Documents, Task, score_of
@@ -30,7 +31,12 @@ def suite(tasks: Tasks, against: str = "base") -> SuiteSpec:
     """One check of these tasks, with a tolerance of 5 points."""
     text = SUITE.replace("TASKS", ", ".join(tasks)).replace("AGAINST", against)
     clustered = any(documents.cluster is not None for task in tasks.values() for documents in task)
-    text = text.replace("CLUSTER", f", cluster: {PASSAGE}" if clustered else "")
+    return parsed(text.replace("CLUSTER", f", cluster: {PASSAGE}" if clustered else ""))
+
+
+@cache
+def parsed(text: str) -> SuiteSpec:
+    """A suite of this text."""
     return parse_suite(text, is_recorded=True).spec
 
 

@@ -43,12 +43,12 @@ class Counted:
 Draw = Callable[[float, float], Tasks]  # edited tasks, given flips and drop
 
 
-def simulate(cell: Cell, trials: int) -> Counted:
-    """The cell's own random numbers, so that cells may be run in any order; some need none."""
+def simulate(cell: Cell, trials: int, done: int = 0) -> Counted:
+    """So many more trials after those `done`, with random numbers of their own; some cells need none."""
     population = DATA[cell.data]
     if cell.claim == "fails" and cell.correlation == 0 and isinstance(population, Choices):
         return enumerated(cell, population)
-    rng = np.random.default_rng([zlib.crc32(repr(cell).encode())])
+    rng = np.random.default_rng([zlib.crc32(repr(cell).encode()), done])
     trial = {"fails": fails, "detects": detects, "differs": differs}[cell.claim]
     counted = Counted()
     while counted.trials < trials:
