@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,7 +103,7 @@ class EditorsInUse:
         form = Form(model)
         self._accepted.put_base(model)
         try:
-            prepare(held.editor, model, self._loaded.tokenizer, self._store, self._seed)
+            prepare(held.editor, model, deepcopy(self._loaded.tokenizer), self._store, self._seed)
         finally:
             form.restore()
             self._accepted.put_back(model, self._accepted.differing(model))

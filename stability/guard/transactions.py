@@ -6,6 +6,7 @@ Model, editors and journal move together, and whatever happens they are where th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -118,8 +119,9 @@ class Transactions:
 
     def _reasons(self, editor: EditorInUse, attempt: BatchAttempt) -> Iterator[str]:
         """Make the batch; the reasons to refuse it."""
-        model, tokenizer = self.loaded.model, self.loaded.tokenizer
+        model = self.loaded.model
         with timed(attempt.seconds, "edit"):
+            tokenizer = deepcopy(self.loaded.tokenizer)  # what an editor does to it goes with the batch
             attempt.edited, reported = make_batch(
                 editor.editor, model, tokenizer, attempt.edits, len(self.edits), self.seed
             )

@@ -238,7 +238,7 @@ class CheckItem(pytest.Item):
             pytest.skip(verdict.message)
         alone = report.only(self.parent.editor, [self.name]).judgement
         if alone.exit_status(strict=self.config.getoption("stability_strict")):
-            raise CheckFailedError(report.explain(verdict))
+            raise CheckFailedError("\n".join([*_incomplete(report), report.explain(verdict)]))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What failed, where and from which edit on; a traceback only for what is not ours."""
@@ -265,6 +265,13 @@ class CheckItem(pytest.Item):
             told.append((BASELINE_PROPERTY, measured.baseline))
         figures = ((name, getattr(verdict, name)) for name in FIGURES)
         return told + [(name, value) for name, value in figures if value is not None]
+
+
+def _incomplete(report: Report) -> list[str]:
+    """What makes a check fail that held as far as the run went."""
+    from stability.judge.words import UNFINISHED
+
+    return [UNFINISHED] if report.judgement.is_unfinished else []
 
 
 def overrides(config: pytest.Config) -> Overrides:

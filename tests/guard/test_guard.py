@@ -36,6 +36,16 @@ def facts():
     return load_edits(EditsSpec(count=8), 0)
 
 
+ASKING = """
+schema: 1
+name: asking
+text: {source: world, tokens: 200}
+checks:
+  finite: {metric: nonfinite, assert: "== 0"}
+  right: {metric: edit_accuracy, assert: ">= 0"}
+"""
+
+
 def guarding(loaded, suite, **more):
     return Guard(loaded.model, loaded.tokenizer, suite, **more)
 
@@ -236,6 +246,26 @@ def test_bisecting_finds_an_edit_that_harms_only_together_with_another(loaded, d
         found = guard.bisect()
     assert [one.id for one in found.harmful] == ["good:3"]
     assert found.decision.accepted
+
+
+@pytest.mark.parametrize("place", ["prepare", "edit"])
+def test_what_an_editor_does_to_the_tokenizer_is_no_part_of_the_next_batch(loaded, facts, drifting, place):
+    class Adding:
+        def prepare(self, model, tokenizer, store):
+            self.add("prepare", tokenizer)
+
+        def edit(self, model, tokenizer, edits):
+            self.add("edit", tokenizer)
+
+        def add(self, where, tokenizer):
+            if where == place:
+                tokenizer.add_tokens([facts[0].subject, facts[0].target])
+
+    before = loaded.tokenizer(facts[0].prompt.format(facts[0].subject))["input_ids"]
+    with guarding(loaded, parse_suite(ASKING)) as guard:
+        guard.apply(Adding(), facts[:1])
+        assert loaded.tokenizer(facts[0].prompt.format(facts[0].subject))["input_ids"] == before
+        assert guard.apply("none", facts[:1]).accepted
 
 
 def test_bisecting_is_asked_for_after_a_refusal_only(loaded, drifting):

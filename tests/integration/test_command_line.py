@@ -268,10 +268,10 @@ def judged_by(tmp_path):
     """Judges the sample by the loose suite, or strictly by its own; `tell` is how the process is started."""
     (tmp_path / "loose.stability.yaml").write_text(LOOSE)
 
-    def judged(is_loose, *arguments, **tell):
+    def judged(is_loose, *arguments, before=(), **tell):
         by = ["--suite", tmp_path / "loose.stability.yaml"] if is_loose else ["--strict"]
         return subprocess.run(
-            [sys.executable, "-m", "stability", "judge", SAMPLE, *by, *arguments],
+            [*before, sys.executable, "-m", "stability", "judge", SAMPLE, *by, *arguments],
             **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 300} | tell),
         )
 
@@ -287,6 +287,12 @@ def test_a_reader_that_leaves_changes_no_exit_status(judged_by, is_loose, argume
     os.close(writing)
     assert done.returncode == (0 if is_loose else 1), done.stderr
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("is_loose", [True, False])
+def test_a_process_without_stdout_has_the_same_exit_status(judged_by, is_loose):
+    done = judged_by(is_loose, before=("sh", "-c", 'exec "$@" >&-', "sh"))
+    assert done.returncode == (0 if is_loose else 1), done.stderr
 
 
 @pytest.mark.parametrize("is_loose", [True, False])

@@ -269,3 +269,14 @@ def test_a_record_that_does_not_have_what_is_asked_passes_nothing(
     assert done.returncode != 0
     assert said in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_an_unfinished_record_passes_nothing_and_says_why(
+    judged: tuple[Path, dict[str, str]], run_in: Callable[..., Done], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(judged[0], tmp_path / "again")
+    content = json.loads((folder / "run.json").read_text()) | {"under_way": True}
+    (folder / "run.json").write_text(json.dumps(content))
+    done = run_in(folder, "pytest", f"{FILE}::rome::finite", "-rA", "--stability-from", "run.json")
+    assert outcomes(done) == {f"{FILE}::rome::finite": "FAILED"}
+    assert "the run did not finish: what it did not come to is not judged\nfinite (rome)" in done.stdout

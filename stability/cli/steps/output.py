@@ -140,7 +140,8 @@ def reader_may_leave() -> Iterator[None]:
     """Around printing: whoever reads stdout may close it, and the exit status stays that of the verdicts."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as of a process that is started without one
+            sys.stdout.flush()
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())  # for what is left in the buffer
