@@ -1,7 +1,8 @@
 # make demo     install into .venv, then show one editor that holds and one that is caught
 # make test     install into .venv, then lint, type-check and test
 # make torture  install into .venv, then the slow tests too: every editor in full on every model and source,
-#               and property tests with fresh seeds and ten times the examples
+#               and property tests with fresh seeds and ten times the examples; then a fuzzer of every reader,
+#               which goes on where it was interrupted (`rm -r .torture` begins anew)
 # make docs     install into .venv, then build the documentation into site/
 # make sample   run every editor of the zoo; its report and figures go into reports/sample/
 PYTHON ?= python3
@@ -43,6 +44,7 @@ test: check
 
 torture: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --hypothesis-profile=torture
+	$(BIN)/python -W ignore -m tools.fuzz --state .torture/fuzz.json
 
 sample: install
 	$(BIN)/stability run suites/zoo.stability.yaml --out reports/sample

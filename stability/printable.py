@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 LONGEST = 2_000  # characters of a message
-COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)  # what GitHub's runner takes for a command
+COMMAND = re.compile(r"(?:\A|(?<=[\r\n]))[^\S\r\n]*:(?=:)|##(?=\[)")  # of GitHub's runner
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def clean(text: str) -> str:
@@ -41,6 +42,11 @@ def shortened(text: str, most: int) -> str:
 def one_line(text: str) -> str:
     """A message in which strangers have a say: in one line of limited length, without control characters."""
     return clean(shortened(text.strip(), LONGEST))
+
+
+def without_controls(text: str) -> str:
+    """A whole document in which every control character but tab and line feed is a replacement character."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def without_commands(text: str) -> str:

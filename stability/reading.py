@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ MOST_VALUES = 20_000  # of YAML, each alias counted as often as it is written ou
 MOST_LEVELS = 100  # of lists and mappings in each other
 MOST_BITS = 64  # of a whole number in YAML
 
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
 TAG = "tag:yaml.org,2002:"
 PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
 
@@ -135,6 +137,18 @@ def _scalar(kind: str) -> Callable[[PlainLoader, yaml.ScalarNode], Any]:
     return construct
 
 
+def _text(loader: PlainLoader, node: yaml.ScalarNode) -> str:
+    """The constructor of texts, of which none holds what no file's name and no terminal takes."""
+    value = str(loader.construct_scalar(node))
+    if NO_TEXT.search(value):
+        raise yaml.MarkedYAMLError(
+            problem=f"{shortened(ascii(value), 40)} holds NUL or half of a surrogate pair",
+            problem_mark=node.start_mark,
+        )
+    return value
+
+
+PlainLoader.add_constructor(f"{TAG}str", _text)
 for _kind in ("bool", "int", "float"):
     PlainLoader.add_constructor(f"{TAG}{_kind}", _scalar(_kind))
 

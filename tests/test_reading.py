@@ -43,13 +43,15 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: \x00", "not allowed"),
         ("a: 'b", "unexpected end"),
         ("{[a]: 1}", "unhashable"),
+        ('a: "b\\0"', "holds NUL or half"),
+        ('"\\ud800": 1', "holds NUL or half"),
     ],
 )
 def test_yaml_that_asks_for_too_much_or_for_other_values_is_refused(text, said):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(UnreadableError, match=said):
         parse_yaml(text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_date_in_yaml_stays_a_text():

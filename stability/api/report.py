@@ -10,6 +10,7 @@ from stability.api.folder import is_same_run
 from stability.errors import RecordError
 from stability.files import RECORD_FILE
 from stability.judge import Judgement, Verdict
+from stability.printable import without_commands, without_controls
 from stability.record import Record
 from stability.record.file import read_record, write_atomically, write_record
 from stability.report import render_terminal
@@ -69,7 +70,8 @@ class Report:
         if explanation is not None:
             lines += explanation_lines(explanation, width=TEXT_WIDTH - len(INDENT))
         command = again(self.record, self.judgement)
-        return f"\n{INDENT}".join([*lines, *([f"again: {command}"] if command else [])])
+        text = f"\n{INDENT}".join([*lines, *([f"again: {command}"] if command else [])])
+        return without_commands(without_controls(text))
 
     def only(self, editor: str, checks: Sequence[str]) -> Report:
         """The same, cut down to these checks of one editor."""

@@ -16,10 +16,10 @@ import traceback
 
 import typer
 
+from stability.cli.steps.guarded import LineFormatter, guarded_streams
 from stability.cli.steps.output import INTERRUPTED
 from stability.errors import StabilityError, with_type
 from stability.parts import COMMANDS
-from stability.printable import without_commands
 
 __all__ = ["app", "main"]
 
@@ -53,14 +53,22 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no failure
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    with guarded_streams():
+        handler = logging.StreamHandler()
+        handler.setFormatter(LineFormatter("%(levelname)s: %(message)s"))
+        logging.basicConfig(level=logging.WARNING, handlers=[handler])
+        logging.captureWarnings(True)
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     except StabilityError as error:
-        typer.echo(without_commands(str(error)), err=True)
+        typer.echo(str(error), err=True)
         sys.exit(error.exit_status)
     except Exception as error:  # one that nobody foresaw; 1 would mean that a check failed
-        typer.echo(without_commands(unforeseen(error)), err=True)
+        typer.echo(unforeseen(error), err=True)
         sys.exit(StabilityError.exit_status)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)

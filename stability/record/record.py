@@ -19,7 +19,8 @@ class Record(RecordFields):
     @property
     def is_unfinished(self) -> bool:
         """Whether its process ended, or still has to, before the last run: killed, interrupted, under way."""
-        stops = self.measured.get("run", {}).get("stop_on", "first_failure") == "first_failure"
+        asked = self.measured.get("run")
+        stops = not isinstance(asked, dict) or asked.get("stop_on", "first_failure") == "first_failure"
         return self.under_way or any(
             (run.status == "truncated" and not stops)
             or (run.error is not None and run.error.kind == "interrupted")

@@ -51,7 +51,7 @@ def _suite(record: Record, judgement: Judgement, editor: EditorJudgement) -> Ele
         time=f"{sum(run.seconds for run in editor.runs):.3f}",
     )
     if record.started:
-        suite.set("timestamp", record.started.removesuffix("+00:00"))
+        suite.set("timestamp", wording.clean(record.started.removesuffix("+00:00")))
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (
         ("model", judgement.model),

@@ -11,6 +11,7 @@ from rich.text import Text
 from stability.judge import EditorJudgement, Judgement, Status, Verdict
 from stability.judge.words import failed_after
 from stability.parts import RendererHead, part
+from stability.printable import without_commands
 from stability.record import Record
 from stability.report.steps import wording
 
@@ -32,7 +33,7 @@ def render_terminal(
     record: Record, judgement: Judgement, *, folder: Path | None = None, width: int = WIDTH
 ) -> str:
     """The table as plain text; see `terminal_text`."""
-    return terminal_text(record, judgement, folder=folder, width=width).plain
+    return without_commands(terminal_text(record, judgement, folder=folder, width=width).plain)
 
 
 def terminal_text(
@@ -53,7 +54,7 @@ def terminal_text(
         text.append(wording.clean(note) + "\n", style="yellow")
     text.append(wording.tally(judgement))
     if folder is not None:
-        text.append(f" · {folder / 'report.html'}")
+        text.append(wording.clean(f" · {folder / 'report.html'}"))
     if again := wording.again(record, judgement):
         text.append("\nagain: " + wording.clean(again))
     return text

@@ -78,7 +78,7 @@ def parse_bound(text: str) -> Bound:
     Raises:
         ValueError: it is none of the three forms.
     """
-    words = text.strip()
+    words = " ".join(text.split())
     if match := COMPARISON.fullmatch(words):
         sign, number = match[1], float(match[2])
         low = number if sign in (">=", ">", "==") else -math.inf

@@ -130,4 +130,4 @@ def test_an_error_that_nobody_foresaw_is_one_line_with_the_file_of_its_traceback
 
 def test_an_error_cannot_give_a_command_to_the_runner(ended):
     assert ended(StabilityError("::error::injected")) == (3, [": :error::injected"])
-    assert ended(UsageError("a\n##[error]injected")) == (2, ["a # #[error]injected"])
+    assert ended(UsageError("a\n##[error]injected")) == (2, ["a ## [error]injected"])

@@ -34,10 +34,10 @@ def test_the_patterns_that_people_write_are_taken(tmp_path, pattern):
 )
 @pytest.mark.parametrize("key", ["target_modules", "exclude_modules", "rank_pattern", "alpha_pattern"])
 def test_a_pattern_that_could_take_for_ever_is_not_tried(tmp_path, key, pattern):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ModelError, match="the pattern"):
         read(tmp_path, **{key: {pattern: 1} if key.endswith("_pattern") else pattern})
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -83,3 +83,8 @@ def test_a_file_that_is_no_record_is_one_line(tmp_path, content, message):
         read_record(path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("run", ["never", ["never"], None, {"stop_on": []}])
+def test_what_was_measured_may_be_anything_in_a_record_of_anybody(run):
+    assert record(a=1).model_copy(update={"measured": {"run": run}}).is_unfinished is False

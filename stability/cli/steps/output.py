@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stability.cli.steps.guarded import unguarded
 from stability.cli.steps.options import Json, Summary
 from stability.errors import SuiteError, UsageError
 
@@ -132,7 +133,7 @@ class Delivery:
 
     def _annotate(self, lines: str) -> None:
         """The runner reads both streams; JSON has stdout for itself."""
-        typer.echo(lines, nl=False, err=self.as_json)
+        typer.echo(lines, nl=False, file=unguarded(sys.stderr if self.as_json else sys.stdout))
 
 
 @contextmanager
@@ -152,11 +153,11 @@ def reader_may_leave() -> Iterator[None]:
 def commands_stopped() -> Iterator[None]:
     """Keep GitHub's runner from taking a printed line for a command: names in a report are anybody's."""
     token = secrets.token_hex(16)
-    typer.echo(f"::stop-commands::{token}")
+    typer.echo(f"::stop-commands::{token}", file=unguarded(sys.stdout))
     try:
         yield
     finally:
-        typer.echo(f"::{token}::")
+        typer.echo(f"::{token}::", file=unguarded(sys.stdout))
 
 
 def show(report: Report, folder: Path | None) -> None:

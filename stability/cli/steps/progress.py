@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from stability.printable import clean
+
 
 class RichListener:
     """Shows the stages and edits of a run, while it is open."""
@@ -34,11 +36,11 @@ class RichListener:
     def stage(self, text: str) -> None:
         """Show the stage's name."""
         if self._task is not None:
-            self._progress.update(self._task, description=escape(text))
+            self._progress.update(self._task, description=escape(clean(text)))
 
     def edits(self, label: str, done: int, total: int) -> None:
         """Move the bar."""
         if self._task is not None:
             self._progress.update(
-                self._task, description=f"{escape(label)}: editing", completed=done, total=total
+                self._task, description=f"{escape(clean(label))}: editing", completed=done, total=total
             )

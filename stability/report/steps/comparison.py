@@ -8,6 +8,7 @@ from rich.text import Text
 
 from stability.judge.side_by_side.change import ChangeCell, Outcome
 from stability.judge.side_by_side.editors import CheckRow, EditorComparison, Standing
+from stability.printable import without_commands
 from stability.report.steps import wording
 from stability.report.steps.markup import escape
 from stability.report.steps.markup import row as markdown_row
@@ -29,7 +30,7 @@ FIXED = 3  # columns that are repeated in every block
 
 def render_comparison(comparison: EditorComparison) -> str:
     """The table as plain text; see `comparison_text`."""
-    return comparison_text(comparison).plain
+    return without_commands(comparison_text(comparison).plain)
 
 
 def comparison_text(comparison: EditorComparison) -> Text:

@@ -11,6 +11,7 @@ from stability.files import HORIZON_FILE, RECORD_FILE
 from stability.imports import import_part, in_one_line
 from stability.judge import Judgement
 from stability.parts import RENDERERS
+from stability.printable import without_controls
 from stability.record import Record
 
 
@@ -32,7 +33,7 @@ def _is_name(file: str) -> bool:
 
 
 def rendered_files(record: Record, judgement: Judgement) -> Iterator[tuple[str, str]]:
-    """The name and text of each file, built-in renderers first.
+    """The name and text of each file, built-in renderers first; there is no control character in them.
 
     Raises:
         RendererError: a renderer of another package cannot be loaded or fails, or its file's name is taken.
@@ -41,7 +42,7 @@ def rendered_files(record: Record, judgement: Judgement) -> Iterator[tuple[str, 
     for part in RENDERERS.built_in().values():
         if part.head.file is not None:
             taken.add(part.head.file)
-            yield part.head.file, part.made(record, judgement)
+            yield part.head.file, without_controls(part.made(record, judgement))
     for name, point in sorted(RENDERERS.points().items()):
         part = import_part(point, RENDERERS, RendererError)
         file = part.head.file
@@ -54,4 +55,4 @@ def rendered_files(record: Record, judgement: Judgement) -> Iterator[tuple[str, 
             text = part.made(record, judgement)
             if not isinstance(text, str):
                 raise TypeError(f"it made a {type(text).__name__}, expected a text")
-        yield file, text
+        yield file, without_controls(text)
