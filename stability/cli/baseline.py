@@ -65,6 +65,7 @@ def list_baselines(
     from rich.table import Table
 
     from stability.baselines.paths import FOLDER, baselines_folder
+    from stability.printable import clean
 
     start = place or (SUITES if SUITES.is_dir() else Path())
     if not start.exists():
@@ -78,7 +79,7 @@ def list_baselines(
         "suite", "editor", "model", "edits", "seeds", "version", "made", "KiB", "", box=None, pad_edge=False
     )
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(clean(cell)) for cell in row))
     printed(table, WIDTH)
 
 
