@@ -18,18 +18,17 @@ from stability.judge.noise.bootstrap import (
     Influence,
     Replicates,
     influence,
-    influences,
     resample,
     widened,
 )
+from stability.judge.noise.damage import PATH, by_guesses, by_losses
 from stability.judge.noise.no_change import NoChange
 from stability.judge.noise.paired import Paired, PairedAnswers, PairedNumbers
-from stability.judge.noise.scores import Floats, score
+from stability.judge.noise.scores import Floats
 
 POWER = 0.80
 POINTS = 24  # drops whose power is computed at a time
 ALIKE = 1e-9  # standard errors below this share of the score are rounding
-PATH = np.linspace(0.0, 1.0, 101)  # shares of the right answers that turn wrong, to find the detectable drop
 
 
 class Drop(Protocol):
@@ -72,7 +71,7 @@ class Drop(Protocol):
 
         Assumed is that the answers keep changing as often as they do now, and that what lowers the score
         comes on top and makes answers guesses: a lost answer is luckily right, a wrong one luckily gained.
-        Infinite if losing every right answer would not be detected.
+        Infinite if even that of all answers would not be detected.
         """
 
     def documents(self, drop: float, tolerance: float, alpha: float) -> float:
@@ -238,7 +237,8 @@ class ResampledDrop:
         change = self.now - self.before
         if self.is_alike and change == 0:
             right = sum(weight**2 / documents_right(paired) for weight, paired in self.members)
-            return NoChange(PATH, self._degraded[0], sum(weight for weight, _ in self.members) ** 2 / right)
+            lost = sum(weight * by_losses(paired)[0] for weight, paired in self.members)
+            return NoChange(PATH, np.asarray(lost), sum(weight for weight, _ in self.members) ** 2 / right)
         replicates = sum(
             weight * widened(drawn.change, now - before, paired.units)
             for (weight, drawn), (_, paired) in zip(self._replicates, self.members, strict=True)
@@ -248,14 +248,14 @@ class ResampledDrop:
         return Bca.of(np.asarray(replicates), change, self._acceleration, self._degrees, size)
 
     @cached_property
-    def _degraded(self) -> tuple[Floats, Floats]:
-        """Drop and standard error along `PATH`, of a model that only loses right answers."""
+    def _damaged(self) -> tuple[Floats, Floats]:
+        """Drop and standard error along `PATH`, of guesses on top of the changes that were seen."""
         drops, variance = np.zeros_like(PATH), np.zeros_like(PATH)
         for weight, paired in self.members:
-            drop, error = degraded(paired)
+            drop, error = by_guesses(paired)
             drops += weight * drop
             variance += (weight * error) ** 2 * design_effect(paired)
-        return drops, np.sqrt(variance)
+        return drops, np.sqrt(variance + self.error**2)
 
     @property
     def n(self) -> int:
@@ -295,15 +295,13 @@ class ResampledDrop:
         return self._tested.limit(1 - confidence), self._tested.limit(confidence)
 
     def detects(self, tolerance: float, alpha: float) -> float:
-        """See `Drop`; infinite if even losing every right answer would not be detected."""
-        drops, there = self._degraded
-        errors = np.maximum(there, self.error)
+        """See `Drop`."""
+        drops, errors = self._damaged
         return smallest(drops, tolerance, alpha, errors, errors)
 
     def documents(self, drop: float, tolerance: float, alpha: float) -> float:
         """See `Drop`; the error falls with the root of the number of documents."""
-        drops, there = self._degraded
-        error = max(float(np.interp(drop, drops, there)), self.error)
+        error = float(np.interp(drop, *self._damaged))
         return float(self.n * ((ndtri(POWER) - ndtri(alpha)) * error / (drop - tolerance)) ** 2)
 
     def lowest_before(self, confidence: float) -> float:
@@ -364,42 +362,3 @@ def smallest(drops: Floats, tolerance: float, alpha: float, tested: Floats, ther
         return float(drops[0])
     part = -excess[last - 1] / (excess[last] - excess[last - 1])
     return float(drops[last - 1] + part * (drops[last] - drops[last - 1]))
-
-
-def degraded(paired: Paired) -> tuple[Floats, Floats]:
-    """The drop and its standard error, for a model whose only changes are lost right answers.
-
-    Both along `PATH`, the share of right answers that turn wrong (for numbers: that turn 0).
-    """
-    if isinstance(paired, PairedNumbers):
-        size = np.abs(paired.before)
-        mean, square = size.mean(), (size**2).mean()
-        return PATH * mean, np.sqrt(np.maximum(PATH * square - (PATH * mean) ** 2, 0) / paired.n)
-    gold, before, now, shares = losses(paired)
-
-    def change(weights: Floats) -> Floats:
-        return score(paired.metric, gold, now, weights) - score(paired.metric, gold, before, weights)
-
-    effect = influences(change, shares)
-    return -change(shares), np.sqrt((shares * effect**2).sum(axis=-1) / paired.n)
-
-
-def losses(paired: PairedAnswers) -> tuple[np.ndarray, np.ndarray, np.ndarray, Floats]:
-    """Cells (gold, before, now), and their shares [path, cells], as right answers turn wrong along `PATH`.
-
-    A wrong answer is any other class, each as likely.
-    """
-    classes = int(max(paired.gold.max(), paired.before.max(), paired.now.max(), 1)) + 1
-    cells: list[tuple[int, int, int]] = []
-    shares: list[Floats] = []
-    for gold, before in sorted(set(zip(paired.gold.tolist(), paired.before.tolist(), strict=True))):
-        there = paired.total((paired.gold == gold) & (paired.before == before)) / paired.n
-        answers = range(classes) if before == gold else (before,)
-        for now in answers:
-            cells.append((gold, before, now))
-            if before != gold:
-                shares.append(np.full_like(PATH, there))
-            else:
-                shares.append(there * ((1 - PATH) if now == gold else PATH / (classes - 1)))
-    gold_, before_, now_ = np.array(cells).T
-    return gold_, before_, now_, np.array(shares).T
