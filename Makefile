@@ -3,6 +3,7 @@
 # make torture  install into .venv, then the slow tests too: every editor in full on every model and source,
 #               and property tests with fresh seeds and ten times the examples; then a fuzzer of every reader,
 #               which goes on where it was interrupted (`rm -r .torture` begins anew)
+# make audit    install into .venv, then ask the index which of its versions have known vulnerabilities (needs network)
 # make docs     install into .venv, then build the documentation into site/
 # make sample   run every editor of the zoo; its report and figures go into reports/sample/
 PYTHON ?= python3
@@ -14,7 +15,7 @@ export HF_HUB_OFFLINE ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test torture sample docs clean
+.PHONY: help install demo check audit test torture sample docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -38,6 +39,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit --quiet --recursive -ll --configfile pyproject.toml stability
+
+audit: install
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -153,7 +153,10 @@ class Journal:
         for number in sorted({entry.number for entry in last.values()}):
             entry = self.entries[number - 1]
             read = read_tensors(self.folder / entry.tensors, entry.digest)
-            found |= {name: read[name] for name, owner in last.items() if owner is entry}
+            wanted = [name for name, owner in last.items() if owner is entry]
+            if lost := [name for name in wanted if name not in read]:
+                raise RecordError(f"{self.folder / entry.tensors}: damaged: it does not hold {lost[0]}")
+            found |= {name: read[name] for name in wanted}
         return found
 
     def state(self, editor_name: str, fingerprint: str) -> dict[str, Any]:

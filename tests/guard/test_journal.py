@@ -253,3 +253,11 @@ def test_a_copied_state_does_not_follow_the_editor():
     copied = copy_state({"moments": moments})
     moments += 1
     assert torch.equal(copied["moments"], torch.zeros(2))
+
+
+def test_an_entry_that_names_a_tensor_that_its_file_lacks_is_damaged(journal):
+    add(journal, 1)
+    file = journal.folder / FILE
+    file.write_text(file.read_text().replace('"changed":["w"]', '"changed":["v"]'))
+    with pytest.raises(RecordError, match=r"000001\.safetensors: damaged: it does not hold v"):
+        again(journal).tensors()

@@ -195,7 +195,7 @@ def _check(task: str, result: TaskResult, when: str) -> None:
             documents_differ(task, f"no results by document {when}; noise cannot be told without them")
         )
     parts = (result.gold, result.predicted) if result.predicted else (result.values,)
-    if {len(part) for part in parts} != {len(set(result.doc_ids))}:
+    if {len(part) for part in (result.doc_ids, *parts)} != {len(set(result.doc_ids))}:
         raise CannotJudge(documents_differ(task, f"documents and results {when} differ in number"))
 
 

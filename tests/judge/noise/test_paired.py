@@ -60,6 +60,7 @@ def test_other_values_are_numbers() -> None:
         ({"doc_ids": ()}, "no results by document"),
         ({"predicted": (0, 0, 1)}, "differ in number"),
         ({"doc_ids": (0, 1, 2, 2)}, "differ in number"),
+        ({"doc_ids": (0, 1, 2, 3, 3)}, "differ in number"),
         ({"predicted": (), "gold": (), "values": (1.0, 0.0, 0.0, 1.0)}, "cannot be paired"),
     ],
 )
