@@ -6,6 +6,7 @@ An answer changes for two reasons. *Flips* change answers and leave the true sco
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -100,7 +101,9 @@ class Choices:
         )
 
     def flips_of(self, drop: float) -> float:
-        """Guessing loses right answers, and gains a few by luck."""
+        """Guessing loses right answers, and gains a few by luck; infinite if it cannot lower the score so far."""
+        if drop > self.right - 1 / self.choices:
+            return math.inf
         lost = self.right * (1 - 1 / self.choices)
         gained = (1 - self.right) / self.choices
         return drop * (lost + gained) / (lost - gained)
