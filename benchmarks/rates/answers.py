@@ -101,7 +101,7 @@ class Choices:
         )
 
     def flips_of(self, drop: float) -> float:
-        """Guessing loses right answers, and gains a few by luck; infinite if it cannot lower the score so far."""
+        """Guessing loses right answers and gains a few by luck; infinite for more than it can lower."""
         if drop > self.right - 1 / self.choices:
             return math.inf
         lost = self.right * (1 - 1 / self.choices)
