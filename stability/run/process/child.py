@@ -43,6 +43,7 @@ class Child:
         self._alone = threading.Lock()
         self._forked = threading.Event()
         self._refused: OSError | None = None
+        _fill_standard_streams()
         self._socket, self._far = socket.socketpair()
         self._out, self._far_out = os.pipe()
         self._err, self._far_err = os.pipe()
@@ -174,6 +175,15 @@ class _Printed:
         if stream is not None:
             stream.write(self._decoder.decode(piece, final=not piece))
             stream.flush()
+
+
+def _fill_standard_streams() -> None:
+    """Open what is closed of stdin, stdout and stderr, lest a pipe to the child takes the place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # as the lowest that is free
 
 
 def _read(descriptor: int) -> bytes:

@@ -160,6 +160,19 @@ with Child(work) as child:
 """
 
 
+def test_a_parent_without_stdout_hears_its_child():
+    code = """
+import os, sys
+from stability.run.process.child import Child
+with Child(lambda channel: (sys.stdout.write("lost"), channel.send("heard"))) as child:
+    assert [line for line in child.lines() if line] == [b"heard"]
+sys.exit(child.status + 5)
+"""
+    closed = ["sh", "-c", 'exec "$@" <&- >&-', "sh", sys.executable, "-c", code]
+    done = subprocess.run(closed, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (5, b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
 def test_no_child_is_left_when_its_parent_is_killed(number):
     with subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True) as parent:
