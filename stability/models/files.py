@@ -28,6 +28,7 @@ WEIGHTS = "model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER = "adapter_model.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
 
 
@@ -152,6 +153,18 @@ def read_json(file: Path, otherwise: str) -> Any:
         raise ModelError(f"{otherwise}: {file} is missing") from None
     except (OSError, UnreadableError) as error:
         raise ModelError(f"{file} cannot be read as JSON: {first_line(error)}") from error
+
+
+def refuse_more_blocks(file: Path, config: Mapping[str, Any], tensors: int) -> None:
+    """See that a configuration has no more blocks than there are tensors: all of them would be built.
+
+    Raises:
+        ModelError: it has.
+    """
+    for part in (config, *(inner for inner in config.values() if isinstance(inner, dict))):
+        for key in DEPTHS:
+            if isinstance(part.get(key), int | float) and part[key] > tensors:
+                raise ModelError(f"{file}: {key} is {part[key]}, but the weights have {tensors} tensors")
 
 
 def no_safetensors(folder: Path) -> ModelError:

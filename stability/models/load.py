@@ -19,11 +19,14 @@ from transformers.utils import logging as transformers_logging
 from stability.errors import ModelError, StabilityError, first_line, with_type
 from stability.models.adapters import read_adapter_config
 from stability.models.files import (
+    CONFIG,
     adapter_base,
     adapter_file,
     has_tokenizer,
     is_adapter,
     model_folder,
+    read_json,
+    refuse_more_blocks,
     weight_files,
 )
 from stability.models.memory import kind_of
@@ -135,14 +138,16 @@ def check_folder(folder: Path) -> Path | None:
         ModelError: naming the file that is missing, truncated or a pickle.
     """
     found = weight_files(folder)
+    tensors = 0
     for file in (*found.files, *([found.adapter] if found.adapter else [])):
         try:
             with safe_open(file, framework="pt") as opened:
-                opened.keys()
+                tensors += len(opened.keys())
         except SafetensorError as error:
             raise ModelError(
                 f"{file} is truncated or damaged ({first_line(error)}); copy it again"
             ) from error
+    refuse_more_blocks(folder / CONFIG, read_json(folder / CONFIG, "no model in it"), tensors)
     return found.adapter
 
 

@@ -1,5 +1,6 @@
 """The fuzzer in its small form, and that it would find what it looks for."""
 
+import json
 import time
 from random import Random
 
@@ -8,10 +9,11 @@ import pytest
 from stability.errors import RecordError
 from tools.fuzz import campaign
 from tools.fuzz.campaign import Campaign, Tally, content_of, fuzz, outcome_of, shares
-from tools.fuzz.commands import Ended, run_commands
+from tools.fuzz.commands import NAME, Ended, run_commands
 from tools.fuzz.mutations import mutated, parses
 from tools.fuzz.reader import Reader
 from tools.fuzz.readers import READERS
+from tools.fuzz.table import DATA, PAGE, total, with_table
 
 INPUTS = 8
 COMMANDS = 16
@@ -129,3 +131,14 @@ def test_a_mutation_of_anything_is_bytes():
     for form in ("json", "lines", "yaml", "safetensors", "text"):
         for content in (b"", b"\xff", b"null", b"[]"):
             assert all(isinstance(mutated(content, form, Random(seed)), bytes) for seed in range(20))
+
+
+def test_the_page_shows_the_campaign_that_is_kept_and_it_found_nothing():
+    content = json.loads(DATA.read_text(encoding="utf-8"))
+    tallies = {name: Tally(**tally) for name, tally in content["tallies"].items()}
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_table(page, tallies) == page
+    assert {reader.name for reader in READERS} <= tallies.keys()
+    assert NAME in tallies
+    assert total(tallies).parsed >= total(tallies).tried / 2
+    assert total(tallies).bad == 0

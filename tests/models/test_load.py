@@ -159,3 +159,11 @@ def test_values_of_other_kinds_in_a_model_s_files_are_one_line(
     file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
     with pytest.raises(ModelError, match=r"^cannot load model .*: ."):
         load(folder)
+
+
+@pytest.mark.parametrize("blocks", [10**6, 2 * 10**13, 1e300])
+def test_more_blocks_than_there_are_tensors_are_not_built(folder: Path, blocks: float) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "n_layer": blocks}))
+    with pytest.raises(ModelError, match=r"config\.json: n_layer is .*, but the weights have \d+ tensors"):
+        load(folder)

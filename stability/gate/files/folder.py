@@ -22,6 +22,7 @@ from stability.models.files import (
     is_adapter,
     model_folder,
     read_json,
+    refuse_more_blocks,
     weight_files,
 )
 from stability.reading import UnreadableError, parse_json
@@ -129,11 +130,13 @@ def open_folder(name: str | Path, base: Folder | None = None) -> Folder:
         raise ModelError(f"the model in {path} is incomplete: {found.promised[lost[0]]} has no {lost[0]}")
     if not tensors:
         raise ModelError(f"the model in {path} has no tensors")
+    config = read_json(path / CONFIG, "no model in it")
+    refuse_more_blocks(path / CONFIG, config, len(tensors))
     return Folder(
         name=called,
         path=path,
         tokenizer=path,
-        config=read_json(path / CONFIG, "no model in it"),
+        config=config,
         tensors=tensors,
         adapter=None if found.adapter is None else path,
         unread=found.unread,
