@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import multinomial
 
-from benchmarks.rates import horizon, results
+from benchmarks.rates import horizon, results, trials
 from benchmarks.rates.__main__ import PAGE, page_as_found
 from benchmarks.rates.answers import Choices, Fate, Population, score_of
 from benchmarks.rates.cells import DATA, QUICK, Cell, cells
@@ -100,3 +100,13 @@ def test_no_rate_that_was_found_is_another_than_the_stated_one_by_more_than_two_
         for wrong in (found.early, found.late):
             rate, error = results.share(wrong, found.trials)
             assert rate - error <= 0.05, one
+
+
+def test_what_is_detected_of_documents_that_share_a_passage_is_about_that_of_as_many_that_do_not() -> None:
+    found = []
+    for data in ("accuracy", "accuracy, 5 a passage (.3)"):
+        cell, rng = Cell("detects", data, n=1000), np.random.default_rng(0)
+        before = DATA[data].draw(rng, cell.n)
+        same = DATA[data].edited(before, trials.fate(cell, rng), cell.flips, 0.0)
+        found.append(trials.verdict(cell, before, same, same).detects or 0.0)
+    assert found == pytest.approx([0.087, 0.087], abs=0.015)

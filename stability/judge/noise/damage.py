@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stability.judge.noise.bootstrap import influences
-from stability.judge.noise.paired import Paired, PairedAnswers, PairedNumbers
+from stability.judge.noise.paired import CLASS_SCORES, Paired, PairedAnswers, PairedNumbers
 from stability.judge.noise.scores import Floats, Ints, score
 
 PATH = np.linspace(0.0, 1.0, 101)  # shares of what is damaged
@@ -42,7 +42,7 @@ def _answers(paired: PairedAnswers, cells: Cells) -> tuple[Floats, Floats]:
 
 
 def _guesses(paired: PairedAnswers) -> Cells:
-    if paired.is_proportion:  # gold is 1, and so is an answer that is right
+    if paired.metric not in CLASS_SCORES:  # gold is 1, and so is an answer that is right
         chances = np.array([1 - paired.guess, paired.guess])
     else:
         golds = [paired.total(paired.gold == gold) / paired.n for gold in range(_classes(paired))]
