@@ -48,12 +48,12 @@ def unguarded(stream: TextIO) -> TextIO:
 
 @contextmanager
 def guarded_streams() -> Iterator[None]:
-    """Guard stdout and stderr."""
+    """Guard stdout and stderr, where there is one."""
     before = sys.stdout, sys.stderr
-    if not before[0].isatty():
-        sys.stdout = GuardedStream(before[0])
-    if not before[1].isatty():
-        sys.stderr = GuardedStream(before[1])
+    if sys.stdout is not None and not sys.stdout.isatty():
+        sys.stdout = GuardedStream(sys.stdout)
+    if sys.stderr is not None and not sys.stderr.isatty():
+        sys.stderr = GuardedStream(sys.stderr)
     try:
         yield
     finally:

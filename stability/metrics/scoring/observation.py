@@ -14,8 +14,8 @@ from stability.metrics.scoring import check_shape, returned_logits
 from stability.metrics.scoring.positions import Places, choose_places
 from stability.metrics.scoring.reference import (
     Comparison,
-    Head,
     Keeper,
+    OutputHead,
     Reference,
     inverse,
     same_logits,
@@ -96,7 +96,9 @@ def observe(
     with evaluating(model):
         short = _may_be_shortened(model, model_map, text)
         against = (
-            Keeper(Head.of(model, model_map, snapshot), len(places.predicting), model_map, verify=not short)
+            Keeper(
+                OutputHead.of(model, model_map, snapshot), len(places.predicting), model_map, verify=not short
+            )
             if base is None
             else Comparison(base.reference, len(places.predicting), model_map.device)
         )

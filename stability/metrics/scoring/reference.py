@@ -17,7 +17,7 @@ FINE, COARSE = 1e-4, 2e-2  # of a row's largest logit: how far rounding sets apa
 
 
 @dataclass(frozen=True)
-class Head:
+class OutputHead:
     """A linear output head as it was before editing. Its weights are the snapshot's, not copies."""
 
     weight: Tensor = field(repr=False)  # [vocabulary, d], on the CPU
@@ -25,7 +25,7 @@ class Head:
     cap: float | None  # of the logits
 
     @classmethod
-    def of(cls, model: nn.Module, model_map: ModelMap, snapshot: Snapshot) -> Head | None:
+    def of(cls, model: nn.Module, model_map: ModelMap, snapshot: Snapshot) -> OutputHead | None:
         """The model's head as the snapshot has it; None if it is no plain linear layer."""
         if type(model_map.head) is not nn.Linear:
             return None
@@ -37,9 +37,11 @@ class Head:
         weight, *rest = (snapshot.tensor(name) for name in found if name is not None)
         return cls(weight, rest[0] if rest else None, model_map.logit_cap)
 
-    def to(self, device: torch.device) -> Head:
+    def to(self, device: torch.device) -> OutputHead:
         """The same head on a device."""
-        return Head(self.weight.to(device), None if self.bias is None else self.bias.to(device), self.cap)
+        return OutputHead(
+            self.weight.to(device), None if self.bias is None else self.bias.to(device), self.cap
+        )
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """Logits [rows, vocabulary] of what the head is given, [rows, d]."""
@@ -56,7 +58,7 @@ class Reference:
     """
 
     at: Tensor = field(repr=False)
-    head: Head | None
+    head: OutputHead | None
     hidden: Tensor = field(repr=False)  # [positions, d] in the model's dtype; without a head [0, d]
     log_probabilities: Tensor = field(repr=False)  # without a head [positions, vocabulary]; with one [0, ...]
 
@@ -68,7 +70,9 @@ class Keeper:
     some log-probabilities are kept besides, in case that it does.
     """
 
-    def __init__(self, head: Head | None, predictions: int, model_map: ModelMap, *, verify: bool) -> None:
+    def __init__(
+        self, head: OutputHead | None, predictions: int, model_map: ModelMap, *, verify: bool
+    ) -> None:
         vocabulary, self._d = model_map.head_shape
         self._head = head
         self._tried = head.to(model_map.device) if head is not None and verify else None
