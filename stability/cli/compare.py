@@ -23,7 +23,11 @@ def compare(
         Path | None, typer.Option(help="Compare by the checks of this suite, not of the first run's.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 if anything is worse than in the first, beyond noise.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit 1 if anything is worse than in the first, beyond noise; 3 if not all was compared.",
+        ),
     ] = False,
     as_json: Json = False,
     summary: Summary = None,
@@ -39,4 +43,4 @@ def compare(
     else:
         console(soft_wrap=True).print(comparison_text(comparison))
     Delivery(summary=summary).summarise(render_comparison_markdown(comparison))
-    raise typer.Exit(1 if strict and comparison.is_worse else 0)
+    raise typer.Exit(comparison.exit_status(strict=strict))

@@ -25,6 +25,7 @@ from stability.judge.noise.tasks import drop_of
 from stability.judge.problems import CannotJudge
 from stability.judge.side_by_side.change import ChangeCell, Outcome, SeedChange, mean
 from stability.judge.verdict import EditorJudgement, plain
+from stability.judge.words import UNFINISHED
 from stability.record import Checkpoint, Record, Run, runs_by_editor
 from stability.suite import CheckSpec, SuiteSpec
 
@@ -58,6 +59,15 @@ class Contender:
         """Its runs, by seed."""
         return {run.seed: run for run in runs_by_editor(self.record)[self.label]}
 
+    @property
+    def ended_early(self) -> str:
+        """Why there is less of it than was asked for; "" if there is not."""
+        runs = tuple(self.runs.values())
+        failed = next((run for run in runs if run.status == "failed" and run.error is not None), None)
+        if failed is not None and failed.error is not None and failed.error.kind != "interrupted":
+            return f"failed at edit {(failed.failed_at or 0) + 1}: {failed.error.message}"
+        return UNFINISHED if self.record.model_copy(update={"runs": runs}).is_unfinished else ""
+
     def at(self, seed: int, edits: int) -> Checkpoint | None:
         """The checkpoint of a run; None if there is none."""
         return next((point for point in self.runs[seed].checkpoints if point.edits == edits), None)
@@ -80,12 +90,13 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class Standing:
-    """More about a contender: how many edits its suite held, and how long an edit took."""
+    """More about a contender: how many edits its suite held, how long one took, why it ended early."""
 
     name: str
     held_to: int | None
     seconds_an_edit: float | None
     horizon: KnownHorizon | None = None
+    ended_early: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,23 @@ class EditorComparison:
     def is_worse(self) -> bool:
         """Whether any contender is worse than the first in any check, beyond noise."""
         return any(self.checks(name, "worse") or self.checks(name, "mixed") for name in self.names[1:])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every contender came to its end, and has all values that the first has."""
+        if any(standing.ended_early for standing in self.standings):
+            return False
+        return not any(
+            cell.outcome == "missing" and row.cells[0].value is not None
+            for row in self.rows
+            for cell in row.cells[1:]
+        )
+
+    def exit_status(self, *, strict: bool = False) -> int:
+        """0; with `strict` 1 if anything is worse, or else 3 if not all could be compared."""
+        if not strict:
+            return 0
+        return 1 if self.is_worse else 0 if self.is_whole else 3
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -166,7 +194,13 @@ def compare_editors(
         for number, assertion in enumerate(checks)
     )
     standings = tuple(
-        Standing(contender.name, one.held_to, _seconds(contender, seeds, edits), contender.horizon)
+        Standing(
+            contender.name,
+            one.held_to,
+            _seconds(contender, seeds, edits),
+            contender.horizon,
+            contender.ended_early,
+        )
         for contender, one in zip(contenders, judged, strict=True)
     )
     model = contenders[0].record.model.name

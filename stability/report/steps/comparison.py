@@ -166,6 +166,7 @@ def tallies(comparison: EditorComparison, shown: Callable[[str], str]) -> Sequen
                 listed = f" ({', '.join(checks)})" if outcome in ("worse", "mixed", "better") else ""
                 parts.append(f"{len(checks)} {CALLED.get(outcome, outcome)}{listed}")
         lines.append(shown(f"{name}: {', '.join(parts)}"))
+    lines += [shown(f"{one.name}: {one.ended_early}") for one in comparison.standings if one.ended_early]
     if any(comparison.checks(name, "alone") for name in comparison.names[1:]):
         lines.append(shown(f"not compared: {comparison.names[0]} has no value there ({NOTHING})"))
     if len(comparison.by_horizon) > 1:

@@ -11,7 +11,8 @@ import pytest
 
 from stability.errors import UsageError
 from stability.judge.side_by_side.editors import Contender, EditorComparison, compare_editors
-from stability.record import Record
+from stability.judge.words import UNFINISHED
+from stability.record import Problem, Record
 
 CHECKS = """
 norm: {metric: weight_norm, where: {matrices: edited}, relative_to: base, assert: "<= 2.0"}
@@ -207,3 +208,43 @@ def test_changes_of_nothing_that_rounding_sets_apart_are_no_better_and_no_worse(
     (row,) = compared(records, of("a", 12.3), of("b", 12.3 + 2e-15), checks=checks).rows
     assert row.cells[1].change != 0
     assert row.cells[1].outcome == "same"
+
+
+def test_strictly_nothing_is_whole_that_ended_early_or_lacks_a_value(records: ModuleType) -> None:
+    first, same = record(records, "rome"), record(records, "other")
+    assert compared(records, first, same).exit_status(strict=True) == 0
+
+    problem = Problem(kind="editor_raised", message="no room")
+    failed = {"status": "failed", "error": problem, "failed_at": 40}
+    runs = tuple(run.model_copy(update=failed) for run in same.runs)
+    early = compared(records, first, same.model_copy(update={"runs": runs}))
+    assert early.standings[1].ended_early == "failed at edit 41: no room"
+    assert (early.exit_status(), early.exit_status(strict=True)) == (0, 3)
+
+    under_way = compared(records, first, same.model_copy(update={"under_way": True}))
+    assert under_way.standings[1].ended_early == UNFINISHED
+    assert under_way.exit_status(strict=True) == 3
+
+    lost = compared(records, first, without(same, "kl_divergence"))
+    assert outcomes(lost, "other")["quiet"] == "missing"
+    assert lost.exit_status(strict=True) == 3
+    assert compared(records, without(first, "kl_divergence"), same).exit_status(strict=True) == 0
+
+
+def test_strictly_what_is_worse_comes_first(records: ModuleType) -> None:
+    first, worse = record(records, "rome"), record(records, "other", lost=200, under_way=True)
+    assert compared(records, first, worse).exit_status(strict=True) == 1
+
+
+def without(made: Record, metric: str) -> Record:
+    """The record without a metric's readings."""
+    runs = []
+    for run in made.runs:
+        points = [
+            point.model_copy(
+                update={"readings": {name: one for name, one in point.readings.items() if name != metric}}
+            )
+            for point in run.checkpoints
+        ]
+        runs.append(run.model_copy(update={"checkpoints": tuple(points)}))
+    return made.model_copy(update={"runs": tuple(runs)})

@@ -55,6 +55,14 @@ def test_the_table_reads_line_by_line() -> None:
     ]
 
 
+def test_a_contender_that_ended_early_is_said_to_have() -> None:
+    first, other = COMPARISON.standings
+    ended = replace(other, ended_early="failed at edit 3: no room")
+    comparison = replace(COMPARISON, standings=(first, ended))
+    assert render_comparison(comparison).splitlines()[-1] == "ft|x: failed at edit 3: no room"
+    assert "- ft\\|x: failed at edit 3: no room" in render_comparison_markdown(comparison)
+
+
 def test_the_markdown_is_a_table_whatever_the_names() -> None:
     text = render_comparison_markdown(COMPARISON)
     table = [line for line in text.splitlines() if line.startswith("|")]
