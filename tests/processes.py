@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,4 +68,5 @@ def _run(arguments: list[str], folder: Path, environment: Mapping[str, str], out
     os.chdir(folder)
     sys.path[0] = str(folder)
     sys.argv = arguments
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

@@ -121,6 +121,8 @@ def model_depth(spec: ModelSpec) -> int | None:
         folder = model_folder(spec.name)
         source = str(folder) if folder is not None else spec.name
         config = AutoConfig.from_pretrained(source, revision=spec.revision, trust_remote_code=False)
+    except StabilityError:
+        raise
     except OSError as error:
         raise ModelError(f"cannot load model {spec.name}: {first_line(error)}") from error
     except ValueError:  # of an architecture that transformers knows only by the repository's own code

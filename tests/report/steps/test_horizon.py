@@ -13,7 +13,7 @@ def shown(*seeds: SeedHorizon) -> list[str]:
     """The lines of a horizon with these seeds."""
     info = EditorInfo(name="ft", source="built-in", settings={})
     editors = (EditorHorizon(info, seeds),)
-    content: dict[str, Any] = Horizon("norms", "world", "a", 40, 1, False, 80, {}, editors).as_dict()
+    content: dict[str, Any] = Horizon("norms", None, "world", "a", 40, 1, False, 80, {}, editors).as_dict()
     return [" ".join(line.split()) for line in horizon_text(content).plain.splitlines()]
 
 

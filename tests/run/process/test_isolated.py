@@ -197,7 +197,15 @@ def test_a_run_has_a_budget_for_all_of_it(experiment):
     )
 
 
-def test_an_interruption_ends_the_run_and_keeps_what_was_measured(experiment):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is heard, though the tests may run in the background, where a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_ends_the_run_and_keeps_what_was_measured(experiment, interruptible):
     parent = os.getpid()
 
     def interrupt():
