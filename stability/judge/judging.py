@@ -17,6 +17,7 @@ from stability.judge.verdict import EditorJudgement, Judgement, Verdict
 from stability.judge.words import UNFINISHED
 from stability.record import Problem, Record, Run, runs_by_editor
 from stability.suite import CheckSpec, SuiteSpec
+from stability.suite.judgeable import is_untested
 
 
 def judge(
@@ -91,8 +92,8 @@ def judge_check(
     results = [reduce(values) for values in compared]
     if check.noise:
         results = decide_drops(results, check.bound, check.noise, looks)
-    else:
-        results = tell_chance(results, check)
+    elif is_untested(check):
+        results = tell_chance(results)
     unedited = [reduce(compare(select(assertion, run, 0))) for assertion in assertions for run in runs]
     return summarise(assertions, runs, results, unedited)
 

@@ -27,8 +27,7 @@ from stability.judge.noise.tasks import drop_of
 from stability.judge.noise.unit import Change, Unit
 from stability.judge.problems import CannotJudge
 from stability.judge.reduce import DropTest, PointResult, UntestedDrop
-from stability.suite import Bound, CheckSpec
-from stability.suite.judgeable import is_untested
+from stability.suite import Bound
 from stability.suite.schema import Noise
 
 DECISIVE = ("failed", "inconclusive", "held")
@@ -91,10 +90,8 @@ def _drops(result: PointResult) -> dict[str, Drop]:
     return drops
 
 
-def tell_chance(results: Sequence[PointResult], check: CheckSpec) -> list[PointResult]:
-    """The results of a check without `noise`; drops that failed say what chance has to do with it."""
-    if not is_untested(check):
-        return list(results)
+def tell_chance(results: Sequence[PointResult]) -> list[PointResult]:
+    """Results of drops without `noise`; those that failed say what chance has to do with it."""
     looks = sum(len(result.compared.values) for result in results if result.compared)
     return [
         replace(result, untested=_untested(result, looks)) if result.outcome == "failed" else result
