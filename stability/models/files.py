@@ -28,6 +28,7 @@ WEIGHTS = "model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER = "adapter_model.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+FEW_BLOCKS = 1_000
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
 
@@ -158,12 +159,14 @@ def read_json(file: Path, otherwise: str) -> Any:
 def refuse_more_blocks(file: Path, config: Mapping[str, Any], tensors: int) -> None:
     """See that a configuration has no more blocks than there are tensors: all of them would be built.
 
+    A few are soon built, and what is wrong with them is said better where their tensors are looked for.
+
     Raises:
         ModelError: it has.
     """
     for part in (config, *(inner for inner in config.values() if isinstance(inner, dict))):
         for key in DEPTHS:
-            if isinstance(part.get(key), int | float) and part[key] > tensors:
+            if isinstance(part.get(key), int | float) and part[key] > max(tensors, FEW_BLOCKS):
                 raise ModelError(f"{file}: {key} is {part[key]}, but the weights have {tensors} tensors")
 
 

@@ -77,13 +77,13 @@ class Catalogue:
         self._unreachable: dict[str | None, str] = {}
         self._open = ExitStack()
         own = [str(TASKS)]
+        packaged = Path(lm_eval.tasks.__file__).parent
         if spec.include_path is not None:
             if not Path(spec.include_path).is_dir():
                 raise DataError(f"tasks.include_path: there is no folder {spec.include_path}")
             if not spec.trust_code:
-                refuse_code(Path(spec.include_path))
+                refuse_code(Path(spec.include_path), trusted=(TASKS, packaged))
             own.append(str(Path(spec.include_path).resolve()))  # YAML in other folders includes it, too
-        packaged = Path(lm_eval.tasks.__file__).parent
         frequent = [str(packaged / folder) for folder in FREQUENT]
         with quiet():
             self._manager = TaskManager(include_path=[*frequent, *own], include_defaults=False)

@@ -6,7 +6,7 @@ as a script, opens pickles by `dataset_path: pandas`, and renders templates with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import lm_eval.utils
@@ -21,8 +21,8 @@ UNPICKLING = ("pandas", "generator", "spark")  # builders of datasets that read 
 TRUST = "if you trust all of its authors, write 'tasks: {trust_code: true}' in the suite"
 
 
-def refuse_code(folder: Path) -> None:
-    """See that no task in a folder's YAML, or in what it includes, names code.
+def refuse_code(folder: Path, trusted: Sequence[Path] = ()) -> None:
+    """See that no task in a folder's YAML names code, nor what it includes from other than trusted folders.
 
     Raises:
         DataError: with the file and line; one is no YAML, or past a limit, too.
@@ -31,7 +31,7 @@ def refuse_code(folder: Path) -> None:
     seen: set[Path] = set()
     while waiting:
         path = waiting.pop().resolve()
-        if path in seen:
+        if path in seen or any(path.is_relative_to(one.resolve()) for one in trusted):
             continue
         seen.add(path)
         try:
