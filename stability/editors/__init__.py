@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from stability.editors.plugin.find import EditorEntry, find_editor, list_editors
     from stability.editors.plugin.loading import wrap_editor
     from stability.editors.plugin.protocol import BuiltIn, Editor, EditorSettings, Layers, LoadedEditor
-    from stability.editors.plugin.store import Store
     from stability.editors.plugin.wrapper import Wrapper, WrapperSettings
     from stability.parts import EditorHead, Restraint
+    from stability.store import Store
 
 __all__ = [
     "BuiltIn",
@@ -43,7 +43,7 @@ __getattr__ = attributes_from(
             "Layers",
             "LoadedEditor",
         ),
-        "stability.editors.plugin.store": ("Store",),
+        "stability.store": ("Store",),
         "stability.editors.plugin.wrapper": ("Wrapper", "WrapperSettings"),
         "stability.parts": ("EditorHead", "Restraint"),
     },

@@ -17,8 +17,8 @@ from stability.parts import EditorHead
 if TYPE_CHECKING:
     from torch import nn
 
-    from stability.editors.plugin.store import Store
     from stability.models import Tokenizer
+    from stability.store import Store
 
 METHOD = "apply_to_model"  # of an executor, as MEND's and KE's
 THRESHOLD = 0.02  # AlphaEdit's published nullspace_threshold

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from stability.editors.locate.steps.closed_form import KeySolver
-    from stability.editors.plugin.store import Store
+    from stability.store import Store
 
 
 class EmmetSettings(SpreadingSettings):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from stability.editors.locate.steps.keys import SubjectReading
     from stability.editors.locate.steps.prompts import EditPrompts
     from stability.editors.locate.steps.values import TargetValues
-    from stability.editors.plugin.store import Store
     from stability.models import ModelMap
+    from stability.store import Store
 
 
 class PmetSettings(SpreadingSettings):

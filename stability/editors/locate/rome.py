@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from stability.editors.locate.steps.covariance import CovarianceSolver
-    from stability.editors.plugin.store import Store
     from stability.models import ModelMap, Tokenizer
+    from stability.store import Store
 
 
 class RomeSettings(ValueSettings, CovarianceSettings):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stability.editors.mend.steps.hypernetwork import Hypernetwork
-    from stability.editors.plugin.store import Store
     from stability.models import ModelMap, TokenizedText, Tokenizer
+    from stability.store import Store
 
 
 class Mend(BuiltIn):
@@ -58,7 +58,7 @@ class Mend(BuiltIn):
             train_mend,
             training_material,
         )
-        from stability.models import map_model
+        from stability.models import map_model, model_name
 
         found = map_model(model)
         generator = torch.Generator().manual_seed(self.settings.seed)
@@ -73,7 +73,7 @@ class Mend(BuiltIn):
                 stored = store.load(key)
                 if stored is None:
                     network, _ = train_mend(model, tokenizer, edits, text, settings)
-                    store.save(key, network.state_dict())
+                    store.save(key, network.state_dict(), about=model_name(model))
                 else:
                     fill(network, stored, str(store.path(key)))
         self._network = network.to(found.device).requires_grad_(False)

@@ -32,8 +32,8 @@ from stability.record import EditorInfo
 if TYPE_CHECKING:
     from torch import nn
 
-    from stability.editors.plugin.store import Store
     from stability.models import ModelMap, Tokenizer
+    from stability.store import Store
 
 
 class Editor(Protocol):

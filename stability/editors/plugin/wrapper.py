@@ -17,8 +17,8 @@ from stability.suite.schema import parse_editor
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from stability.editors.plugin.store import Store
     from stability.models import ModelMap, Tokenizer
+    from stability.store import Store
 
 
 class WrapperSettings(EditorSettings):

@@ -17,8 +17,8 @@ from stability.parts import EditorHead
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from stability.editors.plugin.store import Store
     from stability.models import Tokenizer
+    from stability.store import Store
 
 
 class ContinualSettings(DescentSettings):

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stability.editors.adapters.steps.system import System
-    from stability.editors.plugin.store import Store
     from stability.models import Tokenizer
+    from stability.store import Store
 
 
 def _as_tuple(value: object) -> object:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from stability.editors.locate.steps.covariance import stored_second_moments
 from stability.editors.locate.steps.settings import CovarianceSettings
-from stability.editors.plugin.store import Store
 from stability.models import Tokenizer, map_model
+from stability.store import Store
 
 
 def projections(

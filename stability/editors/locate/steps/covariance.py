@@ -13,19 +13,20 @@ from torch import Tensor, nn
 
 from stability.data.documents import load_documents
 from stability.editors.locate.steps.settings import CovarianceSettings
-from stability.editors.plugin.store import Store
 from stability.errors import EditorError
 from stability.models import (
     ModelMap,
     TokenizedText,
     Tokenizer,
     context_length,
+    model_name,
     pad_right,
     tensors_fingerprint,
     tokenize_text,
 )
 from stability.models.configuration import computing_keys
 from stability.models.early_exit import end_forward, may_end_early
+from stability.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def stored_second_moments(
     if missing:
         log.info("covariance of layers %s over %d tokens", missing, text.tokens)
         for layer, moment in second_moments(model, found, text, missing).items():
-            store.save(keys[layer], {"moment": moment})
+            store.save(keys[layer], {"moment": moment}, about=model_name(model))
             moments[layer] = moment
     return moments
 

@@ -7,9 +7,9 @@ import logging
 import torch
 from torch import Tensor
 
-from stability.editors.plugin.store import Store
 from stability.errors import EditorError
 from stability.models import tensors_fingerprint
+from stability.store import Store
 
 log = logging.getLogger(__name__)
 

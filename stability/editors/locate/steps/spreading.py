@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from stability.editors.locate.steps.past_keys import PastKeys
     from stability.editors.locate.steps.prompts import EditPrompts
     from stability.editors.locate.steps.values import TargetValues
-    from stability.editors.plugin.store import Store
     from stability.models import ModelMap, Tokenizer
+    from stability.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +213,7 @@ class Spreading(BuiltIn):
         import torch
 
         from stability.editors.locate.steps.value_norms import usual_norm
-        from stability.models import model_fingerprint
+        from stability.models import model_fingerprint, model_name
 
         settings = self.settings
         spec = EditsSpec(
@@ -237,5 +237,5 @@ class Spreading(BuiltIn):
             ]
             norms = torch.cat([one.value.norm(dim=-1) for one in searched])
             stored = {"norms": norms.double()}
-            store.save(key, stored)
+            store.save(key, stored, about=model_name(model))
         return usual_norm(stored["norms"])
