@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO
 
 RECORD_FILE = "run.json"
 HORIZON_FILE = "horizon.json"
@@ -37,6 +37,23 @@ def write_whole(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
     sync_folder(path.parent)
 
 
+def append(path: Path, content: bytes) -> None:
+    """Write bytes at the end of a file, which may be a pipe.
+
+    Raises:
+        OSError: not all of them can be written; then none are, unless they are in a pipe.
+    """
+    with path.open("ab", buffering=0) as stream:
+        end = os.fstat(stream.fileno()).st_size
+        try:
+            if stream.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            if stream.seekable():
+                stream.truncate(end)
+            raise
+
+
 def sync_folder(folder: Path) -> None:
     """Put a folder's list of files on the disk; Windows, where a folder cannot be opened, does so itself."""
     if sys.platform == "win32":
@@ -46,23 +63,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def lock(stream: IO[bytes]) -> None:
-    """Keep a file to this process until it is closed.
-
-    Raises:
-        OSError: another process has it.
-    """
-    if sys.platform == "win32":
-        import msvcrt
-
-        stream.seek(2**30)  # a byte behind the content, for others may read that
-        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def kept_aside(path: Path) -> Path:

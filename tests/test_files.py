@@ -1,13 +1,13 @@
 """A file is written whole or not at all, and can be kept to one process."""
 
 import os
-import subprocess
+import resource
 import sys
 from pathlib import Path
 
 import pytest
 
-from stability.files import lock, write_whole
+from stability.files import append, write_whole
 
 
 def test_what_is_written_replaces_what_was_there(tmp_path):
@@ -50,14 +50,15 @@ def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_it_retur
     assert (folder, after) == (tmp_path, True)
 
 
-def test_a_locked_file_is_kept_to_one_process_until_it_is_closed(tmp_path):
+def test_what_is_appended_is_there_whole_or_not_at_all(tmp_path):
     file = tmp_path / "a"
-    code = "import sys; from stability.files import lock; lock(open(sys.argv[1], 'ab'))"
-
-    def elsewhere():
-        return subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True).returncode
-
-    with file.open("ab") as stream:
-        lock(stream)
-        assert elsewhere() == 1
-    assert elsewhere() == 0
+    append(file, b"one\n")
+    append(file, b"two\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"No space left|File too large"):
+            append(file, b"three" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert file.read_bytes() == b"one\ntwo\n"

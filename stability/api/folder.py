@@ -130,6 +130,15 @@ def progress(record: Record) -> str:
     return f"{last.editor.name} at seed {last.seed}, {len(last.edits)} edits"
 
 
+def kept_words(path: Path | None) -> str:
+    """What a record on the disk holds of a run that could not write it any more."""
+    try:
+        kept = None if path is None else read_record(path)
+    except RecordError:
+        kept = None
+    return f"kept is what was measured before: {progress(kept)}" if kept else "nothing of this run is kept"
+
+
 def _record_at(path: Path, *, overwrite: bool) -> Record | None:
     if not path.exists():
         return None

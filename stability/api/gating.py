@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stability.api.folder import RunIdentity, prepare_folder
-from stability.api.report import Report
+from stability.api.report import Report, write_files
 from stability.api.suite import Suite
 from stability.errors import UsageError
 from stability.files import RECORD_FILE
-from stability.record import write_record
+from stability.writer import sole_writer
 
 if TYPE_CHECKING:
     from stability.run import Listener
@@ -42,23 +43,22 @@ def gate(
     if level not in list(Level):
         raise UsageError(f"no level is called {level!r}; there are {', '.join(Level)}")
     by = suite if isinstance(suite, Suite) else Suite.load(suite or default_suite())
-    if out is not None:
-        name, path = by.file.spec.name, by.file.path
-        run = RunIdentity(name, path, str(base), frozenset([str(edited)]), frozenset([0]))
-        prepare_folder(Path(out), run, by.file, overwrite=overwrite)
-    record = measure(
-        str(base),
-        str(edited),
-        by.file,
-        listener,
-        level=Level(level),
-        edits=None if edits is None else Path(edits),
-        changes=by.changes,
-    )
-    path = None if out is None else Path(out, RECORD_FILE)
-    if path is not None:
-        write_record(record, path)
-    report = by.judge(record, path)
-    if out is not None:
-        report.write(out)
-    return report
+    with nullcontext() if out is None else sole_writer(Path(out)):
+        if out is not None:
+            name, path = by.file.spec.name, by.file.path
+            run = RunIdentity(name, path, str(base), frozenset([str(edited)]), frozenset([0]))
+            prepare_folder(Path(out), run, by.file, overwrite=overwrite)
+        record = measure(
+            str(base),
+            str(edited),
+            by.file,
+            listener,
+            level=Level(level),
+            edits=None if edits is None else Path(edits),
+            changes=by.changes,
+        )
+        if out is None:
+            return by.judge(record)
+        report = by.judge(record, Path(out, RECORD_FILE))
+        write_files(report, Path(out))
+        return report

@@ -17,6 +17,7 @@ from stability.report import render_terminal
 from stability.report.explain.explain import explain, explanation_lines
 from stability.report.steps.files import rendered_files
 from stability.report.steps.wording import again, assertion, details
+from stability.writer import sole_writer
 
 INDENT = "    "
 TEXT_WIDTH = 100  # of an explanation
@@ -98,18 +99,12 @@ class Report:
         junit.xml; then those of other packages.
 
         Raises:
-            RecordError: the folder takes no files, or holds the record of another run.
+            UsageError: another process writes into the folder, or it cannot be written to.
+            RecordError: the disk is full, or the folder holds the record of another run.
             RendererError: a renderer of another package failed, after the others have written theirs.
         """
-        folder = Path(folder)
-        path = folder / RECORD_FILE
-        if not path.exists():
-            write_record(self.record, path)
-        elif not is_same_run(read_record(path), self.record):
-            raise RecordError(f"{path} is the record of another run; write the report into another folder")
-        for name, text in rendered_files(self.record, self.judgement):
-            write_atomically(folder / name, text)
-        return folder
+        with sole_writer(Path(folder)):
+            return write_files(self, Path(folder))
 
     def plot(
         self,
@@ -130,3 +125,15 @@ class Report:
         from stability.report.charts.files import write_figures
 
         return write_figures(self.record, self.judgement, Path(folder), names, editors, formats, dpi)
+
+
+def write_files(report: Report, folder: Path) -> Path:
+    """Do what `Report.write` does, in a folder that is this process's to write into already."""
+    path = folder / RECORD_FILE
+    if not path.exists():
+        write_record(report.record, path)
+    elif not is_same_run(read_record(path), report.record):
+        raise RecordError(f"{path} is the record of another run; write the report into another folder")
+    for name, text in rendered_files(report.record, report.judgement):
+        write_atomically(folder / name, text)
+    return folder

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stability.api.folder import RunIdentity, prepare_folder, prepare_horizon
+from stability.api.folder import RunIdentity, kept_words, prepare_folder, prepare_horizon
 from stability.api.given import Bench, Given, found_editors
-from stability.api.report import Report
+from stability.api.report import Report, write_files
 from stability.baselines import baselines_folder, baselines_for, is_compared, keep, refusal
-from stability.errors import RecordError
+from stability.errors import RecordError, StabilityError
 from stability.files import HORIZON_FILE, RECORD_FILE
 from stability.judge import judge as judge_record
 from stability.judge.verdict import OtherSuite, plain
@@ -23,6 +25,7 @@ from stability.record.file import write_atomically
 from stability.record.schema import Isolation
 from stability.suite import SuiteFile, load_suite, parse_suite
 from stability.suite.overrides import Overrides, override
+from stability.writer import sole_writer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from stability.run import Experiment, Listener
     from stability.run.horizon.search import Horizon
 
+LOG = logging.getLogger(__name__)
 MOST_NAMED = 3  # editors that a report's folder is named by
 
 
@@ -137,22 +141,19 @@ class Suite:
         with that run.
 
         Raises:
-            UsageError: the suite, an editor's name or a setting is wrong, or `out` is refused.
+            UsageError: the suite, an editor's name or a setting is wrong, or `out` is refused, as is a folder
+                that another process writes into.
             MeasurementError: nothing could be measured. What fails later is in the record and the verdicts.
+            RecordError: the disk is full; the record is as it was after the last checkpoint before.
         """
-        from stability.run import run_suite
-
         given = Given(editor, model, tokenizer, listener, trust_remote_code, bench, isolation)
         suite = self._with(given)
-        path = None if out is None else Path(out, RECORD_FILE)
-        if path is not None and (run := suite._identity(given)):
-            prepare_folder(path.parent, run, suite.file, overwrite=overwrite)
-        editors = given.editors(suite.file)
-        experiment = suite._experiment(given, path)
-        report = suite.judge(run_suite(experiment, editors), path)
-        if out is not None:
-            report.write(out)
-        return report
+        if out is None:
+            return suite._run(given, None)
+        with sole_writer(Path(out)):
+            if run := suite._identity(given):
+                prepare_folder(Path(out), run, suite.file, overwrite=overwrite)
+            return suite._run(given, Path(out, RECORD_FILE))
 
     def horizon(
         self,
@@ -177,20 +178,46 @@ class Suite:
             UsageError: the suite, an editor's name or a setting is wrong, or `out` is refused.
             MeasurementError: nothing could be measured. What fails later is in the horizon's `error`.
         """
-        from stability.run.horizon.search import find_horizons
-
         known = None if bench is None or bench.experiment is None else bench.experiment.record.runs
         given = Given(editor, model, tokenizer, listener, trust_remote_code, bench)
         suite = self._with(given)
-        if out is not None and (run := suite._identity(given)):
-            prepare_horizon(Path(out), run, overwrite=overwrite)
-        editors = given.editors(suite.file)
-        experiment = suite._experiment(given, None)
-        experiment.record = experiment.record.model_copy(update={"runs": known or ()})
-        found = find_horizons(experiment, list(editors), every=every, use_runs=known is not None)
-        if out is not None:
-            write_atomically(Path(out) / HORIZON_FILE, json.dumps(plain(found.as_dict()), indent=1) + "\n")
+        with nullcontext() if out is None else sole_writer(Path(out)):
+            if out is not None and (run := suite._identity(given)):
+                prepare_horizon(Path(out), run, overwrite=overwrite)
+            from stability.run.horizon.search import find_horizons
+
+            editors = given.editors(suite.file)
+            experiment = suite._experiment(given, None)
+            experiment.record = experiment.record.model_copy(update={"runs": known or ()})
+            found = find_horizons(experiment, list(editors), every=every, use_runs=known is not None)
+            if out is not None:
+                content = json.dumps(plain(found.as_dict()), indent=1) + "\n"
+                write_atomically(Path(out) / HORIZON_FILE, content)
         return found
+
+    def _run(self, given: Given, path: Path | None) -> Report:
+        """Run what was given; with a path, its record is kept there and its reports beside it.
+
+        They are written of what there is if this is interrupted, too.
+        """
+        from stability.run import run_suite
+
+        editors = given.editors(self.file)
+        experiment = self._experiment(given, path)
+        try:
+            report = self.judge(run_suite(experiment, editors), path)
+        except KeyboardInterrupt:
+            if path is not None and experiment.record.runs:
+                try:
+                    write_files(self.judge(experiment.record, path), path.parent)
+                except StabilityError as error:
+                    LOG.warning("the reports of what was measured are not written: %s", error)
+            raise
+        except RecordError as error:
+            raise RecordError(f"{error}; {kept_words(path)}") from error
+        if path is not None:
+            write_files(report, path.parent)
+        return report
 
     def _with(self, given: Given) -> Suite:
         """The suite with what was given by name."""

@@ -13,13 +13,15 @@ import os
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 
 import typer
 
 from stability.cli.steps.guarded import LineFormatter, guarded_streams
-from stability.cli.steps.output import INTERRUPTED
+from stability.cli.steps.interruption import interruptible, interruption
 from stability.errors import StabilityError, with_type
 from stability.parts import COMMANDS
+from stability.writer import FULL
 
 __all__ = ["app", "main"]
 
@@ -53,7 +55,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no failure
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with guarded_streams():
+    with guarded_streams(), interruptible():
         handler = logging.StreamHandler()
         handler.setFormatter(LineFormatter("%(levelname)s: %(message)s"))
         logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -65,14 +67,24 @@ def _run() -> None:
     try:
         app()
     except StabilityError as error:
-        typer.echo(str(error), err=True)
+        _say(str(error))
         sys.exit(error.exit_status)
-    except Exception as error:  # one that nobody foresaw; 1 would mean that a check failed
-        typer.echo(unforeseen(error), err=True)
+    except Exception as error:  # 1 would mean that a check failed
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+            _say(f"cannot be printed: {error.strerror}")
+        else:
+            _say(unforeseen(error))
         sys.exit(StabilityError.exit_status)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as error:
+        word, status = interruption(error)
+        _say(word)
+        sys.exit(status)
+
+
+def _say(message: str) -> None:
+    """Print a message to stderr, if anybody reads that; what is said does not change the status."""
+    with suppress(OSError):
+        typer.echo(message, err=True)
 
 
 def unforeseen(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stability.cli.steps.command import command
+from stability.cli.steps.interruption import interruption
 from stability.cli.steps.options import (
     Baselines,
     Figures,
@@ -20,7 +21,7 @@ from stability.cli.steps.options import (
     SuitePath,
     TrustRemoteCode,
 )
-from stability.cli.steps.output import Delivery, interruption, printed, show, terminable
+from stability.cli.steps.output import Delivery, printed, show
 from stability.files import FIGURES_FOLDER, RECORD_FILE
 
 
@@ -50,7 +51,7 @@ def run(
         loaded = replace(Suite.load(suite), baselines=baselines).override(replaced.overrides())
     folder = out or loaded.folder()
     try:
-        with terminable(), RichListener() as listener, delivery.working():
+        with RichListener() as listener, delivery.working():
             bench = Bench()
             report = loaded.run(
                 out=folder,

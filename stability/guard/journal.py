@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from stability.data.edits import Edit
 from stability.errors import RecordError, UsageError, first_line
-from stability.files import lock, sync_folder
+from stability.files import sync_folder
 from stability.reading import parse_json
 from stability.record import EditOutcome
 from stability.record.schema import RecordModel
@@ -33,6 +34,7 @@ from stability.run.saved import (
     write_state,
     write_tensors,
 )
+from stability.writer import sole_writer
 
 FILE = "journal.jsonl"
 
@@ -75,30 +77,26 @@ class Journal:
     """A journal opened to be appended to, by one process at a time.
 
     Raises:
-        UsageError: another process has it open, or it was begun on another model or with another seed.
+        UsageError: another process has it open, it was begun on another model or with another seed, or its
+            folder cannot be written to.
         RecordError: it cannot be read, or is damaged.
     """
 
     def __init__(self, folder: Path, header: JournalHeader) -> None:
         self.folder = folder
         self.entries: list[JournalEntry] = []
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / FILE).open(
-                "a+b", buffering=0
-            )  # what failed to be written is not tried again
-        except OSError as error:
-            raise RecordError(f"{folder}: cannot open the journal: {error.strerror}") from error
-        try:
-            self._lock()
+        with ExitStack() as stack:
+            stack.enter_context(sole_writer(folder))
+            try:  # without a buffer, for what failed to be written is not tried again
+                self._file = stack.enter_context((folder / FILE).open("a+b", buffering=0))
+            except OSError as error:
+                raise RecordError(f"{folder}: cannot open the journal: {error.strerror}") from error
             self._open(header)
-        except BaseException:
-            self._file.close()
-            raise
+            self._opened = stack.pop_all()
 
     def close(self) -> None:
         """Close the journal, so that other processes can open it."""
-        self._file.close()
+        self._opened.close()
 
     def append(
         self, entry: JournalEntry, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
@@ -191,12 +189,6 @@ class Journal:
         except BaseException:
             self._file.truncate(end)
             raise
-
-    def _lock(self) -> None:
-        try:
-            lock(self._file)
-        except OSError as error:
-            raise UsageError(f"{self.folder}: another process has this journal open") from error
 
     def _open(self, header: JournalHeader) -> None:
         self._file.seek(0)

@@ -14,7 +14,7 @@ from stability.judge.runs import notes_of, stopped_early, summary_of, without_br
 from stability.judge.select import checkpoints_of, edited_model, select
 from stability.judge.summarise import summarise
 from stability.judge.verdict import EditorJudgement, Judgement, Verdict
-from stability.judge.words import UNFINISHED
+from stability.judge.words import unfinished
 from stability.record import Problem, Record, Run, runs_by_editor
 from stability.suite import CheckSpec, SuiteSpec
 from stability.suite.judgeable import is_untested
@@ -38,7 +38,7 @@ def judge(
         ]
         editors.append(judge_editor(label, suite, recorded, looks))
     notes = [] if editors else ["the record holds no run"]
-    notes += [UNFINISHED] if record.is_unfinished else []
+    notes += [unfinished(record)] if record.is_unfinished else []
     return Judgement(
         suite=suite.name,
         model=record.model.name,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from stability.errors import Details, ProblemKind
-from stability.record import Problem, Run
+from stability.record import Problem, Record, Run
 
 NOT_VERIFIED = "stability only: edits not verified"
 WITHIN_NOISE = "past the bound, but within noise"
@@ -274,6 +274,16 @@ def stale_baseline(why: str, update: str = "") -> Problem:
 # -- problems of the run --
 
 UNFINISHED = "the run did not finish: what it did not come to is not judged"
+
+
+def unfinished(record: Record) -> str:
+    """That a record is of a run that did not finish, and after which edit it was interrupted."""
+    for run in record.runs:
+        if run.error is not None and run.error.kind == "interrupted":
+            made = f"{len(run.edits)} edit{'' if len(run.edits) == 1 else 's'}"
+            by = f"interrupted after {made} of {run.editor.name} at seed {run.seed}"
+            return f"the run did not finish, {by}: what it did not come to is not judged"
+    return UNFINISHED
 
 
 def failed_after(edits: int) -> str:

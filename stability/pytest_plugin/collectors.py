@@ -269,9 +269,9 @@ class CheckItem(pytest.Item):
 
 def _incomplete(report: Report) -> list[str]:
     """What makes a check fail that held as far as the run went."""
-    from stability.judge.words import UNFINISHED
+    from stability.judge.words import unfinished
 
-    return [UNFINISHED] if report.judgement.is_unfinished else []
+    return [unfinished(report.record)] if report.judgement.is_unfinished else []
 
 
 def overrides(config: pytest.Config) -> Overrides:

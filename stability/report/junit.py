@@ -6,6 +6,7 @@ import math
 from xml.etree import ElementTree
 
 from stability.judge import EditorJudgement, Judgement, Verdict
+from stability.judge.words import unfinished
 from stability.parts import RendererHead, part
 from stability.record import Record
 from stability.report.steps import wording
@@ -28,11 +29,13 @@ def render_junit(record: Record, judgement: Judgement) -> str:
     """The judgement as a JUnit file: a suite for each editor, with the seconds of its runs as `time`.
 
     A check that fails is a failure, and one that could not be measured is an error. One that warned or is
-    inconclusive passes, with a note in its output.
+    inconclusive passes, with a note in its output. A run that did not finish is an error of its own.
     """
     root = ElementTree.Element("testsuites", name=wording.clean(judgement.suite))
     for editor in judgement.editors:
         root.append(_suite(record, judgement, editor))
+    if judgement.is_unfinished:
+        root.append(_unfinished(record, judgement))
     for key in ("tests", "failures", "errors", "skipped"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
     ElementTree.indent(root)
@@ -63,6 +66,16 @@ def _suite(record: Record, judgement: Judgement, editor: EditorJudgement) -> Ele
         _property(properties, name, value)
     for verdict in editor.verdicts:
         suite.append(_case(record, judgement, verdict))
+    return suite
+
+
+def _unfinished(record: Record, judgement: Judgement) -> ElementTree.Element:
+    """What did not happen has no case; that there is something that did not has one."""
+    name = wording.clean(f"{judgement.suite}.run")
+    suite = ElementTree.Element("testsuite", name=name, tests="1", failures="0", errors="1", skipped="0")
+    case = ElementTree.SubElement(suite, "testcase", classname=name, name="finished")
+    said = wording.clean(unfinished(record))
+    ElementTree.SubElement(case, "error", message=said, type="MeasurementError").text = said
     return suite
 
 

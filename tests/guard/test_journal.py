@@ -16,6 +16,7 @@ from stability.errors import EditorError, RecordError, UsageError
 from stability.guard.journal import FILE, Journal, JournalEntry, JournalHeader
 from stability.models import same_bytes
 from stability.run.saved import copy_state, read_state, write_state
+from stability.writer import LOCK_FILE
 
 HEADER = JournalHeader(harness_version="1", model="m", model_fingerprint="f" * 64, seed=0)
 EDIT = Edit(id="a", prompt="{} is", subject="b", target="c")
@@ -104,7 +105,7 @@ def test_a_line_cut_short_is_taken_away_with_its_files(journal, cut):
     (journal.folder / "tmp1.part").touch()
     opened = again(journal)
     assert values(opened) == {"w": 1}
-    assert {file.name for file in opened.folder.iterdir()} == {FILE, "000001.safetensors"}
+    assert {file.name for file in opened.folder.iterdir()} == {FILE, LOCK_FILE, "000001.safetensors"}
     add(opened, 3)
     assert values(again(opened)) == {"w": 3}
 
@@ -168,7 +169,7 @@ def test_a_second_process_is_kept_out(journal):
         text=True,
         check=True,
     )
-    assert done.stdout == f"UsageError: {journal.folder}: another process has this journal open"
+    assert done.stdout.startswith(f"UsageError: {journal.folder}: process {os.getpid()} writes into it (")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -107,6 +108,11 @@ def test_an_interrupt_keeps_what_was_measured(shell, folder):
     run = read_record(folder / "out" / "run.json").runs[0]
     assert [checkpoint.edits for checkpoint in run.checkpoints] == [1]
     assert (run.error.kind, run.error.message) == ("interrupted", "interrupted")
+    said = "interrupted after 2 edits of ./mine.py:interrupted at seed 0"
+    for report in ("report.html", "report.md", "junit.xml"):
+        assert said in (folder / "out" / report).read_text().replace("\\", ""), report
+    junit = ElementTree.parse(folder / "out" / "junit.xml").getroot()
+    assert int(junit.get("errors")) == len(junit.findall(".//error")) > 1
 
     kept = (folder / "out" / "run.json").read_bytes()
     for editor in ("./mine.py:interrupted", "./mine.py:nothing"):

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stability.cli.steps.guarded import unguarded
 from stability.cli.steps.options import Json, Summary
-from stability.errors import SuiteError, UsageError
+from stability.errors import RecordError, SuiteError, UsageError
+from stability.files import append
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -27,33 +26,8 @@ if TYPE_CHECKING:
     from stability.api import Report
     from stability.suite import SuiteFile
 
-INTERRUPTED = 130  # exit statuses
-TERMINATED = 143
 PLAIN_WIDTH = 120  # of a table that goes into a file or a pipe
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"  # where GitHub's runner says which file takes a step's summary
-
-
-class TerminatedError(KeyboardInterrupt):
-    """The system has asked this process to end: SIGTERM, by which a CI job is cancelled."""
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """While open, SIGTERM raises `TerminatedError`, so that what there is can still be written."""
-
-    def raised(number: int, frame: FrameType | None) -> None:
-        raise TerminatedError
-
-    before = signal.signal(signal.SIGTERM, raised)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
-    """What has interrupted a command, in a word, and its exit status."""
-    return ("terminated", TERMINATED) if isinstance(error, TerminatedError) else ("interrupted", INTERRUPTED)
 
 
 class Format(StrEnum):
@@ -79,7 +53,16 @@ class Delivery:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Around the work: what an editor prints stays out of the JSON, and a wrong suite is annotated."""
+        """Around the work: what an editor prints stays out of the JSON, and a wrong suite is annotated.
+
+        Raises:
+            UsageError: a file for the summary cannot be written.
+        """
+        for file in self._summaries:
+            try:
+                file.open("ab").close()
+            except OSError as error:
+                raise UsageError(f"{file}: cannot write the summary: {error.strerror}") from error
         try:
             if self.as_json:
                 with redirect_stdout(sys.stderr):
@@ -119,17 +102,20 @@ class Delivery:
         """Append Markdown to the files that were asked for.
 
         Raises:
-            UsageError: a file cannot be written.
+            RecordError: a file cannot be written; it is as it was.
         """
+        for file in self._summaries:
+            try:
+                append(file, f"{markdown}\n".encode(errors="replace"))
+            except OSError as error:
+                raise RecordError(f"{file}: cannot write the summary: {error.strerror}") from error
+
+    @property
+    def _summaries(self) -> list[Path]:
         files = [self.summary] if self.summary else []
         if self.format is Format.github and os.environ.get(JOB_SUMMARY):
             files.append(Path(os.environ[JOB_SUMMARY]))
-        for file in files:
-            try:
-                with file.open("a", encoding="utf-8") as stream:
-                    stream.write(markdown + "\n")
-            except OSError as error:
-                raise UsageError(f"{file}: cannot write the summary: {error.strerror}") from error
+        return files
 
     def _annotate(self, lines: str) -> None:
         """The runner reads both streams; JSON has stdout for itself."""

@@ -170,11 +170,12 @@ class _Printed:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def write(self, piece: bytes) -> None:
-        """Print a piece; an empty one is the last."""
+        """Print a piece, if anybody reads it; an empty one is the last."""
         stream: TextIO | None = getattr(sys, self._name)
         if stream is not None:
-            stream.write(self._decoder.decode(piece, final=not piece))
-            stream.flush()
+            with contextlib.suppress(OSError):  # the reader has left, or the disk is full
+                stream.write(self._decoder.decode(piece, final=not piece))
+                stream.flush()
 
 
 def _fill_standard_streams() -> None:
