@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import IO
 
 RECORD_FILE = "run.json"
 HORIZON_FILE = "horizon.json"
@@ -63,6 +64,31 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def lock(stream: IO[bytes]) -> None:
+    """Keep a file to this process until it is closed.
+
+    Raises:
+        OSError: another process has it, or the file system has no locks.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        stream.seek(2**30)  # a byte behind the content, for others may read that
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_still_there(stream: IO[bytes], path: Path) -> bool:
+    """Whether an open file is the one that has the name now; who held it may have removed it meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def kept_aside(path: Path) -> Path:

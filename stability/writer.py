@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from stability.errors import RecordError, UsageError
+from stability.files import is_still_there, lock
 from stability.reading import parse_json, read_text
 
 LOCK_FILE = ".stability.lock"
@@ -60,23 +61,6 @@ def sole_writer(folder: Path) -> Iterator[None]:
                 one.rmdir()
 
 
-def lock(stream: IO[bytes]) -> None:
-    """Keep a file to this process until it is closed.
-
-    Raises:
-        OSError: another process has it, or the file system has no locks.
-    """
-    if sys.platform == "win32":
-        import msvcrt
-
-        stream.seek(2**30)  # a byte behind the content, for others may read that
-        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def _locked(path: Path, folder: Path) -> IO[bytes]:
     """The file, open and locked; not one that its holder has removed meanwhile. The folder is for people."""
     while True:
@@ -89,11 +73,8 @@ def _locked(path: Path, folder: Path) -> IO[bytes]:
                 said = f"{folder}: {_holder(path)}; wait for it, or use another folder"
                 raise UsageError(said) from None
             LOG.warning("%s: the file system has no locks; see that nobody else writes there", folder)
-        try:
-            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
-                return stream
-        except FileNotFoundError:
-            pass
+        if is_still_there(stream, path):
+            return stream
         stream.close()
 
 

@@ -2,12 +2,13 @@
 
 import os
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from stability.files import append, write_whole
+from stability.files import append, lock, write_whole
 
 
 def test_what_is_written_replaces_what_was_there(tmp_path):
@@ -62,3 +63,16 @@ def test_what_is_appended_is_there_whole_or_not_at_all(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert file.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_locked_file_is_kept_to_one_process_until_it_is_closed(tmp_path):
+    file = tmp_path / "a"
+    code = "import sys; from stability.files import lock; lock(open(sys.argv[1], 'ab'))"
+
+    def elsewhere():
+        return subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True).returncode
+
+    with file.open("ab") as stream:
+        lock(stream)
+        assert elsewhere() == 1
+    assert elsewhere() == 0

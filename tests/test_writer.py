@@ -12,7 +12,8 @@ import pytest
 
 from stability import writer
 from stability.errors import RecordError, UsageError
-from stability.writer import LOCK_FILE, lock, sole_writer
+from stability.files import lock
+from stability.writer import LOCK_FILE, sole_writer
 
 HOLDER = """
 import os, sys, time
@@ -171,16 +172,3 @@ def test_a_file_system_without_locks_is_told_of_and_used(tmp_path, monkeypatch, 
     with sole_writer(tmp_path):
         pass
     assert "has no locks" in caplog.text
-
-
-def test_a_locked_file_is_kept_to_one_process_until_it_is_closed(tmp_path):
-    file = tmp_path / "a"
-    code = "import sys; from stability.writer import lock; lock(open(sys.argv[1], 'ab'))"
-
-    def elsewhere():
-        return subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True).returncode
-
-    with file.open("ab") as stream:
-        lock(stream)
-        assert elsewhere() == 1
-    assert elsewhere() == 0

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from stability.files import lock
+from stability.files import is_still_there, lock
 
 PAUSE = 0.05  # s between two tries
 
@@ -45,13 +45,6 @@ def _locked(path: Path) -> IO[bytes]:
                 raise
             time.sleep(PAUSE)
             continue
-        if _is_still_there(file, path):
+        if is_still_there(file, path):
             return file
         file.close()  # who held it has removed it meanwhile, and another may hold a new one
-
-
-def _is_still_there(file: IO[bytes], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
