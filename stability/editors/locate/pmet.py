@@ -68,12 +68,12 @@ class Pmet(Spreading):
         """The values of some edits, searched together with those of the attention."""
         import torch
 
-        from stability.editors.locate.steps.interventions import BlockIntervention
+        from stability.editors.locate.steps.interventions import BlockIntervention, from_subjects
         from stability.editors.locate.steps.sublayers import SUBLAYERS, sublayer_outputs
         from stability.editors.locate.steps.values import SureTargets, TargetValues, optimise_values
 
         v0, block = sublayer_outputs(model, found, prompts, self.layers[-1])
-        intervention = BlockIntervention(block, prompts.subject_at, SUBLAYERS)
+        intervention = BlockIntervention(from_subjects(block, prompts), prompts.subject_at, SUBLAYERS)
         rule = SureTargets(self.settings.sure_nll_factor, self.settings.sure_stop_kl)
         values = optimise_values(prompts, intervention, v0, self.settings, rule)
         delta = torch.stack([value.delta[1] for value in values])  # [edits, d]

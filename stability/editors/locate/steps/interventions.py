@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from stability.editors.locate.steps.prompts import EditPrompts
 from stability.models import Continuation
 from stability.record.schema import MatrixKind
 
@@ -25,6 +26,11 @@ class Intervention(Protocol):
 
     def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """Logits [n, vocabulary] at n (row, position) places; `deltas` is [rows, places, d]."""
+
+
+def from_subjects(above: Continuation, prompts: EditPrompts) -> Continuation:
+    """The pass from each row's subject on, the only tokens that δ can change."""
+    return above.later(prompts.subject_at, prompts.lengths)
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class StreamIntervention:
 
     def logits(self, deltas: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """Only the blocks above are run."""
-        pushed = _added(self.hidden, self.subject_at, deltas[:, 0])
+        pushed = _added(self.hidden, self.above.places(self.subject_at), deltas[:, 0])
         return self.above.logits(pushed, rows, positions)
 
 
@@ -78,7 +84,7 @@ class BlockIntervention:
 
         def add(place: int) -> Any:
             def hook(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
-                return _added(output, self.subject_at, deltas[:, place])
+                return _added(output, self.above.places(self.subject_at), deltas[:, place])
 
             return hook
 

@@ -35,7 +35,7 @@ def subject_states(model: nn.Module, found: ModelMap, prompts: EditPrompts, laye
 
     hook = found.module(layer, "mlp_out").register_forward_hook(keep)
     try:
-        above = suspend(model, found, prompts.input_ids, prompts.attention_mask, layer + 1)
+        above = suspend(model, found, prompts.input_ids, prompts.attention_mask, layer + 1, keep_keys=True)
     finally:
         hook.remove()
     keys, values = kept[0]

@@ -49,6 +49,11 @@ class EditPrompts:
         """The row of each edit with only its subject, [edits]."""
         return self.bare + self.contexts
 
+    @property
+    def lengths(self) -> Tensor:
+        """The number of tokens of each row, [rows]."""
+        return self.attention_mask.sum(dim=-1)
+
     def rows_of(self, edits: Tensor) -> Tensor:
         """The rows of some of the edits, in order."""
         each = torch.arange(self.contexts + 1, device=edits.device)

@@ -138,14 +138,15 @@ class Spreading(BuiltIn):
         """The values of some edits, with δ added to the stream after the last layer."""
         import torch
 
-        from stability.editors.locate.steps.interventions import StreamIntervention
+        from stability.editors.locate.steps.interventions import StreamIntervention, from_subjects
         from stability.editors.locate.steps.keys import subject_states
         from stability.editors.locate.steps.values import TargetValues, optimise_values
 
         states = subject_states(model, found, prompts, self.layers[-1])
         bare = prompts.bare
         before = states.above.hidden[bare, prompts.subject_at[bare]]  # h0, [edits, d]
-        intervention = StreamIntervention(states.above, prompts.subject_at)
+        above = from_subjects(states.above, prompts)
+        intervention = StreamIntervention(above, prompts.subject_at)
         values = optimise_values(prompts, intervention, before[:, None], self.settings)
         delta = torch.cat([value.delta for value in values])  # [edits, d]
         v0 = states.values[bare].to(delta)

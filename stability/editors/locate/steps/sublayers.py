@@ -32,5 +32,5 @@ def sublayer_outputs(
     with ExitStack() as stack:
         for kind in SUBLAYERS:
             stack.callback(found.module(layer, kind).register_forward_hook(keep(kind)).remove)
-        block = suspend(model, found, prompts.input_ids, prompts.attention_mask, layer)
+        block = suspend(model, found, prompts.input_ids, prompts.attention_mask, layer, keep_keys=True)
     return torch.stack([seen[kind] for kind in SUBLAYERS], dim=1), block

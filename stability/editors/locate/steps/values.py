@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stability.editors.locate.steps.interventions import Intervention, StreamIntervention
+from stability.editors.locate.steps.interventions import Intervention, StreamIntervention, from_subjects
 from stability.editors.locate.steps.prompts import EditPrompts
 from stability.editors.locate.steps.settings import ValueSettings
 from stability.models import Continuation
@@ -53,7 +53,7 @@ class SureTargets:
 
 def optimise_value(prompts: EditPrompts, above: Continuation, v0: Tensor, settings: ValueSettings) -> Value:
     """`optimise_values` for one edit, with δ added where `above` stands; `v0` is [d]."""
-    intervention = StreamIntervention(above, prompts.subject_at)
+    intervention = StreamIntervention(from_subjects(above, prompts), prompts.subject_at)
     (value,) = optimise_values(prompts, intervention, v0[None, None], settings)
     return Value(value.delta[0], value.losses)
 
