@@ -245,9 +245,8 @@ def _keys_at(location: Location) -> list[str]:
     """The keys that the schema knows at a place in the file."""
     model: type[BaseModel] = SuiteSpec
     for part in location:
-        fields = {item.alias or name: item for name, item in model.model_fields.items()}
-        if part in fields:  # anything else is a key of a mapping or a place in a list
-            model = _model_in(fields[str(part)].annotation) or model
+        field = model.model_fields.get(str(part))  # else it is a key of a mapping or a place in a list
+        model = (_model_in(field.annotation) if field else None) or model
     return sorted(item.alias or name for name, item in model.model_fields.items())
 
 

@@ -44,6 +44,22 @@ def test_nan_never_holds(text):
     assert bound.margin(math.nan) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "end"), [("<= 2", 2), (">= 2", 2), ("between 1 and 2", 1), ("within 1 of 5", 4)]
+)
+def test_the_end_that_nan_is_nearest_to_is_one_that_there_is(text, end):
+    assert parse_bound(text).nearest(math.nan) == end
+
+
+@pytest.mark.parametrize(("text", "value"), [(">= 2", math.inf), ("<= 2", -math.inf)])
+def test_an_infinity_on_the_open_side_holds_but_is_accepted_of_no_measurement(text, value):
+    bound = parse_bound(text)
+    assert bound.holds(value)
+    assert not bound.holds(-value)
+    assert not bound.accepts(value)
+    assert bound.reach(value) == -math.inf
+
+
 @given(finite, finite, finite)
 def test_the_distance_is_negative_exactly_outside(first, second, value):
     low, high = sorted((first, second))

@@ -302,5 +302,5 @@ def test_a_bound_above_what_a_metric_counts_to_is_refused(bound: str) -> None:
         "s.yaml:4: checks.it.assert: a delta_rank of 256 stands for any larger one, so that "
         f"'{bound}' cannot be told; write '< 256' or less"
     ]
-    for told in ("< 256", "<= 255"):
+    for told in ("< 256", "<= 255", ">= -1"):
         assert problems(f"metric: delta_rank, assert: '{told}'") == []

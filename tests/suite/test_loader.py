@@ -55,7 +55,12 @@ def test_every_mistake_is_reported_at_once_with_its_line():
             "name: a\nname: b\n",
             "bad.stability.yaml:2: not valid YAML: 'name' is written twice (first on line 1)",
         ),
-        ("", "a suite is a mapping"),
+        ("", "bad.stability.yaml:1: a suite is a mapping"),
+        (f"# what it is for\n\nschema: 1\n{CHECKS}", "bad.stability.yaml:3: name: this key is required"),
+        (
+            f"schema: 1\nname: x\ntasks: {{qqq: 1}}\n{CHECKS}",
+            "unknown key; known here: batch_size, data, include_path, limit, num_fewshot, require_data, trust_code",
+        ),
         ("- 1", "a suite is a mapping"),
         ("{[1]: 2}", "a key must be a plain word"),
         (f"schema: 2\nname: x\n{CHECKS}", "schema: 2 is not one of 1"),
@@ -109,6 +114,7 @@ DROP = "metric: task_score, where: {task: a}, relative_to: base, change: absolut
         (f"{{{DROP}, noise: {{}}}}", False),
         ("{metric: task_score, where: {task: a}, assert: '>= 0.5'}", False),
         ("{metric: activation_norm, relative_to: base, assert: '>= 0.6'}", False),
+        ("{metric: task_score, where: {task: a}, relative_to: base, assert: '<= 1.5'}", False),
     ],
 )
 def test_a_drop_that_is_not_tested_for_noise_is_told_so_when_the_suite_is_read(check, is_told, caplog):

@@ -69,6 +69,8 @@ def test_settings_reach_the_editor_and_the_sections():
         ("memit.layers=[1]", "no editor or section is called 'memit'"),
         ("run.edits.cuont=3", "command line: run.edits.cuont"),
         ("run.edits.count=[", "is not a YAML value"),
+        ("run=3", "no editor or section is called 'run'"),
+        ("rome=3", "no editor or section is called 'rome'"),
         ("run.edits.count.x=3", "holds a value"),
     ],
 )
