@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stability.judge.compare import changes_of, unedited_medians
+from stability.judge.compare import changes_of, scale_of, unedited_medians
 from stability.judge.problems import CannotJudge, NothingSelected
 from stability.judge.select import edited_model
 
@@ -64,3 +64,18 @@ def test_only_matrices_have_unedited_counterparts(records: ModuleType) -> None:
     model = edited_model(records.model(), frozenset({records.name(0)}))
     with pytest.raises(CannotJudge, match="a value for each layer"):
         unedited_medians(records.by_layer([1.0] * 8), model)
+
+
+def test_a_value_of_what_is_no_matrix_of_the_model_is_no_reference(records: ModuleType) -> None:
+    model = edited_model(records.model(), frozenset({records.name(0)}))
+    reading = records.norms()
+    more = reading.model_copy(update={"values": {**reading.values, "an.adapter.weight": 1e9}})
+    assert unedited_medians(more, model) == unedited_medians(reading, model)
+
+
+def test_rounding_is_measured_by_the_largest_number_of_a_difference() -> None:
+    values, references = {"a": 3.0, "b": -7.0}, {"a": 5.0, "b": float("inf")}
+    assert scale_of(values, references, "absolute") == 7.0
+    assert scale_of(values, references, "relative") == 1.0
+    assert scale_of(values, references, "ratio") == 0.0
+    assert scale_of({"b": float("nan")}, {"b": float("inf")}, "absolute") == 0.0

@@ -531,10 +531,14 @@ task_drop: {{metric: task_score, for_each: {{task: [choice]}}, relative_to: base
         assert only(judge(every, record(guessed))).status == "error"
 
     @pytest.mark.parametrize(
-        ("check", "tasks"), [("require: true", ""), ("require: false", "{require_data: true}")]
+        ("check", "tasks", "says"),
+        [
+            ("require: true", "", "the check says 'require: true'"),
+            ("require: false", "{require_data: true}", "the suite says 'require_data'"),
+        ],
     )
     def test_where_tasks_are_required_none_is_left_out_of_a_check_of_all(
-        self, records: ModuleType, check: str, tasks: str
+        self, records: ModuleType, check: str, tasks: str, says: str
     ) -> None:
         reading = records.tasks({"choice": records.graded(900, 1000)[0], "pair": records.graded(26, 100)[0]})
         record = records.record(
@@ -545,6 +549,7 @@ task_drop: {{metric: task_score, for_each: {{task: [choice]}}, relative_to: base
         verdict = only(judge(records.suite(every, **({"tasks": tasks} if tasks else {})), record))
         assert verdict.status == "error"
         assert verdict.message.startswith("pair: base at chance")
+        assert verdict.message.endswith(says)
 
     @pytest.mark.parametrize("require", ["", ", require: true"])
     def test_a_group_of_many_small_tasks_that_lost_a_third_is_not_skipped(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap, norm
 
 from stability.judge.noise.bootstrap import Bca, Distribution, influence, resample
-from stability.judge.noise.drops import ResampledDrop
+from stability.judge.noise.drops import ResampledDrop, smallest
 from stability.judge.noise.paired import PairedNumbers, pair
 from stability.record import TaskResult
 from tests.examples import examples
@@ -162,3 +162,25 @@ def test_the_bias_does_not_depend_on_the_unit_of_numbers(seed: int, unit: float)
     replicates = 0.7 * unit * rounding + 0.1 * unit * steps - 0.7 * unit
     exact = Bca.of(steps.astype(float), 0.0, 0.0)
     assert Bca.of(replicates, 0.0, 0.0, size=unit).bias == exact.bias
+
+
+def test_between_its_replicates_a_distribution_is_theirs_however_skewed() -> None:
+    shares = (np.arange(20_000) + 0.5) / 20_000
+    replicates = -np.log1p(-shares)  # exponential
+    found = Distribution(replicates)
+    for share in (0.05, 0.25, 0.5, 0.75, 0.95):
+        assert found.quantile(share) == pytest.approx(-np.log1p(-share), rel=0.01)
+        assert found.share_below(-np.log1p(-share)) == pytest.approx(share, rel=0.01)
+
+
+def test_the_share_of_answers_that_changed_is_of_all_documents() -> None:
+    gold, before, now = documents(150, seed=1)
+    assert drop("f1", gold, before, now).flip_rate == np.mean(before != now)
+
+
+def test_the_smallest_drop_between_two_points_is_where_a_straight_line_reaches_it() -> None:
+    drops, error = np.array([0.0, 0.01, 0.05, 0.2, 0.4]), np.full(5, 0.02)
+    expected = 0.05 + (norm.ppf(0.95) + norm.ppf(0.8)) * 0.02
+    assert smallest(drops, 0.05, 0.05, error, error) == pytest.approx(expected)
+    assert smallest(drops, 0.5, 0.05, error, error) == float("inf")
+    assert smallest(drops, -1.0, 0.05, error, error) == 0.0

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from stability.judge.noise.chance import at_chance, chance
-from stability.record import TaskResult
+from stability.record import Reading, TaskResult
 from tests.judge.noise.test_tasks import group
 
 
@@ -32,6 +32,11 @@ class TestChance:
         assert chance("t", records.tasks({"t": records.answers(gold, gold, metric="f1")})) == pytest.approx(
             2 * 3 / (5 + 3)
         )
+
+    def test_of_f1_without_the_answers_it_is_as_stated(self) -> None:
+        for stated in (0.4, None):
+            result = TaskResult(metric="f1", n=100, chance=stated)
+            assert chance("t", Reading(over="task", values={"t": 0.8}, tasks={"t": result})) == stated
 
     @pytest.mark.parametrize("limit", [5, 20, 100])
     @pytest.mark.parametrize("shares", [[0.25, 0.25, 0.25, 0.25], [0.4, 0.2, 0.2, 0.2]])

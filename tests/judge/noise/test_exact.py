@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import multinomial
 
 from stability.judge.noise import exact, proportions
+from stability.judge.noise.drops import ProportionDrop
 
 
 def tables(n: int) -> np.ndarray:
@@ -59,3 +60,13 @@ def test_the_power_is_that_of_every_table_that_fails() -> None:
 def test_of_very_many_documents_it_is_the_normal_one() -> None:
     normal = proportions.drop_p_value(8_000, 20_000, 200_000, 0.05)
     assert exact.drop_p_value(8_000, 20_000, 200_000, 0.05) == normal
+
+
+@pytest.mark.parametrize("n", [400, 2000])
+def test_a_drop_is_detected_by_as_many_documents_as_are_said_to_detect_it(n: int) -> None:
+    drop = ProportionDrop(
+        n=n, gains=n // 50, losses=n // 25, right=4 * n // 5, flipped=3 * n // 50, guess=0.25
+    )
+    smallest = drop.detects(0.05, 0.05)
+    assert 0.05 < smallest < 0.8
+    assert drop.documents(smallest, 0.05, 0.05) == pytest.approx(n, rel=0.1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from stability.judge.noise.drops import ResampledDrop
+from stability.judge.noise.drops import ResampledDrop, documents_right
 from stability.judge.noise.no_change import NoChange
 from stability.judge.noise.paired import PairedAnswers
 
@@ -52,3 +54,20 @@ def test_f1_that_is_right_and_unchanged_has_an_interval() -> None:
     low, _ = unchanged(200, metric="f1", positive=0.2).limits(0.95)
     lost = 1 - 0.05 ** (1 / 200)
     assert low == pytest.approx(2 * 40 * (1 - lost) / (40 * (2 - lost) + 160 * lost) - 1, abs=1e-3)
+
+
+def test_no_drop_at_all_is_as_likely_as_not_and_a_gain_as_unlikely_as_a_loss() -> None:
+    none = NoChange(PATH, PATH, 50)
+    assert none.p_value(0.0) == 0.5
+    assert none.p_value(-0.05) == 1 - none.p_value(0.05)
+    assert none.p_value(1.0) == 0.0
+
+
+def test_clusters_that_are_right_can_be_lost_no_more_often_than_there_are_clusters() -> None:
+    gold, counts = np.array([1, 1]), np.array([80.0, 20.0])  # right and wrong
+    answers = np.array([1, 0])
+    alone = PairedAnswers("acc", gold, answers, answers, counts, 0)
+    assert documents_right(alone) == 80
+    clustered = replace(alone, by_cluster=np.tile(counts / 10, (10, 1)))
+    assert documents_right(clustered) == 10
+    assert documents_right(replace(alone, by_cluster=np.tile(counts / 90, (90, 1)))) == 80

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import ModuleType
 
 import numpy as np
@@ -82,3 +83,15 @@ def test_f1_of_three_classes_is_refused(records: ModuleType) -> None:
     before = records.answers([0, 1, 2], [0, 1, 2], metric="f1")
     with pytest.raises(CannotJudge, match="f1 is known for classes 0 and 1"):
         pair("t", before, before, "after 5 edits")
+
+
+def test_answers_in_classes_that_no_document_has_are_kept_apart(records: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    gold, before, now = rng.integers(0, 2, 50), rng.integers(0, 4, 50), rng.integers(0, 3, 50)
+    paired = pair(
+        "choice", records.answers(gold, before, metric="mcc"), records.answers(gold, now, metric="mcc"), "now"
+    )
+    assert isinstance(paired, PairedAnswers)
+    cells = zip(paired.gold, paired.before, paired.now, paired.counts, strict=True)
+    found = {(int(g), int(b), int(n)): int(count) for g, b, n, count in cells}
+    assert found == Counter(zip(gold.tolist(), before.tolist(), now.tolist(), strict=True))

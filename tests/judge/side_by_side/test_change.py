@@ -38,6 +38,11 @@ def test_students_t_is_that_of_scipy(values: list[float], level: float) -> None:
     assert (low, high) == (pytest.approx(interval.low, rel=1e-6), pytest.approx(interval.high, rel=1e-6))
 
 
+def test_differences_that_are_all_the_same_are_beyond_chance_and_none_else_are() -> None:
+    assert student([0.5, 0.5, 0.5]) == 0.0
+    assert student([0.0, 1.0, 2.0]) == pytest.approx(stats.ttest_1samp([0.0, 1.0, 2.0], 0.0).pvalue)
+
+
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_the_test_of_documents_is_the_same_in_both_directions(gains: int, losses: int) -> None:
     there = ProportionDrop(n=200, gains=gains, losses=losses, right=100, flipped=gains + losses)

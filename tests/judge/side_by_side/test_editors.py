@@ -248,3 +248,18 @@ def without(made: Record, metric: str) -> Record:
         ]
         runs.append(run.model_copy(update={"checkpoints": tuple(points)}))
     return made.model_copy(update={"runs": tuple(runs)})
+
+
+def test_the_seconds_of_an_edit_are_the_mean_over_the_seeds_that_have_them(records: ModuleType) -> None:
+    rome = record(records, "rome")
+    runs = []
+    for seconds, run in zip((2.0, 4.0, None), rome.runs, strict=True):
+        costs = {} if seconds is None else {"edit_seconds": records.scalar(seconds)}
+        points = tuple(point.model_copy(update={"costs": costs}) for point in run.checkpoints)
+        runs.append(run.model_copy(update={"checkpoints": points}))
+    timed = rome.model_copy(update={"runs": tuple(runs)})
+    first, second = compared(records, timed, record(records, "ft")).standings
+    assert {first.name: first.seconds_an_edit, second.name: second.seconds_an_edit} == {
+        "rome": 3.0,
+        "ft": None,
+    }
