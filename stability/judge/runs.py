@@ -61,8 +61,10 @@ def notes_of(
     """Notes for the reader on an editor's runs."""
     is_gated = runs[0].run.is_gated
     first = gate_notes(runs[0]) if is_gated else shortfalls(suite, runs[0].record, summaries)
-    ran = (REMOTE_CODE,) if runs[0].model.info.remote_code else ()
-    return (*first, *ran, *compared_with(label, suite, runs))
+    info = runs[0].model.info
+    ran = (REMOTE_CODE,) if info.remote_code else ()
+    read = (f"the weights were read from {info.gguf} and dequantised",) if info.gguf else ()
+    return (*first, *ran, *read, *compared_with(label, suite, runs))
 
 
 def shortfalls(suite: SuiteSpec, record: Record, runs: Sequence[RunSummary]) -> list[str]:

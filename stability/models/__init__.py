@@ -9,12 +9,7 @@ from stability.lazy import attributes_from
 if TYPE_CHECKING:
     from stability.models.continuation import Continuation, recording, suspend
     from stability.models.describe import describe_model, model_name
-    from stability.models.fingerprint import (
-        model_fingerprint,
-        tensors_fingerprint,
-        tokenizer_fingerprint,
-        tokenizer_parts,
-    )
+    from stability.models.fingerprint import model_fingerprint, tokenizer_fingerprint, tokenizer_parts
     from stability.models.linear import LinearMap, NotLinearError
     from stability.models.load import LoadedModel, load_model, model_depth
     from stability.models.map import ModelMap, map_model, output_head
@@ -66,7 +61,6 @@ __all__ = [
     "statement",
     "subject_last_index",
     "suspend",
-    "tensors_fingerprint",
     "tokenize_text",
     "tokenizer_fingerprint",
     "tokenizer_parts",
@@ -86,7 +80,6 @@ __getattr__ = attributes_from(
         ),
         "stability.models.fingerprint": (
             "model_fingerprint",
-            "tensors_fingerprint",
             "tokenizer_fingerprint",
             "tokenizer_parts",
         ),

@@ -29,6 +29,7 @@ def describe_model(loaded: LoadedModel) -> ModelInfo:
         layers=found.n_layers,
         parameters=sum(parameter.numel() for parameter in parameters),
         matrices=found.matrices,
+        gguf=loaded.gguf,
         remote_code=any(is_remote_code(type(part)) for part in (loaded.model, loaded.tokenizer)),
     )
 

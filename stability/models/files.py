@@ -170,6 +170,21 @@ def refuse_more_blocks(file: Path, config: Mapping[str, Any], tensors: int) -> N
                 raise ModelError(f"{file}: {key} is {part[key]}, but the weights have {tensors} tensors")
 
 
+def refuse_incomplete(name: str, loading: Mapping[str, Any]) -> None:
+    """See that the weights that were loaded cover the model, by what transformers says of their loading.
+
+    Raises:
+        ModelError: they do not.
+    """
+    for problem in ("missing_keys", "mismatched_keys"):
+        if loading.get(problem):
+            names = sorted(str(key) for key in loading[problem])
+            raise ModelError(
+                f"model {name} is incomplete: {len(names)} {problem.replace('_', ' ')}, "
+                f"first {names[0]}; its weights would be random"
+            )
+
+
 def no_safetensors(folder: Path) -> ModelError:
     """The error of a folder that has no weights by a name that is read; it names what is there instead."""
     pickles = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))

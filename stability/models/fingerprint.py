@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from types import FunctionType, MethodType
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from stability.models.tokens import Tokenizer
-
-
-def tensors_fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """SHA-256, hexadecimal, over names, shapes, dtypes and bytes; the order given does not matter."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(json.dumps([name, list(tensor.shape), str(tensor.dtype)]).encode())
-        if flat.numel():
-            digest.update(flat.view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+from stability.store.digest import tensors_fingerprint
 
 
 def model_fingerprint(model: nn.Module) -> str:

@@ -26,9 +26,11 @@ from stability.models.files import (
     is_adapter,
     model_folder,
     read_json,
+    refuse_incomplete,
     refuse_more_blocks,
     weight_files,
 )
+from stability.models.gguf import gguf_depth, gguf_file, load_gguf
 from stability.models.memory import kind_of
 from stability.models.tokens import Tokenizer
 from stability.suite import ModelSpec
@@ -46,6 +48,7 @@ class LoadedModel:
     model: nn.Module
     tokenizer: Tokenizer
     name: str
+    gguf: str | None = None  # the file that it was read from, its weights dequantised
 
 
 def load_model(
@@ -53,7 +56,8 @@ def load_model(
 ) -> LoadedModel:
     """Load what the suite names: in eval mode, no parameter requiring a gradient.
 
-    `world` is the built-in model; another name is a folder if there is one, else looked up on the hub. The
+    `world` is the built-in model, `smollm2` that of a package that pip installs; another name is a folder if
+    there is one, else looked up on the hub. With `gguf`, that file of it is read and dequantised. The
     device, if none is named, is the first accelerator, else the CPU. A PEFT adapter in the folder is merged
     into the model in it or, if it has none, into the one that it names; into `adapter_base`, if that is
     given and the name is no folder here.
@@ -62,6 +66,8 @@ def load_model(
         ModelError: the folder, or a file in it, is missing or truncated; weights are in pickles only, or do
             not cover the model; the hub has no such model or cannot be reached.
     """
+    if (file := gguf_file(spec)) is not None:
+        return _ready(spec, *_of_gguf(spec, file), file.name)
     folder = model_folder(spec.name)
     adapter = None
     source = str(folder) if folder is not None else spec.name
@@ -74,29 +80,25 @@ def load_model(
     # An adapter in a folder is merged below, once the rest has been checked.
     without_adapter = {} if folder is None else {"adapter_kwargs": {"subfolder": NOWHERE}}
     dtype = "auto" if spec.dtype == "auto" else getattr(torch, spec.dtype)
-    try:
-        with _no_progress_bars():
-            tokenizer = _tokenizer(adapter.parent if adapter else None, source, common)
-            model, loading = AutoModelForCausalLM.from_pretrained(
-                source,
-                dtype=dtype,
-                device_map=spec.device_map,
-                use_safetensors=True,
-                output_loading_info=True,
-                **common,
-                **without_adapter,
-            )
-            _refuse_incomplete(spec.name, loading)
-            if adapter is not None:
-                model = _merged(model, adapter.parent)
-    except StabilityError:
-        raise
-    except FAMILIAR as error:
-        raise ModelError(f"cannot load model {spec.name}: {first_line(error)}") from error
-    except (
-        Exception
-    ) as error:  # of a wrong configuration or tokenizer they raise anything, tokenizers a bare one
-        raise ModelError(f"cannot load model {spec.name}: {with_type(error)}") from error
+    with _in_one_line(spec.name), _no_progress_bars():
+        tokenizer = _tokenizer(adapter.parent if adapter else None, source, common)
+        model, loading = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=dtype,
+            device_map=spec.device_map,
+            use_safetensors=True,
+            output_loading_info=True,
+            **common,
+            **without_adapter,
+        )
+        refuse_incomplete(spec.name, loading)
+        if adapter is not None:
+            model = _merged(model, adapter.parent)
+    return _ready(spec, model, tokenizer)
+
+
+def _ready(spec: ModelSpec, model: nn.Module, tokenizer: Tokenizer, gguf: str | None = None) -> LoadedModel:
+    """On the device that was asked for, in eval mode."""
     if spec.device_map is None:
         device = spec.device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
@@ -108,7 +110,32 @@ def load_model(
             ) from error
     model.eval().requires_grad_(False)
     log.info("loaded %s: %s", spec.name, type(model).__name__)
-    return LoadedModel(model, tokenizer, spec.name)
+    return LoadedModel(model, tokenizer, spec.name, gguf)
+
+
+def _of_gguf(spec: ModelSpec, file: Path) -> tuple[nn.Module, Tokenizer]:
+    if spec.device_map is not None:
+        raise ModelError(
+            f"model {spec.name}: a GGUF file is loaded onto one device; take device, not device_map"
+        )
+    dtype = torch.float32 if spec.dtype == "auto" else getattr(torch, spec.dtype)
+    with _in_one_line(spec.name), _no_progress_bars():
+        return load_gguf(file, spec.name, dtype)
+
+
+@contextmanager
+def _in_one_line(name: str) -> Iterator[None]:
+    """What is raised while a model is loaded, as a `ModelError`."""
+    try:
+        yield
+    except StabilityError:
+        raise
+    except FAMILIAR as error:
+        raise ModelError(f"cannot load model {name}: {first_line(error)}") from error
+    except (
+        Exception
+    ) as error:  # of a wrong configuration or tokenizer they raise anything, tokenizers a bare one
+        raise ModelError(f"cannot load model {name}: {with_type(error)}") from error
 
 
 def model_depth(spec: ModelSpec) -> int | None:
@@ -118,6 +145,8 @@ def model_depth(spec: ModelSpec) -> int | None:
         ModelError: there is no such model, or no configuration in its folder.
     """
     try:
+        if (file := gguf_file(spec)) is not None:
+            return gguf_depth(file)
         folder = model_folder(spec.name)
         source = str(folder) if folder is not None else spec.name
         config = AutoConfig.from_pretrained(source, revision=spec.revision, trust_remote_code=False)
@@ -187,16 +216,6 @@ def _merged(model: nn.Module, adapter: Path) -> nn.Module:
             raise ModelError(f"the adapter in {adapter} is incomplete: {first_line(warning)}") from warning
     merged: nn.Module = wrapped.merge_and_unload()
     return merged
-
-
-def _refuse_incomplete(name: str, loading: dict[str, Any]) -> None:
-    for problem in ("missing_keys", "mismatched_keys"):
-        if loading.get(problem):
-            names = sorted(str(key) for key in loading[problem])
-            raise ModelError(
-                f"model {name} is incomplete: {len(names)} {problem.replace('_', ' ')}, "
-                f"first {names[0]}; its weights would be random"
-            )
 
 
 @contextmanager

@@ -74,6 +74,7 @@ class ModelInfo(RecordModel):
     layers: int
     parameters: int
     matrices: tuple[Matrix, ...]
+    gguf: str | None = None  # the file that it was read from, its weights dequantised
     remote_code: bool = False  # whether code from the model's repository was run
 
 

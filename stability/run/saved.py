@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stability.errors import EditorError, RecordError
 from stability.files import write_whole
-from stability.models import tensors_fingerprint
+from stability.store import tensors_fingerprint
 
 TENSOR = "__tensor__"  # replaces a tensor in a state's JSON
 STATE = "state"  # the JSON's place in the file's metadata

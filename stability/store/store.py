@@ -15,8 +15,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from stability.files import write_whole
-from stability.models import tensors_fingerprint
 from stability.store.alone import alone
+from stability.store.digest import tensors_fingerprint
 from stability.store.entries import LOCK, SUFFIX, prune
 from stability.store.places import BOUND, FOLDER, bound, default_folder, in_words
 

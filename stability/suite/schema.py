@@ -70,9 +70,10 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class ModelSpec(SuiteModel):
-    """Which model: `world`, a hub name or a folder."""
+    """Which model: `world`, `smollm2`, a hub name or a folder."""
 
     name: str = "world"
+    gguf: str | None = None  # the file of it to read, whose weights are dequantised
     revision: str | None = None
     dtype: Literal["float32", "bfloat16", "float16", "float64", "auto"] = "float32"
     device: str | None = None

@@ -17,11 +17,12 @@ from stability.data.edits import Edit
 from stability.editors import LoadedEditor, Store
 from stability.errors import EditorError, MeasurementError, StabilityError, with_type
 from stability.metrics.scoring import score_targets
-from stability.models import LoadedModel, same_bytes, tensors_fingerprint, tokenizer_fingerprint
+from stability.models import LoadedModel, same_bytes, tokenizer_fingerprint
 from stability.models.modes import random_state
 from stability.models.tokens import Tokenizer
 from stability.run.editing import edit_seed
 from stability.run.surroundings import Surroundings, flags_kept, look
+from stability.store import tensors_fingerprint
 
 Prints = Mapping[str, str]
 """Of every tensor of a model that differs from the unedited one: its SHA-256, by name."""

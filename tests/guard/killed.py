@@ -15,7 +15,8 @@ import drifting
 import torch
 
 from stability import Guard
-from stability.models import load_model, tensors_fingerprint
+from stability.models import load_model
+from stability.store import tensors_fingerprint
 from stability.suite import ModelSpec
 
 

@@ -12,8 +12,9 @@ from stability import Guard
 from stability.data.edits import load_edits
 from stability.editors import Store, wrap_editor
 from stability.errors import UsageError
-from stability.models import Snapshot, load_model, tensors_fingerprint
+from stability.models import Snapshot, load_model
 from stability.models.modes import random_state
+from stability.store import tensors_fingerprint
 from stability.suite import EditsSpec, ModelSpec, parse_suite
 
 MATRIX = "transformer.h.1.mlp.c_proj.weight"

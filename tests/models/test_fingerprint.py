@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from stability.models import model_fingerprint, tensors_fingerprint, tokenizer_fingerprint
+from stability.models import model_fingerprint, tokenizer_fingerprint
+from stability.store import tensors_fingerprint
 
 
 def test_one_changed_bit_changes_a_models_fingerprint(gpt2: nn.Module) -> None:

@@ -101,7 +101,7 @@ class HorizonOptions(RunOptions):
 class CheckedEditor:
     """How an editor is checked for what the harness expects of one."""
 
-    model: Annotated[str, typer.Option(help="'world', a hub name or a folder.")] = "world"
+    model: Annotated[str, typer.Option(help="'world', 'smollm2', a hub name or a folder.")] = "world"
     set: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="my_editor.lr=1e-3, model.dtype=…; repeatable."),

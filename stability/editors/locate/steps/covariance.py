@@ -21,12 +21,11 @@ from stability.models import (
     context_length,
     model_name,
     pad_right,
-    tensors_fingerprint,
     tokenize_text,
 )
 from stability.models.configuration import computing_keys
 from stability.models.early_exit import end_forward, may_end_early
-from stability.store import Store
+from stability.store import Store, tensors_fingerprint
 
 log = logging.getLogger(__name__)
 

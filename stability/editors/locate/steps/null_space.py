@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from stability.errors import EditorError
-from stability.models import tensors_fingerprint
-from stability.store import Store
+from stability.store import Store, tensors_fingerprint
 
 log = logging.getLogger(__name__)
 
