@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from stability.lazy import attributes_from
 
 if TYPE_CHECKING:
-    from stability.api import Report, StabilityFailure, Suite
+    from stability.api import Report, StabilityFailure, Suite, load_kept
     from stability.data.edits import Edit
     from stability.errors import StabilityError
     from stability.guard.guard import Bisection, Decision, Guard
@@ -31,13 +31,14 @@ __all__ = [
     "StabilityError",
     "StabilityFailure",
     "Suite",
+    "load_kept",
     "read_record",
 ]
 
 __getattr__ = attributes_from(
     __name__,
     {
-        "stability.api": ("Report", "StabilityFailure", "Suite"),
+        "stability.api": ("Report", "StabilityFailure", "Suite", "load_kept"),
         "stability.data.edits": ("Edit",),
         "stability.errors": ("StabilityError",),
         "stability.guard.guard": ("Bisection", "Decision", "Guard"),

@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +15,7 @@ RECORD_FILE = "run.json"
 HORIZON_FILE = "horizon.json"
 BEFORE = ".before"  # in the name of a file that a later run keeps aside: run.before.json
 FIGURES_FOLDER = "figures"
+POINTS_FOLDER = "points"  # from which an unfinished run goes on
 PART = ".part"  # ends the name of a file that is being written
 
 
@@ -24,12 +27,23 @@ def write_whole(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
     Raises:
         OSError: it cannot be written; nothing is left behind, and an existing file is unchanged.
     """
+    with written_whole(path, mode=mode) as part:
+        part.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def written_whole(path: Path, *, mode: int = 0o600) -> Iterator[Path]:
+    """A file to write into, which gets the name `path` once all is on the disk; if anything is raised, none.
+
+    Raises:
+        OSError: as `write_whole`.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PART)
+    os.close(descriptor)
     part = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
-            stream.flush()
+        yield part
+        with part.open("r+b") as stream:
             os.fsync(stream.fileno())
         part.chmod(mode)
         part.replace(path)

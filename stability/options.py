@@ -11,3 +11,4 @@ ISOLATION = (
     "or hangs it ends that run only; none: all in this process, as for a debugger."
 )
 OVERWRITE = "Replace the record of another run, or of one that did not finish."
+RESUME = "Go on with what is in the folder and did not finish; with nothing there, begin."

@@ -6,7 +6,8 @@ imported inside the functions that run a model, so that judging a record does no
 
 from stability.api.gating import gate
 from stability.api.given import Bench
+from stability.api.kept import load_kept
 from stability.api.report import Report, StabilityFailure
 from stability.api.suite import Suite, judge
 
-__all__ = ["Bench", "Report", "StabilityFailure", "Suite", "gate", "judge"]
+__all__ = ["Bench", "Report", "StabilityFailure", "Suite", "gate", "judge", "load_kept"]

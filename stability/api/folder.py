@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from stability.errors import RecordError, UsageError
-from stability.files import FIGURES_FOLDER, HORIZON_FILE, RECORD_FILE, kept_aside
+from stability.files import FIGURES_FOLDER, HORIZON_FILE, POINTS_FOLDER, RECORD_FILE, kept_aside
 from stability.reading import parse_json, read_text
 from stability.record import Record, read_record
 from stability.report.explain.rerun import overrides
@@ -22,6 +24,7 @@ HOW_TO_REPLACE = (
     "write into another folder, or replace it with --overwrite "
     "(overwrite=True in Python, --stability-overwrite under pytest)"
 )
+HOW_TO_GO_ON = "go on with it by --resume (resume=True in Python, --stability-resume under pytest)"
 CHECKS = {"checks", "description", "may_change"}  # what a run may change without measuring anything else
 
 
@@ -97,17 +100,60 @@ def prepare_folder(folder: Path, run: RunIdentity, suite: SuiteFile, *, overwrit
     record = _record_at(path, overwrite=overwrite)
     if record is not None and not overwrite:
         if record.is_unfinished:
-            raise UsageError(f"{path} is of a run that did not finish ({progress(record)}); {HOW_TO_REPLACE}")
+            how = f"{HOW_TO_GO_ON}, {HOW_TO_REPLACE}"
+            raise UsageError(f"{path} is of a run that did not finish ({progress(record)}); {how}")
         if other := RunIdentity.of(record).unlike(run):
             raise UsageError(f"{path} is of another run ({other}); {HOW_TO_REPLACE}")
     if record is not None and (changed := list(_changes(record, suite))):
         LOG.warning("%s will be replaced; it was run with %s", path, ", ".join(changed))
+    _remove_reports(folder, record)
+    _remove_points(folder / POINTS_FOLDER)
+    if path.exists():
+        path.replace(kept_aside(path))
+
+
+def prepare_to_resume(folder: Path, run: RunIdentity, suite: SuiteFile) -> Record | None:
+    """The record of a folder that a run is about to go on with, its reports removed; None if there is none.
+
+    Raises:
+        UsageError: the record cannot be read, or is of another run; what differs is said.
+    """
+    from stability.run.points.fit import refuse_other_suite
+
+    path = folder / RECORD_FILE
+    if not path.exists():
+        return None
+    try:
+        record = read_record(path)
+    except RecordError as error:
+        raise UsageError(f"{error}; {HOW_TO_REPLACE}") from error
+    made = RunIdentity.of(record)
+    # A suite may have been copied, and its editors and seeds are compared one by one.
+    found = replace(run, suite=made.suite, model=made.model)
+    if other := found.unlike(run):
+        raise UsageError(f"cannot go on with {path}: it is of another run ({other}); {HOW_TO_REPLACE}")
+    now = {"stability-harness": metadata.version("stability-harness")}
+    now |= {name: metadata.version(name) for name in record.versions}
+    record_versions = {"stability-harness": record.harness_version, **record.versions}
+    refuse_other_suite(path, record.model_copy(update={"versions": record_versions}), suite, now)
+    _remove_reports(folder, record)
+    return record
+
+
+def _remove_reports(folder: Path, record: Record | None) -> None:
     for name in report_files():
         (folder / name).unlink(missing_ok=True)
     if record is not None:
         _remove_figures(folder / FIGURES_FOLDER, record)
-    if path.exists():
-        path.replace(kept_aside(path))
+
+
+def _remove_points(folder: Path) -> None:
+    """Remove the points of earlier runs; other files of the folder stay."""
+    for file in folder.glob("*/*.safetensors"):
+        file.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not empty
+            file.parent.rmdir()
+            folder.rmdir()
 
 
 def prepare_horizon(folder: Path, run: RunIdentity, *, overwrite: bool = False) -> None:

@@ -84,17 +84,21 @@ class Given:
         command: str,
         replaced: Replaced,
         keep_going: Callable[[Record], bool],
+        earlier: Record | None = None,
     ) -> Experiment:
         """The suite on the model, whose unedited state is measured unless the bench holds it.
 
+        An `earlier` record is gone on with.
+
         Raises:
-            UsageError: a model was given as an object, without its tokenizer.
+            UsageError: a model was given as an object, without its tokenizer, or the earlier record is of
+                another.
             MeasurementError: the model cannot be loaded or measured.
         """
         from stability.run import Experiment, Silent
 
         if self.bench is not None and self.bench.experiment is not None:
-            experiment = self.bench.experiment.again(path, command, replaced)
+            experiment = self.bench.experiment.again(path, command, replaced, earlier)
         else:
             experiment = Experiment(
                 suite,
@@ -104,6 +108,7 @@ class Given:
                 replaced=replaced,
                 listener=self.listener or Silent(),
                 keep_going=keep_going,
+                earlier=earlier,
             )
         experiment.isolation = self.isolation
         if self.bench is not None:

@@ -12,11 +12,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stability.api.folder import RunIdentity, kept_words, prepare_folder, prepare_horizon
+from stability.api.folder import (
+    RunIdentity,
+    kept_words,
+    prepare_folder,
+    prepare_horizon,
+    prepare_to_resume,
+)
 from stability.api.given import Bench, Given, found_editors
 from stability.api.report import Report, write_files
 from stability.baselines import baselines_folder, baselines_for, is_compared, keep, refusal
-from stability.errors import RecordError, StabilityError
+from stability.errors import RecordError, StabilityError, UsageError
 from stability.files import HORIZON_FILE, RECORD_FILE
 from stability.judge import judge as judge_record
 from stability.judge.verdict import OtherSuite, plain
@@ -128,6 +134,7 @@ class Suite:
         trust_remote_code: bool = False,
         bench: Bench | None = None,
         isolation: Isolation = "none",
+        resume: bool = False,
     ) -> Report:
         """Edit and measure, then judge.
 
@@ -138,7 +145,8 @@ class Suite:
         true. A `bench` that an earlier run of this suite on this model was given saves measuring its base
         again. With the `isolation` "process" each run has a process of its own, forked from this one, where
         the model is on the CPU of a Linux system: what the editor does besides, and however it ends, ends
-        with that run.
+        with that run. With `resume`, a run whose record is in `out` and did not finish is gone on with: what
+        has ended is kept, and the rest is made from where it was left, to the record that it would have had.
 
         Raises:
             UsageError: the suite, an editor's name or a setting is wrong, or `out` is refused, as is a folder
@@ -146,14 +154,19 @@ class Suite:
             MeasurementError: nothing could be measured. What fails later is in the record and the verdicts.
             RecordError: the disk is full; the record is as it was after the last checkpoint before.
         """
+        if resume and (overwrite or out is None):
+            raise UsageError("a run is gone on with in the folder of its record (out), without replacing it")
         given = Given(editor, model, tokenizer, listener, trust_remote_code, bench, isolation)
         suite = self._with(given)
         if out is None:
             return suite._run(given, None)
         with sole_writer(Path(out)):
+            earlier = None
             if run := suite._identity(given):
-                prepare_folder(Path(out), run, suite.file, overwrite=overwrite)
-            return suite._run(given, Path(out, RECORD_FILE))
+                earlier = prepare_to_resume(Path(out), run, suite.file) if resume else None
+                if earlier is None:
+                    prepare_folder(Path(out), run, suite.file, overwrite=overwrite)
+            return suite._run(given, Path(out, RECORD_FILE), earlier)
 
     def horizon(
         self,
@@ -195,15 +208,24 @@ class Suite:
                 write_atomically(Path(out) / HORIZON_FILE, content)
         return found
 
-    def _run(self, given: Given, path: Path | None) -> Report:
+    def _run(self, given: Given, path: Path | None, earlier: Record | None = None) -> Report:
         """Run what was given; with a path, its record is kept there and its reports beside it.
+
+        An `earlier` record is gone on with; if all its runs have ended, it is judged and that is all.
 
         They are written of what there is if this is interrupted, too.
         """
         from stability.run import run_suite
+        from stability.run.points.fit import is_anything_left, refuse_other_editors
 
         editors = given.editors(self.file)
-        experiment = self._experiment(given, path)
+        if earlier is not None and path is not None:
+            refuse_other_editors(path, earlier, [editor.info for editor in editors])
+            if not is_anything_left(earlier, editors, self.file.spec.run.seeds):
+                report = self.judge(earlier, path)
+                report.write(path.parent)
+                return report
+        experiment = self._experiment(given, path, earlier)
         try:
             report = self.judge(run_suite(experiment, editors), path)
         except KeyboardInterrupt:
@@ -234,7 +256,7 @@ class Suite:
             else None
         )
 
-    def _experiment(self, given: Given, path: Path | None) -> Experiment:
+    def _experiment(self, given: Given, path: Path | None, earlier: Record | None = None) -> Experiment:
         stops = self.file.spec.run.stop_on == "first_failure"
         return given.experiment(
             self.file,
@@ -242,6 +264,7 @@ class Suite:
             command=self.command(),
             replaced=self.replaced(),
             keep_going=self._holds if stops else lambda record: True,
+            earlier=earlier,
         )
 
     def _holds(self, record: Record) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from stability.cli.steps.options import (
     Isolation,
     Out,
     Overwrite,
+    Resume,
     RunOptions,
     Strict,
     SuitePath,
@@ -32,6 +34,7 @@ def run(
     replaced: RunOptions,
     out: Out = None,
     overwrite: Overwrite = False,
+    resume: Resume = False,
     figures: Figures = False,
     strict: Strict = False,
     baselines: Baselines = None,
@@ -60,6 +63,7 @@ def run(
                 trust_remote_code=trust_remote_code,
                 bench=bench,
                 isolation=isolation.value,
+                resume=resume,
             )
             found = (
                 loaded.horizon(out=folder, overwrite=overwrite, listener=listener, bench=bench)
@@ -70,7 +74,10 @@ def run(
         word, status = interruption(error)
         record = folder / RECORD_FILE
         where = f"what was measured is in {record}" if record.exists() else "nothing was measured yet"
-        typer.echo(f"{word}; {where}", err=True)
+        again = shlex.join(
+            [*shlex.split(loaded.command()), *(["--out", str(out)] if out else []), "--resume"]
+        )
+        typer.echo(f"{word}; {where}; go on with: {again}", err=True)
         raise typer.Exit(status) from None
     if figures:
         report.plot(folder / FIGURES_FOLDER)

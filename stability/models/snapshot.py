@@ -61,6 +61,11 @@ class Snapshot:
         """
         return self._pristine[name]
 
+    def differs(self, name: str, tensor: Tensor) -> bool:
+        """Whether a tensor is another than the model's of that name was, or there was none."""
+        pristine = self._pristine.get(name)
+        return pristine is None or not same_bytes(pristine, tensor)
+
     def changed(self, model: nn.Module) -> tuple[str, ...]:
         """The parameters and persistent buffers whose bytes, shape or dtype differ, in the model's order.
 

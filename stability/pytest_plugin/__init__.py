@@ -71,6 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--stability-isolation", choices=("process", "none"), default="process", help=options.ISOLATION
     )
     group.addoption("--stability-overwrite", action="store_true", help=options.OVERWRITE)
+    group.addoption("--stability-resume", action="store_true", help=options.RESUME)
     group.addoption("--stability-strict", action="store_true", help=options.STRICT)
     group.addoption(
         "--stability-update-baseline",

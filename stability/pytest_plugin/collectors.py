@@ -177,6 +177,7 @@ class EditorCollector(Explained):
             overwrite=self.config.getoption("stability_overwrite"),
             bench=self.parent.bench,
             isolation=self.config.getoption("stability_isolation"),
+            resume=self.config.getoption("stability_resume"),
         )
 
     def _with_baseline(self, measured: Measured) -> Measured:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stability.record.frame import data_frame
-from stability.record.schema import RecordFields
+from stability.record.schema import Checkpoint, RecordFields
 from stability.record.tables import TableName
 from stability.record.tables import table as table_of
 
@@ -27,6 +27,21 @@ class Record(RecordFields):
             for run in self.runs
         )
 
+    def without_times(self) -> Record:
+        """The record without times, memory, and where it was gone on with: equal for runs of the same."""
+        runs = tuple(
+            run.model_copy(
+                update={
+                    "timing": {},
+                    "resumed_at": (),
+                    "checkpoints": tuple(_without_costs(checkpoint) for checkpoint in run.checkpoints),
+                }
+            )
+            for run in self.runs
+        )
+        blank: dict[str, Any] = {"timing": {}, "started": "", "runs": runs, "base": _without_costs(self.base)}
+        return self.model_copy(update=blank)
+
     def frame(
         self, table: Literal["readings", "edits", "documents", "runs"] = "readings"
     ) -> pandas.DataFrame:
@@ -37,3 +52,7 @@ class Record(RecordFields):
             RecordError: a number in it does not fit into 64 bits.
         """
         return data_frame(table_of(self, TableName(table)))
+
+
+def _without_costs(checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoint.model_copy(update={"costs": {}})

@@ -10,8 +10,9 @@
 
 A reading holds one metric's values at one checkpoint, by key. `over` says what the keys are: a parameter's
 name, a block's index ("7"), a pair of blocks ("3-7"), a task's name, the number of an edit counted from 1, or
-"" for a single value. Nothing in a record depends on the suite's thresholds. Times and memory are in `costs`
-and `timing` only, so that two runs with the same seed give equal records apart from these. If something was
+"" for a single value. Nothing in a record depends on the suite's thresholds. Times and memory are in `costs`,
+`timing` and `started` only, so that two runs with the same seed give equal records apart from these, and from
+`resumed_at`: a run that was interrupted and gone on with is the one that was not. If something was
 not measured, a problem says why: a kind from a closed set, and a line for people.
 
 Within a schema, fields are only added, each with a default, and readers ignore fields that they do not know.
@@ -180,6 +181,7 @@ class Run(RecordModel):
     checkpoints: tuple[Checkpoint, ...] = ()
     timing: dict[str, float] = Field(default_factory=dict)  # seconds by stage
     isolation: Isolation | None = None  # None: of old, in the harness's own process
+    resumed_at: tuple[int, ...] = ()  # the numbers of edits from which it was gone on with, as if a time
 
     @property
     def is_gated(self) -> bool:

@@ -154,6 +154,15 @@ class Examination:
                 raise _cannot_be_run(error) from error
         return self._checkpoint(context, started, only)
 
+    def view(self, model: object) -> View:
+        """The model, or what an editor made of it, by the names of the unedited one.
+
+        Raises:
+            ModelError: there is no language model in it that can be mapped as the unedited one is.
+        """
+        model = measurable(model)
+        return View(model, map_model(model, like=self._base.map), self.snapshot)
+
     def _prompts(self, edits: tuple[Edit, ...]) -> torch.Tensor | None:
         """The prompts of the last edits, [prompts, tokens]: where a wrapper, if anywhere, does something."""
         rows = [self.tokenizer(edit.filled)["input_ids"] for edit in edits[-PROMPTS:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -9,16 +10,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from stability.data.edits import load_edits
 from stability.editors import LoadedEditor, Store
+from stability.files import POINTS_FOLDER
 from stability.metrics import refuse_too_long, refuse_unjudgeable
 from stability.models import LoadedModel, describe_model, model_fingerprint, tokenizer_fingerprint
-from stability.record import Problem, Record, Replaced, Run, write_record
-from stability.record.schema import Isolation
+from stability.record import EditorInfo, Problem, Record, Replaced, Run, write_record
+from stability.record.schema import Isolation, ModelInfo
 from stability.run.examination import Examination
 from stability.run.isolation import Structure
 from stability.run.listener import Listener, Silent
+from stability.run.points.fit import is_left, refuse_other_material, run_of, stream_fingerprint
+from stability.run.points.folder import Points
 from stability.run.process.isolated import can_be_isolated, run_isolated
 from stability.run.recording import Recording
 from stability.run.sequential import SequentialRun
@@ -26,6 +31,7 @@ from stability.run.surroundings import flags_kept, read_flags
 from stability.run.text import measured_text
 from stability.suite import SuiteFile
 
+LOG = logging.getLogger(__name__)
 PACKAGES = ("torch", "transformers", "lm-eval", "numpy", "scikit-learn", "tokenizers")
 
 
@@ -42,7 +48,13 @@ class Experiment:
     """One suite on one model, under way. `record` grows; `path` receives it after every checkpoint.
 
     `keep_going` is asked after each checkpoint, with a record of that run alone, whether to make more edits.
-    `isolation` says where runs are made, in processes of their own or in this one; see `run`.
+    `isolation` says where runs are made, in processes of their own or in this one; see `run`. `earlier` is an
+    unfinished record of the same, which this one goes on with: its ended runs are kept, and the others are
+    continued from the points in the folder.
+
+    Raises:
+        UsageError: the earlier record is of something else.
+        MeasurementError: something cannot be loaded or measured.
     """
 
     suite: SuiteFile
@@ -54,6 +66,7 @@ class Experiment:
     keep_going: Callable[[Record], bool] = lambda record: True
     store: Store = field(default_factory=Store)
     isolation: Isolation = "none"
+    earlier: Record | None = None  # which is gone on with
     _left: Left | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +80,8 @@ class Experiment:
             refuse_too_long(model, self.loaded.tokenizer, edits)
         self.structure = Structure(model)
         self.text = measured_text(spec.text, model, self.loaded.tokenizer)
+        described = describe_model(self.loaded)
+        self._fits(described, self.text.fingerprint)
         self.listener.stage("unedited model")
         self.examination = Examination(model, self.loaded.tokenizer, spec, self.text, self.listener)
         self.record = Record(
@@ -79,7 +94,7 @@ class Experiment:
             inputs_fingerprint=self.suite.inputs_fingerprint,
             command=self.command,
             replaced=self.replaced,
-            model=describe_model(self.loaded),
+            model=described,
             edits_source=spec.run.edits.path or spec.run.edits.source,
             text_fingerprint=self.text.fingerprint,
             text_tokens=self.text.tokens,
@@ -88,14 +103,70 @@ class Experiment:
             started=now(),
         )
         self._spent(started, "unedited model")
+        self._take_up()
 
-    def again(self, path: Path | None, command: str, replaced: Replaced) -> Experiment:
-        """The same, base measurements included, with a record of its own that holds no run yet."""
+    def again(
+        self, path: Path | None, command: str, replaced: Replaced, earlier: Record | None = None
+    ) -> Experiment:
+        """The same, base measurements included, with a record of its own, which goes on with an earlier one.
+
+        Raises:
+            UsageError: the earlier record is of something else.
+        """
         fresh = copy(self)
-        fresh.path = _fixed(path)
+        fresh.path, fresh.earlier = _fixed(path), earlier
         changes = {"runs": (), "command": command, "replaced": replaced, "started": now()}
         fresh.record = self.record.model_copy(update=changes)
+        fresh._fits(self.record.model, self.record.text_fingerprint)
+        fresh._take_up()
         return fresh
+
+    def points(self, editor: EditorInfo, seed: int) -> Points | None:
+        """Where a run leaves what it can be gone on with from; None if it leaves nothing."""
+        spec = self.suite.spec.run
+        if self.path is None or (spec.resume.is_never and spec.keep == "none"):
+            return None
+        return Points(self.path.parent / POINTS_FOLDER, editor, seed, spec)
+
+    def header(self, editor: EditorInfo, seed: int, edits: int) -> dict[str, Any]:
+        """What a point of a run says that it is of."""
+        return {
+            "harness_version": self.record.harness_version,
+            "started": self.record.started,
+            "editor": editor,
+            "seed": seed,
+            "edits": edits,
+            "stream": stream_fingerprint(self.streams[seed]),
+            "model_fingerprint": self.record.model.fingerprint,
+        }
+
+    def unfinished(self, editor: EditorInfo, seed: int) -> Run | None:
+        """The earlier record's run of an editor at a seed, which is gone on with; None if there is none."""
+        return None if self.earlier is None else run_of(self.earlier, editor, seed)
+
+    def has_ended(self, editor: EditorInfo, seed: int) -> bool:
+        """Whether a run was made to its end before."""
+        run = self.unfinished(editor, seed)
+        if run is None or self.earlier is None:
+            return False
+        stopped = bool(run.checkpoints) and run.checkpoints[-1].edits == len(run.edits)
+        return not is_left(self.earlier, run) or (run.error is None and stopped and not self.goes_on(run))
+
+    def _fits(self, model: ModelInfo, text: str) -> None:
+        if self.earlier is not None:
+            refuse_other_material(self.path, self.earlier, model, text, self.streams)
+
+    def _take_up(self) -> None:
+        """Let the record be the earlier one's continuation, if there is one."""
+        if self.earlier is None:
+            return
+        if self.record.without_times().base != self.earlier.without_times().base:
+            LOG.warning(
+                "the unedited model measures otherwise here than when the run began; "
+                "what is measured now may differ a little from what it would have been there"
+            )
+        changes = {"started": self.earlier.started, "base": self.earlier.base}
+        self.record = self.record.model_copy(update=changes)
 
     def run(self, editor: LoadedEditor, seed: int) -> Run:
         """Edit the model from its unedited state on, and measure at every checkpoint.
@@ -119,7 +190,7 @@ class Experiment:
         before = read_flags()
         try:
             with flags_kept():
-                SequentialRun(self, editor, seed, recording).make()
+                SequentialRun(self, editor, seed, recording, recording.points, recording.earlier).make()
         except KeyboardInterrupt:
             recording.failed(Problem(kind="interrupted", message="interrupted"))
             raise
@@ -173,11 +244,15 @@ class Experiment:
 
 
 def run_suite(experiment: Experiment, editors: Sequence[LoadedEditor]) -> Record:
-    """Run every editor at every seed; the record holds them in that order."""
+    """Run every editor at every seed, but for runs that have ended before; the record holds them in order."""
     experiment.record = experiment.record.model_copy(update={"under_way": True})
     for editor in editors:
         for seed in experiment.suite.spec.run.seeds:
-            experiment.run(editor, seed)
+            ended = experiment.unfinished(editor.info, seed)
+            if ended is not None and experiment.has_ended(editor.info, seed):
+                experiment.keep(ended)
+            else:
+                experiment.run(editor, seed)
     experiment.finish()
     return experiment.record
 

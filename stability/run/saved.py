@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from stability.errors import EditorError, RecordError
-from stability.files import write_whole
+from stability.files import written_whole
 from stability.store import tensors_fingerprint
 
 TENSOR = "__tensor__"  # replaces a tensor in a state's JSON
@@ -28,12 +30,26 @@ def write_tensors(
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
-    content = save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        metadata=dict(metadata or {}),
-    )
-    write_whole(path, content)
-    return hashlib.sha256(content).hexdigest()
+    held = _apart({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    with written_whole(path) as part:
+        try:
+            save_file(held, part, metadata=dict(metadata or {}))
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
+        with part.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, those copied that share their memory with one before: safetensors does not take them."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return found
 
 
 def read_tensors(path: Path, digest: str) -> dict[str, Tensor]:
@@ -58,21 +74,21 @@ def copy_state(state: Mapping[str, Any]) -> dict[str, Any]:
         EditorError: it holds something else than JSON values and tensors.
     """
     tensors: dict[str, Tensor] = {}
-    text = _as_json(state, tensors)
-    return _from_json(text, {name: tensor.detach().clone() for name, tensor in tensors.items()})
+    text = state_as_json(state, tensors)
+    return state_from_json(text, {name: tensor.detach().clone() for name, tensor in tensors.items()})
 
 
 def state_digest(state: Mapping[str, Any]) -> str:
     """SHA-256 of a state's content, hexadecimal; `EditorError` as for `copy_state`."""
     tensors: dict[str, Tensor] = {}
-    text = _as_json(state, tensors)
+    text = state_as_json(state, tensors)
     return hashlib.sha256(f"{text} {tensors_fingerprint(tensors.items())}".encode()).hexdigest()
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write an editor's state; raises `OSError` as `write_tensors`, `EditorError` as `copy_state`."""
     tensors: dict[str, Tensor] = {}
-    text = _as_json(state, tensors)
+    text = state_as_json(state, tensors)
     write_tensors(
         path, {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, {STATE: text}
     )
@@ -87,13 +103,17 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {})[STATE]
-            return _from_json(text, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            return state_from_json(text, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise RecordError(f"{path}: cannot read the editor's state: {error}") from error
 
 
-def _as_json(state: Mapping[str, Any], tensors: dict[str, Tensor]) -> str:
-    """The state as JSON, with the number of a tensor in place of each; they are added to `tensors`."""
+def state_as_json(state: Mapping[str, Any], tensors: dict[str, Tensor]) -> str:
+    """The state as JSON, with the number of a tensor in place of each; they are added to `tensors`.
+
+    Raises:
+        EditorError: it holds something else than JSON values and tensors.
+    """
 
     def plain(value: Any, path: str) -> Any:
         if isinstance(value, Tensor):
@@ -113,7 +133,9 @@ def _as_json(state: Mapping[str, Any], tensors: dict[str, Tensor]) -> str:
     return json.dumps(plain(state, "state()"))
 
 
-def _from_json(text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def state_from_json(text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The state of such a text; `KeyError` or `ValueError` if it is none."""
+
     def filled(value: Any) -> Any:
         if isinstance(value, dict):
             if value.keys() == {TENSOR}:

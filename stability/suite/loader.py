@@ -45,7 +45,8 @@ class SuiteFile:
             mode="json", exclude={"checks", "editors", "name", "description", "may_change", "record"}
         )
         del content["tasks"]["trust_code"]
-        del content["run"]["limits"]  # which end a run, and change nothing that it measures
+        for key in ("limits", "resume", "keep"):  # which change nothing that is measured
+            del content["run"][key]
         content["tasks_measured"] = sorted(self.spec.task_names)
         if self.spec.clusters:
             content["clusters"] = {

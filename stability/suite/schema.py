@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from stability.suite.bounds import Bound, parse_bound
 from stability.suite.metrics import measured_by
@@ -145,6 +153,46 @@ class LimitsSpec(SuiteModel):
         return int(number) * UNITS[self.memory.removeprefix(number).strip()]
 
 
+EVERY = re.compile(r"(\d{1,9}) ?(edits?|s|min|h)")
+SECONDS = {"s": 1, "min": 60, "h": 3600}
+
+
+def parse_every(value: object) -> str:
+    """`50`, `50 edits`, `90 s`, `5 min`, `2 h` or `never`: a number alone is one of edits."""
+    words = f"{value} edits" if isinstance(value, int) and not isinstance(value, bool) else str(value).strip()
+    match = EVERY.fullmatch(words)
+    if words != "never" and (match is None or int(match[1]) == 0):
+        raise ValueError(
+            f"cannot read {value!r}; write a number of edits, or a time such as '5 min', or 'never'"
+        )
+    return words
+
+
+class ResumeSpec(SuiteModel):
+    """How much may be lost, beside what is lost since the last checkpoint, of a run that is gone on with."""
+
+    every: Annotated[str, BeforeValidator(parse_every), WithJsonSchema({"type": ["string", "integer"]})] = (
+        "5 min"
+    )
+
+    @property
+    def edits(self) -> int | None:
+        """The number of edits; None if it is a time."""
+        match = EVERY.fullmatch(self.every)
+        return int(match[1]) if match and match[2].startswith("edit") else None
+
+    @property
+    def seconds(self) -> float | None:
+        """The time; None if it is a number of edits."""
+        match = EVERY.fullmatch(self.every)
+        return int(match[1]) * SECONDS[match[2]] if match and match[2] in SECONDS else None
+
+    @property
+    def is_never(self) -> bool:
+        """Whether nothing is left to go on from."""
+        return self.every == "never"
+
+
 class RunSpec(SuiteModel):
     """The sequential run."""
 
@@ -153,6 +201,8 @@ class RunSpec(SuiteModel):
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
     stop_on: Literal["never", "first_failure"] = "never"
     limits: LimitsSpec = LimitsSpec()
+    resume: ResumeSpec = ResumeSpec()
+    keep: Literal["none", "final", "all"] = "none"  # of the points to go on from, once the run has ended
 
     @field_validator("checkpoints")
     @classmethod

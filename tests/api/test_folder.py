@@ -147,7 +147,7 @@ def test_the_folder_of_a_run_that_was_killed_is_refused_and_then_told_to_be_repl
         ("other", "truncated"),
     ]
     kept = (out / "run.json").read_bytes()
-    with pytest.raises(UsageError, match=r"did not finish \(other at seed 0, 1 edits\).*--overwrite"):
+    with pytest.raises(UsageError, match=r"did not finish \(other at seed 0, 2 edits\).*--overwrite"):
         suite.run(out=out)
     assert (out / "run.json").read_bytes() == kept
     suite.run(out=out, overwrite=True)

@@ -104,7 +104,10 @@ def test_an_interrupt_keeps_what_was_measured(shell, folder):
     )
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
-    assert "what was measured is in out/run.json" in done.stderr
+    assert (
+        "what was measured is in out/run.json; go on with: stability run small.stability.yaml" in done.stderr
+    )
+    assert done.stderr.rstrip().endswith("--editor ./mine.py:interrupted --out out --resume")
     run = read_record(folder / "out" / "run.json").runs[0]
     assert [checkpoint.edits for checkpoint in run.checkpoints] == [1]
     assert (run.error.kind, run.error.message) == ("interrupted", "interrupted")
@@ -120,6 +123,7 @@ def test_an_interrupt_keeps_what_was_measured(shell, folder):
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
         assert "out/run.json is of a run that did not finish" in done.stderr
+        assert "go on with it by --resume" in done.stderr
         assert "--overwrite" in done.stderr
         assert (folder / "out" / "run.json").read_bytes() == kept
     assert "the run did not finish" in shell("stability", "judge", "out").stdout

@@ -30,6 +30,8 @@ Baselines = Annotated[
 Out = Annotated[Path | None, typer.Option(help="Folder for run.json and the reports.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=options.OVERWRITE)]
 
+Resume = Annotated[bool, typer.Option("--resume", help=options.RESUME)]
+
 
 class Isolated(StrEnum):
     """Where runs are made."""

@@ -11,7 +11,9 @@ instance of it.
 
 `prepare` is called once per run, on the unedited model and always on a new instance. Before it and before
 every `edit` the harness seeds the global random generators, and it restores them afterwards. `state` returns
-a dict of JSON values and tensors: everything that an editor must remember from one edit to the next. `report`
+a dict of JSON values and tensors: everything that an editor must remember from one edit to the next. An
+editor that adds to the model, beside values of its tensors, adds that again in `rebuild(model)`, which is
+called after `load_state` where a run goes on, and returns the model as `edit` does. `report`
 returns figures about the last `edit`, by name, one for each of its edits (`value_norm`, `training_loss`);
 they are recorded with the edits' outcomes.
 """
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Editor(Protocol):
-    """What the harness needs of an editor; `prepare`, `state`, `load_state` and `report` are optional."""
+    """What the harness needs of an editor; its other methods are optional."""
 
     def edit(self, model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> nn.Module | None:
         """Edit in place and return None, or return the edited model."""
@@ -94,6 +96,13 @@ class BuiltIn(ABC):
     def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027
         """Continue from a state; called after `prepare`."""
 
+    def rebuild(self, model: nn.Module) -> nn.Module | None:
+        """Add to the unedited model what `edit` had added besides values of its tensors; as `edit`.
+
+        Called after `load_state`; the tensors that are the model's own have their values already.
+        """
+        return None
+
     def report(self) -> Mapping[str, Sequence[float]]:
         """Figures of the last `edit`, by name, one for each of its edits."""
         return {}
@@ -137,6 +146,12 @@ class LoadedEditor:
         load_state = getattr(self._editor, "load_state", None)
         if callable(load_state):
             load_state(state)
+
+    def rebuild(self, model: nn.Module) -> nn.Module:
+        """What `load_state` alone does not bring back: the model with what the editor had added to it."""
+        rebuild = getattr(self._editor, "rebuild", None)
+        edited = rebuild(model) if callable(rebuild) else None
+        return model if edited is None else edited
 
     def report(self, edits: int) -> list[dict[str, float]]:
         """What the last call of `edit`, with `edits` edits, reported for each; empty if it has no `report`.

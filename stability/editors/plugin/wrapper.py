@@ -87,6 +87,10 @@ class Wrapper(BuiltIn):
         """Continue from a state."""
         self.editor.load_state(state["editor"])
 
+    def rebuild(self, model: nn.Module) -> nn.Module:
+        """As the editor inside."""
+        return self.editor.rebuild(model)
+
     def report(self) -> Mapping[str, Sequence[float]]:
         """The report of the editor inside."""
         return self._reported

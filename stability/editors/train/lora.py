@@ -92,6 +92,16 @@ class Lora(BuiltIn):
         """Continue with the adapter of the state, which is added to the model at the next edit."""
         self._adapter = dict(state["adapter"])
 
+    def rebuild(self, model: nn.Module) -> nn.Module:
+        """PEFT's model with the adapter of the state; the model itself if there is none."""
+        from stability.editors.train.steps.low_rank import generators_restored
+
+        if self.settings.merge or not self._adapter:
+            return model
+        with generators_restored(model):
+            adapted: nn.Module = self._adapted_for_good(model).requires_grad_(False)
+        return adapted
+
     def report(self) -> Mapping[str, Sequence[float]]:
         """Each edit's loss when it was last computed, before the last step."""
         return {"training_loss": self._losses}

@@ -12,11 +12,15 @@ EVERY = 0.2  # s between two looks
 
 
 class Budget:
-    """What a run in a process of its own may spend; it starts when this is made."""
+    """What a run in a process of its own may spend; it starts when this is made.
 
-    def __init__(self, limits: LimitsSpec) -> None:
+    `spent` are the seconds that were spent on it before, if it goes on with an earlier run.
+    """
+
+    def __init__(self, limits: LimitsSpec, spent: float = 0.0) -> None:
         self._limits = limits
-        self._started = self._looked = time.monotonic()
+        self._looked = time.monotonic()
+        self._started = self._looked - spent
         self._editing: tuple[float, int] | None = None  # since when, and how many edits
 
     def editing(self, edits: int) -> None:

@@ -44,12 +44,13 @@ def run_isolated(experiment: Experiment, editor: LoadedEditor, seed: int, record
         telling.take_logs()
         experiment.listener = telling  # the experiment is this process's own copy
         try:
-            SequentialRun(experiment, editor, seed, telling).make()
+            SequentialRun(experiment, editor, seed, telling, recording.points, recording.earlier).make()
         except BaseException as error:
             telling.tell(Told(raised=with_type(error)))
             raise
 
-    budget = Budget(experiment.suite.spec.run.limits)
+    spent = 0.0 if recording.earlier is None else sum(recording.earlier.timing.values())
+    budget = Budget(experiment.suite.spec.run.limits, spent)
     until = float("inf")
     with Child(work) as child:
         try:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from stability.store import Store
 
 
+TRAINED = "trained"  # in a state: no name of a global, which has a colon
+
+
 def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -168,12 +171,16 @@ class ExternalEditor(BuiltIn):
         return model.eval()
 
     def state(self) -> dict[str, Any]:
-        """The system's module globals that changed, as `module:name`."""
-        return self.system.state()
+        """The system's module globals that changed, as `module:name`, and which parameters it has trained."""
+        trained = {} if self._trained is None else {TRAINED: sorted(self._trained)}
+        return self.system.state() | trained
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Set the system's module globals to those of the state."""
-        self.system.load_state(state)
+        rest = dict(state)
+        trained = rest.pop(TRAINED, None)
+        self._trained = None if trained is None else frozenset(trained)
+        self.system.load_state(rest)
 
     @contextmanager
     def running(self, doing: str) -> Iterator[None]:
