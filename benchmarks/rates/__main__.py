@@ -19,7 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from benchmarks.rates import horizon, results
 from benchmarks.rates.cells import QUICK, Cell, cells
-from benchmarks.rates.trials import Counted, simulate
+from benchmarks.rates.counted import Counted
+from benchmarks.rates.trials import simulate
 
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 QUICK_TRIALS = 200

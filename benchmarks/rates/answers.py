@@ -159,10 +159,11 @@ class Classes:
 class Scores:
     """A number between 0 and 1 for each document. Flips change it by a normal one; damage makes it 0.
 
-    `shift`: damage lowers every number by the same instead.
+    `shift`: damage lowers every number by the same instead. `skewed`: flips change it by an exponential one.
     """
 
     shift: bool = False
+    skewed: bool = False
 
     def draw(self, rng: np.random.Generator, n: int) -> Task:
         """See `Population`."""
@@ -172,7 +173,7 @@ class Scores:
         """See `Population`."""
         [documents] = before
         what, how = fate.drawn
-        changed = documents.answer + 0.2 * ndtri(how)
+        changed = documents.answer + 0.2 * (-np.log(how) - 1 if self.skewed else ndtri(how))
         if self.shift:
             return (replace(documents, answer=changed - drop),)
         damage = 2 * drop

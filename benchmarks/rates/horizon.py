@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import zlib
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from benchmarks.rates.answers import Choices, Fate
-from benchmarks.rates.records import record, suite
+from benchmarks.rates.records import BOUNDS, record, suite, task_names
 from benchmarks.rates.results import said
+from benchmarks.rates.rows import of_row, rows_of, write_rows
 from stability.run.horizon.bounds import HorizonBounds, Predicate, Search
 from stability.run.horizon.point import Answer, PointSuite
 
 FILE = Path(__file__).with_name("horizon.csv")
 EDITS = 100
 FLIPS = 0.2
-TOLERANCE = 0.05
 DROPS = {
     ".03 throughout": (0.03, 0.0),
     ".05 throughout": (0.05, 0.0),
@@ -46,7 +45,7 @@ class HorizonCell:
     @property
     def truth(self) -> int:
         """The true horizon."""
-        return max(edits for edits in range(EDITS + 1) if self.drop_at(edits) <= TOLERANCE + 1e-12)
+        return max(edits for edits in range(EDITS + 1) if self.drop_at(edits) <= 1e-12 - BOUNDS["absolute"])
 
     @property
     def trials(self) -> int:
@@ -102,7 +101,7 @@ def searched(cell: HorizonCell, trials: int) -> Found:
 def search(cell: HorizonCell, rng: np.random.Generator) -> HorizonBounds:
     """One search: models that do not exist answer wherever it asks."""
     population = Choices()
-    names = tuple("abcdefgh"[: cell.tasks])
+    names = task_names(cell.tasks)
     before = {name: population.draw(rng, cell.n) for name in names}
     fates = {name: Fate.draw(rng, cell.n, EDITS, cell.correlation) for name in names}
     point = PointSuite.of(suite(before))
@@ -121,28 +120,12 @@ def search(cell: HorizonCell, rng: np.random.Generator) -> HorizonBounds:
 
 def read(path: Path = FILE) -> dict[HorizonCell, Found]:
     """What has been found so far."""
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        HorizonCell(
-            row["drop"], row["how"], int(row["tasks"]), float(row["correlation"]), int(row["n"])
-        ): Found(*(int(row[field.name]) for field in fields(Found)))
-        for row in rows
-    }
+    return {of_row(HorizonCell, row): of_row(Found, row) for row in rows_of(path)}
 
 
 def write(results: dict[HorizonCell, Found], path: Path = FILE) -> None:
     """All that was found, in the order of the cells."""
-    whole = path.with_suffix(".part")
-    with whole.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in (*fields(HorizonCell), *fields(Found)))
-        writer.writerows(
-            (*astuple(cell), *astuple(results[cell])) for cell in horizon_cells() if cell in results
-        )
-    whole.replace(path)
+    write_rows(path, {cell: results[cell] for cell in horizon_cells() if cell in results})
 
 
 def line(cell: HorizonCell, found: Found) -> str:

@@ -19,19 +19,21 @@ checks:
     metric: task_score
     for_each: {task: [TASKS]}
     relative_to: AGAINST
-    change: absolute
-    assert: ">= -0.05"
-    noise: {confidence: 0.95CLUSTER}
+    change: CHANGE
+    assert: ">= BOUND"
+    noise: {confidence: 0.95NOISE}
 """
+BOUNDS = {"absolute": -0.05, "ratio": 0.9, "relative": -0.1}  # by what the bound is a number of
 PASSAGE = "passage"
 Tasks = Mapping[str, Task]  # by name
 
 
-def suite(tasks: Tasks, against: str = "base") -> SuiteSpec:
-    """One check of these tasks, with a tolerance of 5 points."""
+def suite(tasks: Tasks, against: str = "base", change: str = "absolute", noise: str = "") -> SuiteSpec:
+    """One check of these tasks; `noise` is more of that block, such as `, max_detectable: 0.1`."""
     text = SUITE.replace("TASKS", ", ".join(tasks)).replace("AGAINST", against)
+    text = text.replace("CHANGE", change).replace("BOUND", str(BOUNDS[change]))
     clustered = any(documents.cluster is not None for task in tasks.values() for documents in task)
-    return parsed(text.replace("CLUSTER", f", cluster: {PASSAGE}" if clustered else ""))
+    return parsed(text.replace("NOISE", noise + f", cluster: {PASSAGE}" * clustered))
 
 
 @cache
@@ -62,6 +64,26 @@ def record(base: Tasks, runs: Sequence[Sequence[Tasks]], editor: str = EDITOR) -
             for seed, points in enumerate(runs)
         ),
     )  # fmt: skip
+
+
+def with_one(
+    shape: tuple[int, int, int], before: Task, same: Task, one: Task
+) -> tuple[Tasks, list[list[Tasks]]]:
+    """The unedited results, and those of each seed at each checkpoint: the same everywhere, but for one.
+
+    `shape`: tasks, checkpoints, seeds.
+    """
+    tasks, checkpoints, seeds = shape
+    names = task_names(tasks)
+    others = dict.fromkeys(names, same)
+    runs = [[others] * checkpoints for _ in range(seeds)]
+    runs[0][0] = {**others, names[0]: one}
+    return dict.fromkeys(names, before), runs
+
+
+def task_names(count: int) -> tuple[str, ...]:
+    """`a`, `b` ..."""
+    return tuple("abcdefgh"[:count])
 
 
 def reading(tasks: Tasks) -> Reading:

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.rates.cells import STATED, Cell, cells
-from benchmarks.rates.trials import EXACT, Counted
+from benchmarks.rates.counted import EXACT, Counted
+from benchmarks.rates.rows import of_row, rows_of, write_rows
 
 FILE = Path(__file__).with_name("results.csv")
 END = "<!-- end -->"
-NAMES = tuple(field.name for field in (*fields(Cell), *fields(Counted)))
 Results = dict[Cell, Counted]
 
 
 def read(path: Path = FILE) -> Results:
     """What has been found so far."""
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        Cell(
-            row["claim"], row["data"], int(row["tests"]), float(row["correlation"]), row["against"],
-            float(row["flips"]), int(row["n"]),
-        ): Counted(*(int(row[field.name]) for field in fields(Counted)))
-        for row in rows
-    }  # fmt: skip
+    return {of_row(Cell, row): of_row(Counted, row) for row in rows_of(path)}
 
 
 def write(results: Results, path: Path = FILE) -> None:
     """All that was found, in the order of the cells; what is no cell any more is left out."""
-    whole = path.with_suffix(".part")
-    with whole.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(NAMES)
-        writer.writerows((*astuple(cell), *astuple(results[cell])) for cell in cells() if cell in results)
-    whole.replace(path)
+    write_rows(path, {cell: results[cell] for cell in cells() if cell in results})
 
 
 def share(seen: int, of: int) -> tuple[float, float]:
@@ -86,6 +70,7 @@ def table(results: Mapping[Cell, Counted], what: str) -> str:
     rows: dict[tuple[str, ...], dict[int, str]] = {}
     for cell, counted in results.items():
         against = cell.data if cell.against == "base" else f"{cell.data}, against `previous`"
+        against += "" if cell.change == "absolute" else f", {cell.change}"
         together = "" if cell.tests == 1 else f", ρ {cell.correlation:g}"
         flips = f"{100 * cell.flips:.0f} %"
         rows.setdefault((against, flips, f"{cell.tests}{together}"), {})[cell.n] = entry(counted, what)

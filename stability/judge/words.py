@@ -97,13 +97,20 @@ def documents_differ(task: str, words: str) -> Problem:
     return problem("not_comparable", f"{task}: {words}", task=task)
 
 
-def too_few_to_resample(task: str, found: int, unit: str, least: int, members: int) -> Problem:
-    """A task, or a member of a group, with fewer documents or clusters than a bootstrap needs."""
-    whose = "each of its tasks" if members > 1 else "the task"
-    which = "a task of the group has" if members > 1 else "it has"
+def too_few_to_resample(
+    task: str, found: int, unit: str, least: int, *, of_each: bool = False, at_equal_weights: bool = False
+) -> Problem:
+    """A task, or a member of a group, with fewer documents or clusters than a bootstrap needs.
+
+    `at_equal_weights`: a group has more, but those of its smallest tasks weigh more than others.
+    """
+    whose = "each of its tasks" if of_each else "the task"
+    which = "a task of the group has" if of_each else "it has"
+    if at_equal_weights:
+        whose, which = "its smallest tasks", "it tells as much as a task of"
     message = (
         f"{task}: {which} {found} {unit}{'' if found == 1 else 's'}, and noise can be told from {least} "
-        f"of {whose} on: measure more of them"
+        f"on: measure more of {whose}"
     )
     return problem("too_few_to_resample", message, task=task, count=found)
 

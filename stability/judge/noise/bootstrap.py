@@ -9,11 +9,13 @@ a thousand replicates are too few to count a probability of one in ten thousand.
 Replicates of n documents vary too little by √((n - 1) / n), and a standard deviation that is estimated from
 few documents is itself uncertain. The former is made up for document set by document set, and limits are
 taken at Student's t instead of the normal score (Hesterberg, The American Statistician 69, 2015, section 4).
+Where few documents changed, others might have: see `unseen`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,13 +35,14 @@ BLOCK = 2**22  # random numbers drawn at once
 class Influence:
     """Moments of one document's influence on the change, of `n` documents; infinitesimal jackknife.
 
-    Of clusters, if these are resampled.
+    `changed` of them have another result than before. Of clusters, if these are resampled.
     """
 
     second: float
     third: float
     fourth: float
     n: int
+    changed: int
 
     @property
     def variance(self) -> float:
@@ -74,6 +77,24 @@ class Replicates:
 def widened(replicates: Floats, estimate: float, n: int) -> Floats:
     """The replicates of a score of n documents, as far from it as those of the population would be."""
     return estimate + (replicates - estimate) * np.sqrt(n / (n - 1)) if n > 1 else replicates
+
+
+def unseen(influences: Sequence[tuple[float, Influence]]) -> float:
+    """How many times wider limits are if two more documents had changed, one for better and one for worse.
+
+    By as much as those that did, of members with these weights together: the adjusted Wald interval of a
+    paired proportion (Bonett and Price, Journal of Educational and Behavioral Statistics 37, 2012). It is 1
+    if all changed. Where none did there is no such number: see `NoChange`.
+    """
+    parts = [(weight**2 / one.n, one.changed / one.n) for weight, one in influences]
+    n = equal_weights(influences)
+    changed = n**2 * sum(part * share for part, share in parts)
+    return math.sqrt((1 + 2 / changed) * n / (n + 2))
+
+
+def equal_weights(influences: Sequence[tuple[float, Influence]]) -> float:
+    """The number of documents whose mean, at equal weights, is as certain as that of the members."""
+    return 1 / sum(weight**2 / one.n for weight, one in influences)
 
 
 def resample(paired: Paired, rng: np.random.Generator) -> Replicates:
@@ -124,7 +145,7 @@ def influence(paired: Paired) -> Influence:
             effect = paired.by_cluster @ effect * (paired.units / paired.n)
             weight = np.full(paired.units, 1 / paired.units)
     second, third, fourth = (float(weight @ effect**power) for power in (2, 3, 4))
-    return Influence(second, third, fourth, paired.units)
+    return Influence(second, third, fourth, paired.units, paired.changed_units)
 
 
 class Distribution:

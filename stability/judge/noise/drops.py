@@ -17,8 +17,10 @@ from stability.judge.noise.bootstrap import (
     Distribution,
     Influence,
     Replicates,
+    equal_weights,
     influence,
     resample,
+    unseen,
     widened,
 )
 from stability.judge.noise.damage import PATH, by_guesses, by_losses
@@ -209,6 +211,11 @@ class ResampledDrop:
     def _influences(self) -> list[tuple[float, Influence]]:
         return [(weight, influence(paired)) for weight, paired in self.members]
 
+    @property
+    def equal_weights(self) -> float:
+        """The documents, or clusters of them, that would tell as much if all weighed the same."""
+        return equal_weights(self._influences)
+
     @cached_property
     def error(self) -> float:
         """Standard error of the change."""
@@ -239,13 +246,16 @@ class ResampledDrop:
             right = sum(weight**2 / documents_right(paired) for weight, paired in self.members)
             lost = sum(weight * by_losses(paired)[0] for weight, paired in self.members)
             return NoChange(PATH, np.asarray(lost), sum(weight for weight, _ in self.members) ** 2 / right)
-        replicates = sum(
-            weight * widened(drawn.change, now - before, paired.units)
-            for (weight, drawn), (_, paired) in zip(self._replicates, self.members, strict=True)
-            for before, now in [scores_of(paired)]
+        replicates = np.asarray(
+            sum(
+                weight * widened(drawn.change, now - before, paired.units)
+                for (weight, drawn), (_, paired) in zip(self._replicates, self.members, strict=True)
+                for before, now in [scores_of(paired)]
+            )
         )
+        replicates = change + (replicates - change) * unseen(self._influences)
         size = max(paired.size for _, paired in self.members)
-        return Bca.of(np.asarray(replicates), change, self._acceleration, self._degrees, size)
+        return Bca.of(replicates, change, self._acceleration, self._degrees, size)
 
     @cached_property
     def _damaged(self) -> tuple[Floats, Floats]:

@@ -5,6 +5,8 @@ Simulated at a true drop of exactly the tolerance, see docs/statistics.md.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from stability.judge import words
@@ -12,8 +14,11 @@ from stability.judge.noise.drops import ResampledDrop
 from stability.judge.noise.paired import CLASS_SCORES, Paired, PairedNumbers
 from stability.judge.problems import CannotJudge
 
-DOCUMENTS = 5  # or clusters, of a task, or of each of a group's that are resampled apart
+DOCUMENTS = 5  # or clusters, of each of a group's tasks that are resampled apart
+CLUSTERS = 10
+NUMBERS = 30  # documents, or clusters, of a score that is a mean of numbers
 OF_THE_RARER = 25  # documents of F1's positive class, or outside the most frequent one of MCC's
+EQUAL = 1e-9  # sums of weights that differ by less are the same
 
 
 def check_enough(task: str, drop: ResampledDrop) -> None:
@@ -23,9 +28,15 @@ def check_enough(task: str, drop: ResampledDrop) -> None:
         CannotJudge: they are too few, or all changed by the same amount.
     """
     least = min((paired for _, paired in drop.members), key=lambda paired: paired.units)
-    if least.units < DOCUMENTS:
-        unit = "cluster" if least.units < least.n else "document"
-        raise CannotJudge(words.too_few_to_resample(task, least.units, unit, DOCUMENTS, len(drop.members)))
+    is_clustered = any(paired.units < paired.n for _, paired in drop.members)
+    has_numbers = any(isinstance(paired, PairedNumbers) for _, paired in drop.members)
+    needed = NUMBERS if has_numbers else CLUSTERS if is_clustered else DOCUMENTS
+    unit, is_group = "cluster" if is_clustered else "document", len(drop.members) > 1
+    if is_group and least.units < DOCUMENTS:
+        raise CannotJudge(words.too_few_to_resample(task, least.units, unit, DOCUMENTS, of_each=True))
+    together = math.floor(drop.equal_weights + EQUAL)
+    if together < needed:
+        raise CannotJudge(words.too_few_to_resample(task, together, unit, needed, at_equal_weights=is_group))
     rarer = [(paired.metric, rarer_class(paired)) for _, paired in drop.members if is_by_class(paired)]
     metric, fewest = min(rarer, key=lambda one: one[1], default=("", OF_THE_RARER))
     if fewest < OF_THE_RARER:

@@ -51,6 +51,14 @@ class PairedAnswers:
         return self.n if self.by_cluster is None else len(self.by_cluster)
 
     @property
+    def changed_units(self) -> int:
+        """Units of which an answer changed, for better or worse."""
+        changed = self.before != self.now
+        if self.by_cluster is None:
+            return self.total(changed)
+        return int((self.by_cluster[:, changed].sum(axis=1) > 0).sum())
+
+    @property
     def is_proportion(self) -> bool:
         """Whether the score is the share of right answers, of independent documents."""
         return self.metric not in CLASS_SCORES and self.by_cluster is None
@@ -110,6 +118,11 @@ class PairedNumbers:
     def units(self) -> int:
         """What is resampled: clusters, or documents."""
         return self.n if self.cluster is None else int(self.cluster.max()) + 1
+
+    @property
+    def changed_units(self) -> int:
+        """Units of which a number changed."""
+        return int((self.totals((self.before != self.now).astype(np.float64)) > 0).sum())
 
     def totals(self, numbers: Floats) -> Floats:
         """The sum of each cluster's numbers [clusters]; without clusters the numbers themselves."""

@@ -42,6 +42,7 @@ class SeedChange:
     """One check's values by seed (`before` are the other editor's), and a task's drop at each seed.
 
     `scale` is the size of the numbers whose differences the values are, or 0: rounding is measured by it.
+    `whole` is the score that the values are shares of, if they are ratios or relative changes.
     """
 
     bound: Bound
@@ -49,6 +50,7 @@ class SeedChange:
     now: Mapping[int, float]
     drops: Mapping[int, Drop]
     scale: float = 0.0
+    whole: float = 1.0
 
     @cached_property
     def gains(self) -> list[float]:
@@ -120,7 +122,8 @@ class SeedChange:
             lower = drop.p_value(0.0)
             normal = 2 * min(lower, 1 - lower)
             level = decisions[0].level_of_interval(normal, self.p_values[0])
-            return ChangeCell(value, change, drop.limits(1 - level / 2), outcome)
+            low, high = sorted(limit / self.whole for limit in drop.limits(1 - level / 2))
+            return ChangeCell(value, change, (low, high), outcome)
         note = f"at {len(told)} of {len(self.drops)} seeds" if told else ""
         return ChangeCell(value, change, None, outcome, note)
 

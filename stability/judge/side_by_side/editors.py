@@ -251,7 +251,16 @@ def _change(
     drops = {seed: drop for seed, drop in found.items() if drop is not None}
     points = [one.at(seed, edits) for one in (first, contender) for seed in now]
     scale = _scale(check, [first.record.base, *(point for point in points if point is not None)])
-    return SeedChange(check.bound, before, now, drops if len(drops) == len(now) else {}, scale)
+    tested = drops if len(drops) == len(now) else {}
+    return SeedChange(check.bound, before, now, tested, scale, _whole(check, task, first.record.base))
+
+
+def _whole(check: CheckSpec, task: str | None, unedited: Checkpoint) -> float:
+    """The unedited score that the check's values of a task are shares of; 1 if they are no shares."""
+    reading = unedited.readings.get(check.metric)
+    if task is None or reading is None or check.relative_to is None or check.change == "absolute":
+        return 1.0
+    return reading.values.get(task, 1.0)
 
 
 def _scale(check: CheckSpec, points: Sequence[Checkpoint]) -> float:

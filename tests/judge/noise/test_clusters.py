@@ -71,7 +71,8 @@ def test_a_record_is_judged_by_its_passages(records: ModuleType, clustered: bool
     (verdict,) = judge(suite, record).verdicts
     assert verdict.value == pytest.approx(-0.12)
     low, high = verdict.interval
-    width = 1.645 * np.sqrt(0.12 * 0.88 / (100 if clustered else 500))
+    n, changed = (100, 12) if clustered else (500, 60)
+    width = 1.645 * np.sqrt(0.12 * 0.88 / n * (1 + 2 / changed))
     assert high - low == pytest.approx(2 * width, rel=0.1)
 
 
@@ -86,11 +87,11 @@ def test_a_record_without_the_field_says_so_in_a_line(records: ModuleType) -> No
     assert "\n" not in refused.value.problem.message
 
 
-def test_fewer_than_five_clusters_are_refused(records: ModuleType) -> None:
+def test_fewer_than_ten_clusters_are_refused(records: ModuleType) -> None:
     right, now = np.arange(200) < 180, np.arange(200) < 170
     passage = np.arange(200) % 4
     pair = readings(answered(right, records, passage), answered(now, records, passage), records)
-    with pytest.raises(CannotJudge, match="it has 4 clusters, and noise can be told from 5"):
+    with pytest.raises(CannotJudge, match="it has 4 clusters, and noise can be told from 10 on"):
         drop_of("reading", *pair, "now", cluster="passage")
 
 
@@ -115,10 +116,10 @@ def test_a_few_clusters_fail_one_in_twenty_at_the_tolerance() -> None:
     rng = np.random.default_rng(1)
     drops = []
     for _ in range(400):
-        cluster = np.repeat(np.arange(8), 10)
-        before = rng.normal(0.6, 0.2, 80)
-        now = before - TOLERANCE + rng.normal(0, 0.1, 8)[cluster] + rng.normal(0, 0.1, 80)
-        drops.append(ResampledDrop(((1.0, PairedNumbers("score", before, now, 80, cluster)),), (0,)))
+        cluster = np.repeat(np.arange(10), 10)
+        before = rng.normal(0.6, 0.2, 100)
+        now = before - TOLERANCE + rng.normal(0, 0.1, 10)[cluster] + rng.normal(0, 0.1, 100)
+        drops.append(ResampledDrop(((1.0, PairedNumbers("score", before, now, 100, cluster)),), (0,)))
     assert failing(drops) <= 0.06 + 2 * np.sqrt(0.06 * 0.94 / 400)
 
 

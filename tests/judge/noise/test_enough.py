@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stability.judge.noise.drops import ResampledDrop
-from stability.judge.noise.enough import DOCUMENTS, OF_THE_RARER
+from stability.judge.noise.enough import NUMBERS, OF_THE_RARER
 from stability.judge.noise.paired import PairedAnswers, PairedNumbers
 from stability.judge.noise.tasks import drop_of
 from stability.judge.problems import CannotJudge
@@ -39,8 +39,8 @@ def by_class(metric: str, positive: int, n: int, records: ModuleType) -> tuple[R
     )
 
 
-@pytest.mark.parametrize(("n", "words"), [(1, "it has 1 document,"), (4, "it has 4 documents,")])
-def test_numbers_of_fewer_than_five_documents_are_refused(records: ModuleType, n: int, words: str) -> None:
+@pytest.mark.parametrize(("n", "words"), [(1, "it has 1 document,"), (29, "it has 29 documents,")])
+def test_numbers_of_fewer_than_thirty_documents_are_refused(records: ModuleType, n: int, words: str) -> None:
     before = np.linspace(0.4, 0.6, n)
     with pytest.raises(CannotJudge, match=words) as refused:
         drop_of("t", *numbers(before, before - 0.2 * before, records), "now")
@@ -58,6 +58,33 @@ def test_a_group_of_which_one_task_has_too_few_documents_is_refused(records: Mod
         readings.append(records.tasks({**results, "g": group}, {"g": mean}))
     with pytest.raises(CannotJudge, match="a task of the group has 4 documents"):
         drop_of("g", *readings, "now")
+
+
+@pytest.mark.parametrize(("sizes", "told"), [((100, 5), 19), ((100, 10), None), ((15, 15), None)])
+def test_a_group_of_numbers_counts_as_many_documents_as_would_tell_as_much_at_equal_weights(
+    records: ModuleType, sizes: tuple[int, int], told: int | None
+) -> None:
+    rng = np.random.default_rng(0)
+    readings: list[dict[str, TaskResult]] = [{}, {}]
+    for name, n in zip("ab", sizes, strict=True):
+        for time in (0, 1):
+            values = tuple(rng.random(n).tolist())
+            readings[time][name] = TaskResult(
+                metric="score", n=n, doc_ids=tuple(range(n)), values=values, gold=(), predicted=()
+            )
+    group = TaskResult(metric="score", n=sum(sizes), members=("a", "b"))
+    pair = [
+        records.tasks(
+            {**one, "g": group},
+            {"g": float(np.mean([np.mean(result.values) for result in one.values()]))},
+        )
+        for one in readings
+    ]
+    if told is None:
+        assert drop_of("g", *pair, "now").n == sum(sizes)
+    else:
+        with pytest.raises(CannotJudge, match=f"tells as much as a task of {told} documents.* from 30 on"):
+            drop_of("g", *pair, "now")
 
 
 @pytest.mark.parametrize("metric", ["f1", "mcc"])
@@ -87,13 +114,27 @@ def share_that_fails(members: list[tuple[tuple[float, PairedAnswers | PairedNumb
     return float(np.mean([ResampledDrop(one, (0,)).p_value(TOLERANCE) <= 0.05 for one in members]))
 
 
-@pytest.mark.parametrize("n", [DOCUMENTS, 10])
-def test_numbers_of_few_documents_fail_one_in_twenty_at_the_tolerance(n: int) -> None:
-    rng = np.random.default_rng(n)
-    before = rng.normal(0.6, 0.2, (700, n))
-    now = before + rng.normal(-TOLERANCE, 0.15, (700, n))
+@pytest.mark.parametrize("shape", ["normal", "skewed"])
+def test_numbers_of_few_documents_fail_one_in_twenty_at_the_tolerance(shape: str) -> None:
+    n, rng = NUMBERS, np.random.default_rng(7)
+    before = rng.normal(0.6, 0.2, (400, n))
+    noise = rng.normal(0, 1, (400, n)) if shape == "normal" else rng.exponential(1, (400, n)) - 1
+    now = before - TOLERANCE + 0.15 * noise
     pairs = [((1.0, PairedNumbers("score", one, other, n)),) for one, other in zip(before, now, strict=True)]
-    assert share_that_fails(pairs) <= 0.06 + 2 * np.sqrt(0.06 * 0.94 / 700)
+    assert share_that_fails(pairs) <= 0.06 + 2 * np.sqrt(0.06 * 0.94 / 400)
+
+
+def test_a_group_whose_smallest_members_hardly_changed_covers_what_they_may_have_lost() -> None:
+    rng = np.random.default_rng(4)
+    cells = np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])  # right before, right now
+    shares = [0.525, 0.075, 0.025, 0.375]
+    covered = []
+    for _ in range(150):
+        counts = [rng.multinomial(n, shares) for n in (5, 5, 5, 200, 200)]
+        members = [PairedAnswers("acc", np.ones(4, int), *cells, one.astype(float), 0) for one in counts]
+        drop = ResampledDrop(tuple((1 / 5, one) for one in members), (0,))
+        covered.append(drop.limits(0.95)[0] <= -TOLERANCE)
+    assert np.mean(covered) >= 0.90 - 2 * np.sqrt(0.09 / 150)
 
 
 @pytest.mark.torture

@@ -66,10 +66,17 @@ def test_a_true_drop_of_ten_points_is_found_as_often_as_the_formula_says(share: 
     assert power == pytest.approx(norm.cdf((drop - TOLERANCE) / error - norm.ppf(1 - ALPHA)), abs=0.02)
 
 
-@pytest.mark.parametrize("tests", [1, 15])
-@pytest.mark.parametrize("n", [100, 200, 1000, 5000])
-@pytest.mark.parametrize("share", [0.0, 0.10, 0.20])
-@pytest.mark.parametrize(("right", "choices"), [(0.6, 4), (0.85, 4), (0.85, 2)])
+POSSIBLE = [
+    (right, choices, share, n, tests)
+    for right, choices in ((0.6, 4), (0.85, 4), (0.85, 2))
+    for share in (0.0, 0.10, 0.20)
+    for n in (100, 200, 1000, 5000)
+    for tests in (1, 15)
+    if (right, share, n, tests) != (0.6, 0.20, 100, 15)  # guessing everything loses no more than this detects
+]
+
+
+@pytest.mark.parametrize(("right", "choices", "share", "n", "tests"), POSSIBLE)
 def test_the_smallest_detectable_drop_is_found_in_four_of_five_gates_if_answers_become_guesses(
     right: float, choices: int, share: float, n: int, tests: int
 ) -> None:
@@ -80,8 +87,6 @@ def test_the_smallest_detectable_drop_is_found_in_four_of_five_gates_if_answers_
     guessed = stated / (right - guess)  # the share of documents
     gains = half / n + guessed * (1 - right) * guess
     losses = half / n + guessed * right * (1 - guess)
-    if guessed > 1 or gains + losses > 1:
-        pytest.skip("no model that guesses loses as much")
     rng = np.random.default_rng([n, tests, choices])
     drawn = rng.multinomial(n, [gains, losses, 1 - gains - losses], size=10_000)
     scores = proportions.score(drawn[:, 0], drawn[:, 1], n, -TOLERANCE)

@@ -113,6 +113,18 @@ def test_a_single_seed_claims_nothing_but_what_documents_show(records: ModuleTyp
     assert (found["norm"], found["task_drop[choice]"]) == ("untold", "worse")
 
 
+@pytest.mark.parametrize("change", ["absolute", "ratio", "relative"])
+def test_the_interval_of_a_change_is_in_the_unit_of_the_change(records: ModuleType, change: str) -> None:
+    bound = {"absolute": "-0.05", "ratio": "0.95", "relative": "-0.05"}[change]
+    checks = CHECKS.replace("absolute", change).replace("-0.05", bound)
+    made = [record(records, name, lost=lost, seeds=(0,)) for name, lost in (("rome", 0), ("ft", 60))]
+    cell = next(row for row in compared(records, *made, checks=checks).rows if "choice" in row.check).cells[1]
+    assert cell.change == pytest.approx(-60 / (500 if change == "absolute" else 480))
+    assert cell.interval is not None
+    low, high = (limit * (1 if change == "absolute" else 480 / 500) for limit in cell.interval)
+    assert (low, high) == pytest.approx((-0.16, -0.09), abs=0.01)
+
+
 def test_only_what_all_have_in_common_is_compared(records: ModuleType) -> None:
     comparison = compared(
         records,
