@@ -60,8 +60,9 @@ class Cell:
 
     @property
     def trials(self) -> int:
-        """At full size: more of what is judged faster."""
-        return {1: 1000, 15: 300, 75: 100}[self.tests]
+        """At full size: more of what is judged faster, and of what is to be rare."""
+        trials = {1: 1000, 15: 300, 75: 100}[self.tests]
+        return 2 * trials // 5 if self.claim in POWERS else trials
 
 
 def cells() -> Iterator[Cell]:

@@ -16,7 +16,7 @@ from benchmarks.rates.records import BOUNDS, EDITOR, Tasks, record, suite, task_
 from stability.judge import Baseline, Verdict, judge
 from stability.judge.side_by_side.editors import Contender, compare_editors
 
-DRAWS = 10  # damaged models for each `detects`
+DRAWS = 2  # damaged models for each `detects`: more of one would tell little more
 LIMIT = 0.08  # `max_detectable`, where the documents that would do are counted
 MOST = 20_000  # of these
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from stability.judge.noise import exact, proportions
 from stability.judge.noise.drops import ProportionDrop, ResampledDrop
@@ -13,6 +13,7 @@ from stability.judge.noise.holm import holm
 from stability.judge.noise.paired import PairedAnswers
 from stability.judge.noise.proportions import drop_p_value
 from stability.judge.noise.scores import score
+from stability.judge.reduce import DropTest
 from stability.suite import parse_bound
 from stability.suite.schema import Noise
 
@@ -71,8 +72,8 @@ POSSIBLE = [
     for right, choices in ((0.6, 4), (0.85, 4), (0.85, 2))
     for share in (0.0, 0.10, 0.20)
     for n in (100, 200, 1000, 5000)
-    for tests in (1, 15)
-    if (right, share, n, tests) != (0.6, 0.20, 100, 15)  # guessing everything loses no more than this detects
+    for tests in (1, 15, 75)
+    if (n, tests) not in ((100, 15), (100, 75))  # where guessing everything may lose less than is detected
 ]
 
 
@@ -112,6 +113,33 @@ def test_a_larger_family_states_a_larger_detectable_drop() -> None:
     assert alone == pytest.approx(drop.detects(TOLERANCE, ALPHA))
     assert among == pytest.approx(drop.detects(TOLERANCE, ALPHA / 25))
     assert among > alone
+
+
+@pytest.mark.parametrize(("n", "flips", "checks"), [(71, 0.2, 1), (60, 0.3, 3)])
+def test_as_many_models_that_dropped_nothing_fail_as_is_stated_where_what_is_within_noise_fails(
+    n: int, flips: float, checks: int
+) -> None:
+    strict = Noise(confidence=0.95, on_inconclusive="fail")
+
+    def one(gains: int, losses: int) -> DropTest:
+        drops = [ProportionDrop(n, gains, losses, round(0.7 * n), gains + losses)]
+        return judge_drops(drops, BOUND, strict, looks=checks)[0]
+
+    rate = 0.0
+    for gains in range(int(n * flips) + 1):
+        rest = binom(n - gains, flips / 2 / (1 - flips / 2))
+        fewest = next(losses for losses in range(gains + n // 20, n) if fails(one(gains, losses)))
+        rate += float(binom.pmf(gains, n, flips / 2) * rest.sf(fewest - 1))
+    half = round(n * flips / 2)
+    stated = one(half, half).false_failures
+    assert stated is not None
+    assert stated <= 0.05 + 1e-9
+    assert rate <= 0.05
+    assert rate * checks == pytest.approx(stated * checks, abs=0.012)
+
+
+def fails(test: DropTest) -> bool:
+    return test.outcome == "failed" or test.fails_inconclusive
 
 
 CELLS = np.array([(gold, before, now) for gold in (0, 1) for before in (0, 1) for now in (0, 1)])
