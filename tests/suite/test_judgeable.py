@@ -227,6 +227,7 @@ def test_what_may_change_must_not_depend_on_what_was_changed(key: str, word: str
         "metric: perplexity, relative_to: base, assert: 'between 0.5 and 1.5'",
         "metric: task_score, where: {task: mmlu}, relative_to: base, change: absolute, noise: {max_detectable: 0.1}, assert: '>= -0.05'",
         "metric: peak_memory, assert: '<= 9000'",
+        "metric: delta_rank, relative_to: previous, assert: '<= 300'",
     ],
 )
 def test_a_check_that_can_be_judged_is_taken(check: str) -> None:

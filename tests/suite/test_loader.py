@@ -68,6 +68,10 @@ def test_every_mistake_is_reported_at_once_with_its_line():
         (f"schema: 1\nname: a/b\n{CHECKS}", "names the report's folder"),
         (f"schema: 1\nname: x\neditors: [3]\n{CHECKS}", "an editor is a name, or one name with its settings"),
         (
+            f"schema: 1\nname: x\neditors: [{{rome: {{}}, memit: {{}}}}]\n{CHECKS}",
+            "an editor is a name, or one name with its settings",
+        ),
+        (
             f"schema: 1\nname: x\nrun: {{seeds: [1, 1]}}\n{CHECKS}",
             "seeds must be a list of different numbers",
         ),
