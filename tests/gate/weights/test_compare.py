@@ -270,6 +270,16 @@ def test_a_head_that_is_the_embedding_need_not_be_in_the_file(save, tied):
     assert compared(*reversed(folders)).extra == (() if tied else (HEAD,))
 
 
+def test_a_head_that_was_edited_with_the_embedding_that_it_is_need_not_be_in_the_other_file(save):
+    base, edited = llama(), llama()
+    edited[EMBEDDING] = edited[EMBEDDING] * 1.5
+    edited[HEAD] = edited[EMBEDDING].clone()
+    base.pop(HEAD, None)
+    tied = {"tie_word_embeddings": True}
+    comparison = compared(save("base", base, config=tied), save("edited", edited, config=tied))
+    assert (comparison.extra, comparison.changed) == ((), (EMBEDDING,))
+
+
 def test_a_head_of_its_own_is_missed(save):
     edited = {name: tensor for name, tensor in llama().items() if name != HEAD}
     config = {"tie_word_embeddings": True}

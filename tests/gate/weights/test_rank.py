@@ -117,3 +117,18 @@ def test_a_pass_made_beforehand_is_one_pass_less_and_the_same_rank(rank):
     first = in_blocks(matrix)(lambda block: applied(block, basis))
     assert streamed_rank(total, 150, 130, 0.0, first) == rank
     assert len(passes) == alone - 1
+
+
+@pytest.mark.parametrize(("rank", "passes"), [(1, 2), (8, 2), (9, 4), (56, 4), (57, 6), (250, 6)])
+def test_a_rank_that_nothing_is_near_to_takes_two_passes_a_subspace_and_no_more(rank, passes):
+    generator = np.random.default_rng(rank)
+    left = np.linalg.qr(generator.standard_normal((280, rank)))[0]
+    right = np.linalg.qr(generator.standard_normal((290, rank)))[0]
+    made = []
+
+    def total(work):
+        made.append(work)
+        return in_blocks(left @ right.T, 70)(work)
+
+    assert streamed_rank(total, 280, 290, 0.01) == min(rank, MOST)
+    assert len(made) == passes
