@@ -71,6 +71,8 @@ KINDS = {
     "of_one_layer": {"layers_to_transform": [1]},
     "with_a_head": {"modules_to_save": ["lm_head"]},
     "of_all_linear": {"target_modules": "all-linear"},
+    "without_a_pattern": {"exclude_modules": r".*\.1\..*"},
+    "begun_beside_nothing": {"init_lora_weights": False},
     "of_a_pattern": {"target_modules": r".*\.1\..*(down|c)_proj"},
 }
 
@@ -169,3 +171,15 @@ def test_an_adapter_that_lacks_a_factor_is_refused_by_both_readers(tmp_path):
         read(tmp_path)
     with pytest.raises(ModelError, match=r"adapter in .* is incomplete"):
         load_model(ModelSpec(name=str(tmp_path), device="cpu"))
+
+
+@pytest.mark.parametrize("factor", ["lora_A", "lora_B"])
+def test_an_adapter_whose_factors_do_not_fit_the_matrix_is_refused(tmp_path, factor):
+    adapt(MODEL, tmp_path, LoraConfig(r=2, target_modules=["c_proj"]))
+    tensors = load_file(tmp_path / "adapter_model.safetensors")
+    name = next(key for key in tensors if factor in key)
+    rows, columns = tensors[name].shape
+    tensors[name] = torch.zeros((rows + 1, columns) if factor == "lora_B" else (rows, columns + 1))
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match=r"does not fit .*c_proj, whose weight is"):
+        read(tmp_path)

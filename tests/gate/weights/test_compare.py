@@ -280,6 +280,31 @@ def test_a_head_that_was_edited_with_the_embedding_that_it_is_need_not_be_in_the
     assert (comparison.extra, comparison.changed) == ((), (EMBEDDING,))
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_head_that_only_one_of_two_models_ties_is_missed(save, first):
+    base = {**llama(), HEAD: llama()[EMBEDDING].clone()}
+    edited = {name: tensor for name, tensor in base.items() if name != HEAD}
+    folders = (
+        save("base", base, config={"tie_word_embeddings": first}),
+        save("edited", edited, config={"tie_word_embeddings": not first}),
+    )
+    assert compared(*folders).missing == (HEAD,)
+    assert compared(*reversed(folders)).extra == (HEAD,)
+
+
+def test_what_has_changed_is_in_the_order_of_names(save):
+    base = {f"x{number}": torch.zeros(3, 3) for number in range(9, -1, -1)}
+    edited = {name: tensor + 1 for name, tensor in base.items()}
+    comparison = compared(save("base", base, config=UNKNOWN), save("edited", edited, config=UNKNOWN))
+    assert comparison.changed == tuple(sorted(base))
+
+
+def test_the_same_bits_in_another_dtype_are_other_numbers(save):
+    base = llama(torch.float16)
+    edited = {name: tensor.view(torch.bfloat16) for name, tensor in base.items()}
+    assert set(compared(save("base", base), save("edited", edited)).changed) == set(base)
+
+
 def test_a_head_of_its_own_is_missed(save):
     edited = {name: tensor for name, tensor in llama().items() if name != HEAD}
     config = {"tie_word_embeddings": True}

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stability.gate.files.folder import BYTES
-from stability.gate.weights.numbers import SPACING, STORED, count_nonfinite, norm_of, norm_of_parts, widen
+from stability.gate.weights.numbers import (
+    SPACING,
+    STORED,
+    count_nonfinite,
+    norm_of,
+    norm_of_parts,
+    rounded,
+    widen,
+)
 from tests.examples import examples
 
 TORCH = {
@@ -43,6 +51,17 @@ def test_a_dtype_is_read_as_torch_reads_it(dtype):
 def test_every_dtype_that_a_header_may_have_can_be_read():
     assert set(STORED) == set(BYTES) == set(TORCH)
     assert all(np.dtype(STORED[dtype]).itemsize == width for dtype, width in BYTES.items())
+
+
+@pytest.mark.parametrize(("dtype", "largest", "past"), [("F8_E4M3", 448, 464), ("F8_E5M2", 57344, 61440)])
+def test_a_number_is_rounded_to_float8_as_torch_rounds_it_and_what_is_too_large_is_not_finite(
+    dtype, largest, past
+):
+    values = np.random.default_rng(0).standard_normal(5000).astype(np.float32) * (largest / 4)
+    values = np.concatenate([values[np.abs(values) < past], [largest, largest * 1.01, -largest * 1.01, 0.0]])
+    expected = torch.from_numpy(values.astype(np.float32)).to(TORCH[dtype]).float().numpy()
+    assert np.array_equal(rounded(values.astype(np.float32), dtype), expected)
+    assert not np.isfinite(rounded(np.array([past * 1.01, -past * 1.01], np.float32), dtype)).any()
 
 
 @pytest.mark.parametrize("dtype", sorted(SPACING))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -132,3 +134,13 @@ def test_a_rank_that_nothing_is_near_to_takes_two_passes_a_subspace_and_no_more(
 
     assert streamed_rank(total, 280, 290, 0.01) == min(rank, MOST)
     assert len(made) == passes
+
+
+@given(st.integers(1, 10_000), st.integers(1, 10_000), st.floats(1e-3, 1e3))
+def test_the_floor_of_rounding_is_the_same_for_a_matrix_and_its_transpose_and_falls_as_it_grows(
+    rows, columns, norm
+):
+    floor = rounding_floor(norm, rows, columns, 2.0**-7)
+    assert rounding_floor(norm, columns, rows, 2.0**-7) == pytest.approx(floor)
+    assert rounding_floor(norm, 4 * rows, 4 * columns, 2.0**-7) == pytest.approx(floor / 2)
+    assert rounding_floor(norm, rows, rows, 2.0**-7) == pytest.approx(4 * 2.0**-7 * norm / math.sqrt(rows))
