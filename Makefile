@@ -3,6 +3,8 @@
 # make torture  install into .venv, then the slow tests too: every editor in full on every model and source,
 #               and property tests with fresh seeds and ten times the examples; then a fuzzer of every reader,
 #               which goes on where it was interrupted (`rm -r .torture` begins anew)
+# make mutants  install into .venv, then put small faults into the code and look whether the tests see them:
+#               a sample, which goes on where it was interrupted (`rm -r .torture` begins anew)
 # make audit    install into .venv, then ask the index which of its versions have known vulnerabilities (needs network)
 # make docs     install into .venv, then build the documentation into site/
 # make sample   run every editor of the zoo; its report and figures go into reports/sample/
@@ -15,7 +17,7 @@ export HF_HUB_OFFLINE ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check audit test torture sample docs clean
+.PHONY: help install demo check audit test torture mutants sample docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -51,6 +53,10 @@ test: check
 torture: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --hypothesis-profile=torture
 	$(BIN)/python -W ignore -m tools.fuzz --state .torture/fuzz.json
+	$(BIN)/python -m benchmarks.load
+
+mutants: install
+	$(BIN)/python -m tools.mutants --state .torture/mutants
 
 sample: install
 	$(BIN)/stability run suites/zoo.stability.yaml --out reports/sample

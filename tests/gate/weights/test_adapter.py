@@ -72,6 +72,7 @@ KINDS = {
     "with_a_head": {"modules_to_save": ["lm_head"]},
     "of_all_linear": {"target_modules": "all-linear"},
     "without_a_pattern": {"exclude_modules": r".*\.1\..*"},
+    "without_some": {"exclude_modules": ["o_proj", "c_attn"]},
     "begun_beside_nothing": {"init_lora_weights": False},
     "of_a_pattern": {"target_modules": r".*\.1\..*(down|c)_proj"},
 }
