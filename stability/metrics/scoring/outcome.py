@@ -14,6 +14,8 @@ from stability.models import Asked, space_between
 from stability.models.tokens import Tokenizer
 from stability.record import EditOutcome
 
+AT_ONCE = 500  # edits; planning takes some kilobytes for each, and a long run asks about all of its edits
+
 
 def edit_outcomes(model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> list[EditOutcome]:
     """One outcome for each edit, measured on the model as it is now.
@@ -28,6 +30,14 @@ def edit_outcomes(model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit])
         ModelError: the model has no output embedding.
     """
     refuse_too_long(model, tokenizer, edits)
+    return [
+        outcome
+        for first in range(0, len(edits), AT_ONCE)
+        for outcome in _outcomes(model, tokenizer, edits[first : first + AT_ONCE])
+    ]
+
+
+def _outcomes(model: nn.Module, tokenizer: Tokenizer, edits: Sequence[Edit]) -> list[EditOutcome]:
     asked: dict[Asked, int] = {}  # each once, in order
     for edit in edits:
         for one in _asked(edit):

@@ -10,6 +10,7 @@ from torch import nn
 from stability.data.edits import Edit, load_edits
 from stability.errors import DataError, MeasurementError
 from stability.metrics import edit_outcomes
+from stability.metrics.scoring import outcome as scoring
 from stability.models import LoadedModel, Snapshot, model_fingerprint, tokenizer_fingerprint
 from stability.suite import EditsSpec
 
@@ -55,6 +56,25 @@ def test_outcomes_are_those_of_scoring_one_prompt_at_a_time(
         assert outcome.accurate == mean_log_prob(world, edit.filled, edit.target)[1]
         assert outcome.paraphrase_success == shares(world, edit, edit.paraphrase_prompts)
         assert outcome.neighborhood_success == 1 - shares(world, edit, edit.neighborhood_prompts)
+
+
+def test_many_edits_are_asked_about_some_at_a_time_and_answer_alike(
+    world: LoadedModel, edits: tuple[Edit, ...], monkeypatch: pytest.MonkeyPatch
+):
+    together = edit_outcomes(world.model, world.tokenizer, edits)
+    monkeypatch.setattr(scoring, "AT_ONCE", 4)
+    sizes = []
+    scored = scoring.score_targets
+
+    def score(model, tokenizer, asked):
+        sizes.append(len(asked))
+        return scored(model, tokenizer, asked)
+
+    monkeypatch.setattr(scoring, "score_targets", score)
+    assert edit_outcomes(world.model, world.tokenizer, edits) == together
+    assert len(sizes) == 2
+    assert sizes[0] > sizes[1]
+    assert edit_outcomes(world.model, world.tokenizer, ()) == []
 
 
 def test_the_unedited_model_fails_edits_and_passes_what_it_knows(world: LoadedModel, edits: tuple[Edit, ...]):
