@@ -53,7 +53,6 @@ test: check
 torture: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --hypothesis-profile=torture
 	$(BIN)/python -W ignore -m tools.fuzz --state .torture/fuzz.json
-	$(BIN)/python -m benchmarks.load
 
 mutants: install
 	$(BIN)/python -m tools.mutants --state .torture/mutants

@@ -4,9 +4,12 @@ import copy
 import json
 import shutil
 import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from stability.record import read_record
 
 CHECKS = ["edits_took", "finite", "frozen_weights", "edited_weight_norm", "activation_norm", "fluent"]
 QUIET = ("-p", "no:cacheprovider")
@@ -300,3 +303,25 @@ def test_an_editor_runs_once_a_session_whatever_the_order_and_the_workers(shell,
     done = shell("pytest", "small.stability.yaml", *QUIET, *order, *editors, "--stability-edits", "2")
     assert "2 failed, 8 passed, 2 skipped" in outcomes(done), done.stdout
     assert sorted((folder / "runs.log").read_text().split()) == ["edit", "edit", "other", "other"]
+
+
+@pytest.mark.torture
+def test_eight_workers_run_each_of_eight_editors_once_and_their_records_are_whole(shell, folder):
+    names = [f"editor_{number}" for number in range(8)]
+    (folder / "counted.py").write_text(
+        "".join(
+            f"def {name}(model, tokenizer, edits):\n    open('runs.log', 'a').write('{name}\\n')\n"
+            for name in names
+        )
+    )
+    editors = [word for name in names for word in ("--stability-editor", f"./counted.py:{name}")]
+    done = shell("pytest", "small.stability.yaml", *QUIET, "-n", "8", *editors, "--stability-edits", "2")
+    assert "8 failed, 32 passed, 8 skipped" in outcomes(done), done.stdout
+    assert Counter((folder / "runs.log").read_text().split()) == dict.fromkeys(names, 2)
+    records = [read_record(path) for path in sorted((folder / "reports").rglob("run.json"))]
+    assert sorted(run.editor.name for record in records for run in record.runs) == sorted(
+        f"counted:{name}" for name in names
+    )
+    assert {record.is_unfinished for record in records} == {False}
+    readings = [run.checkpoints[-1].readings["weight_norm"] for record in records for run in record.runs]
+    assert all(reading == readings[0] for reading in readings)

@@ -1,0 +1,1 @@
+"""Large runs, large suites and many editors: what grows with them, and how."""
