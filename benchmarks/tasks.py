@@ -38,7 +38,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from stability.metrics.tasks.steps.battery import build_battery
+from stability.metrics.tasks.steps.building import build_battery
 from stability.models import load_model, map_model
 from stability.suite import ModelSpec, TasksSpec
 from stability.world import build_world

@@ -28,13 +28,18 @@ def plain_sessions() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """What editors compute on the unedited built-in model, once for all tests of a run and all its workers."""
+@pytest.fixture(scope="session", autouse=True)
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """What is worked out on unedited models, once for all tests of a run and all its workers.
+
+    Where a test, or a command that it starts, names no other folder, this is its cache.
+    """
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # whose folders stand beside each other
         folder = folder.parent
-    return Store(folder / "shared-store")
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("STABILITY_CACHE", str(folder / "shared-store"))
+        yield Store()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from stability.models import (
 )
 from stability.record import Checkpoint, EditOutcome, Problem
 from stability.run import Examination, Listener, measured_text
+from stability.store import Store
 from stability.suite import SuiteSpec
 
 
@@ -41,7 +42,7 @@ def examine(
     loaded = load_model(suite.model.model_copy(update={"name": base}))
     info = describe_model(loaded)
     text = measured_text(suite.text, loaded.model, loaded.tokenizer)
-    examination = Examination(loaded.model, loaded.tokenizer, suite, text, listener)
+    examination = Examination(loaded.model, loaded.tokenizer, suite, text, listener, store=Store())
     release(loaded.model)
     listener.stage("loading the edited model")
     outcomes: list[EditOutcome] = []

@@ -232,7 +232,9 @@ class Guard:
         stack.callback(journal.close)
         text = measured_text(spec.text, self.model, self.tokenizer)
         suite = self._suites["all"]
-        examination = Examination(self.model, self.tokenizer, suite.spec, text, only=suite.metrics)
+        examination = Examination(
+            self.model, self.tokenizer, suite.spec, text, only=suite.metrics, store=self._store
+        )
         record = Record(
             harness_version=version,
             suite_name=spec.name,

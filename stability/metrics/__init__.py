@@ -8,13 +8,14 @@ from stability.lazy import attributes_from
 
 if TYPE_CHECKING:
     from stability.metrics.plugin.find import find_metric, heads_of, metrics_of, refuse_unjudgeable
-    from stability.metrics.plugin.metric import Context, Metric, Skipped
+    from stability.metrics.plugin.metric import Context, Fitted, Metric, Skipped
     from stability.metrics.scoring.lengths import refuse_too_long
     from stability.metrics.scoring.observation import Observation, observe
     from stability.metrics.scoring.outcome import edit_outcomes
 
 __all__ = [
     "Context",
+    "Fitted",
     "Metric",
     "Observation",
     "Skipped",
@@ -34,6 +35,6 @@ __getattr__ = attributes_from(
         "stability.metrics.scoring.observation": ("Observation", "observe"),
         "stability.metrics.scoring.outcome": ("edit_outcomes",),
         "stability.metrics.plugin.find": ("find_metric", "heads_of", "metrics_of", "refuse_unjudgeable"),
-        "stability.metrics.plugin.metric": ("Context", "Metric", "Skipped"),
+        "stability.metrics.plugin.metric": ("Context", "Fitted", "Metric", "Skipped"),
     },
 )

@@ -22,7 +22,7 @@ def is_plain(model: nn.Module) -> bool:
     a wrapper may look at where the prompt ends, at the whole batch, or at the logits of all tokens. Whether
     it does cannot be tried out, for it may do so for some prompts only.
     """
-    if any(not _is_library(hook) for hook in _hooks_of_all()):
+    if any(not is_library(hook) for hook in _hooks_of_all()):
         return False
     return all(_is_plain(module) for module in model.modules())
 
@@ -30,7 +30,7 @@ def is_plain(model: nn.Module) -> bool:
 def generates_plainly(model: nn.Module) -> bool:
     """Whether what `generate` writes is what the model's logits say: it is a library's, or there is none."""
     generate = getattr(model, "generate", None)
-    return generate is None or _is_library(generate)
+    return generate is None or is_library(generate)
 
 
 def underlying(function: Any) -> Any:
@@ -57,16 +57,16 @@ def _is_plain(module: nn.Module) -> bool:
     if kind.__module__.partition(".")[0] not in LIBRARIES:
         return False
     called = [kind.__call__, module.forward, kind.forward, *hooks_of(module)]
-    return all(_is_library(function) for function in called)
+    return all(is_library(function) for function in called)
 
 
-def _is_library(function: Any) -> bool:
-    """Whether its code, and that of what it was laid round, is a library's."""
+def is_library(function: Any, *besides: str) -> bool:
+    """Whether its code, and that of what it was laid round, is a library's, or one of the files' besides."""
     while function is not None:
         inside = getattr(function, "__wrapped__", None)
         function = underlying(function)
         code = getattr(function, "__code__", None)
-        if code is None or not code.co_filename.startswith(_folders()):
+        if code is None or not code.co_filename.startswith((*_folders(), *besides)):
             return False
         function = inside or getattr(function, "__wrapped__", None)
     return True

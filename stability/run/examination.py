@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -29,6 +30,8 @@ from stability.parts import METRICS
 from stability.record import Checkpoint, EditOutcome, Problem, Reading
 from stability.run.costs import measuring_costs
 from stability.run.listener import Listener, Silent
+from stability.run.unedited import UneditedFigures
+from stability.store import Store
 from stability.suite import SuiteSpec
 
 Reported = Sequence[Mapping[str, float]]
@@ -52,7 +55,8 @@ MODEL_ERRORS = (
 class Examination:
     """The measuring side of a run. Built on the unedited model, which it keeps a pristine copy of.
 
-    With `only`, it takes the readings of these metrics and no others.
+    With `only`, it takes the readings of these metrics and no others. What a store has of the unedited model
+    is read, and what it has not is kept there.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Examination:
         text: TokenizedText,
         listener: Listener | None = None,
         only: frozenset[str] | None = None,
+        store: Store | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.suite = suite
@@ -72,22 +77,28 @@ class Examination:
         self._metrics = metrics_for(suite, only)
         self._unfit: dict[str, Problem] = {}
         self._base = Context(model, tokenizer, map_model(model), self.snapshot, suite, text)
+        self.unedited = UneditedFigures(self._base, store)
         self.base = self._measure_base()
 
     def _measure_base(self) -> Checkpoint:
         started = time.perf_counter()
         context = self._base
+        known: dict[str, Reading] = {}
         with evaluating(context.model), random_state():
-            context.base = context.observation
+            context.base = self.unedited.observe()
             for name, metric in self._metrics.items():
                 self._listener.stage(f"unedited model: {name}")
                 try:
-                    metric.fit(context)
+                    reading = self.unedited.fit(name, metric, partial(_reading, name, metric, context))
+                    if reading is not None:
+                        known[name] = reading
                 except MeasurementError as error:
                     self._unfit[name] = Problem.of(error)
                 except _errors_of(name) as error:
                     self._unfit[name] = _raised(name, error)
-        return self._checkpoint(context, started)
+            if self.unedited.read:
+                self._listener.stage(f"unedited model: from the store ({', '.join(self.unedited.read)})")
+        return self._checkpoint(context, started, known=known)
 
     def outcomes(
         self, model: object, edits: Sequence[Edit], reported: Reported | None = None
@@ -168,9 +179,17 @@ class Examination:
         rows = [self.tokenizer(edit.filled)["input_ids"] for edit in edits[-PROMPTS:]]
         return pad_right(rows, pad_id(self.tokenizer))[0] if rows else None
 
-    def _checkpoint(self, context: Context, started: float, only: frozenset[str] | None = None) -> Checkpoint:
+    def _checkpoint(
+        self,
+        context: Context,
+        started: float,
+        only: frozenset[str] | None = None,
+        known: Mapping[str, Reading] | None = None,
+    ) -> Checkpoint:
+        """The readings: those that are known already, and what is measured now."""
         stored = context.view.stored
         kept = {name: stored[name].detach().clone() for name in context.view.differing}
+        known = known or {}
         readings: dict[str, Reading] = {}
         errors = dict(self._unfit)
         skipped: dict[str, Problem] = {}
@@ -184,7 +203,7 @@ class Examination:
                     errors[name] = broken
                     continue
                 try:
-                    readings[name] = _measured(name, metric, context)
+                    readings[name] = known.get(name) or _measured(name, metric, context)
                 except Skipped as reason:
                     skipped[name] = Problem.of(reason)
                 except MeasurementError as error:
@@ -261,6 +280,15 @@ def _measured(name: str, metric: Metric, context: Context) -> Reading:
     if over != metric.head.over:
         raise MeasurementError(f"metric {name}: its reading is over {over}, its head says {metric.head.over}")
     return reading
+
+
+def _reading(name: str, metric: Metric, context: Context) -> Reading | None:
+    """The reading; None if there is none, for whatever reason: the checkpoint will say which."""
+    errors: tuple[type[Exception], ...] = (*_errors_of(name), Skipped, MeasurementError)
+    try:
+        return _measured(name, metric, context)
+    except errors:
+        return None
 
 
 def _same(left: torch.Tensor, right: torch.Tensor) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stability.errors import DataError
-from stability.metrics.plugin.metric import Context, Metric
+from stability.metrics.plugin.metric import Context, Fitted, Metric
 from stability.parts import MetricHead
 from stability.record import Reading, Sample
 
@@ -29,6 +29,8 @@ class Fluency(Metric):
         cost="on request",
     )
 
+    depends_on = ("text",)
+
     def measure(self, context: Context) -> Reading:
         """A single value."""
         from stability.metrics.activations.steps.generation import (
@@ -48,3 +50,11 @@ class Fluency(Metric):
         texts = [context.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
         sample = Sample.of_all(len(prompts), len(context.text.windows), "windows")
         return self.single(sum(ngram_entropy(text) for text in texts) / len(texts), sample=sample)
+
+    def fitted(self) -> Fitted:
+        """Nothing but the reading is kept."""
+        return Fitted()
+
+    def load_fitted(self, context: Context, fitted: Fitted) -> bool:
+        """There is nothing to take over."""
+        return True

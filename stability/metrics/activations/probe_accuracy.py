@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stability.errors import MeasurementError
-from stability.metrics.plugin.metric import Context, Metric, Skipped
+from stability.metrics.plugin.metric import Context, Fitted, Metric, Skipped
 from stability.parts import MetricHead
 from stability.record import Problem, Reading, Sample
 
@@ -30,6 +30,8 @@ class ProbeAccuracy(Metric):
         over="pair",
         cost="own passes",
     )
+
+    depends_on = ("text", "probes")
 
     def __init__(self) -> None:
         self._probes: PairProbes | None = None
@@ -86,6 +88,21 @@ class ProbeAccuracy(Metric):
             else:
                 values[pair] = now
         return self.reading(values, base=base, left_out=left_out, sample=sample)
+
+    def fitted(self) -> Fitted | None:
+        """The probes, which tokens test them, and their accuracy on these."""
+        if self._probes is None:
+            return None
+        return Fitted({"base": self._base}, {**vars(self._probes), "held_out": self._held_out})
+
+    def load_fitted(self, context: Context, fitted: Fitted) -> bool:
+        """Take them over."""
+        from stability.metrics.activations.steps.probes import PairProbes
+
+        tensors = dict(fitted.tensors)
+        self._held_out, self._base = tensors.pop("held_out"), list(fitted.values["base"])
+        self._probes = PairProbes(**{name: _on_device(context, one) for name, one in tensors.items()})
+        return True
 
     def _accuracy(self, context: Context, observation: Observation) -> list[float]:
         assert self._probes is not None

@@ -6,20 +6,28 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from stability.errors import StabilityError
 from stability.parts import MetricHead
 from stability.record import Problem, Reading, Sample
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from stability.data.edits import Edit
     from stability.metrics.scoring.observation import Observation
     from stability.models import ModelMap, Snapshot, TokenizedText, Tokenizer, View
     from stability.record import EditOutcome, TaskResult
     from stability.suite import SuiteSpec
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a metric has fitted on the unedited model, to be kept: values of JSON, and tensors by name."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Skipped(StabilityError):  # noqa: N818  (nothing went wrong)
@@ -94,6 +102,8 @@ class Metric(ABC):
     """
 
     head: ClassVar[MetricHead]
+    depends_on: ClassVar[tuple[Literal["text", "probes", "tasks"], ...]] = ("text", "probes", "tasks")
+    """The parts of the suite that its figures of the unedited model depend on."""
 
     def wanted(self, suite: SuiteSpec) -> bool:
         """Whether to measure it where no check asks for it, nor the suite's `record` by its name.
@@ -106,6 +116,18 @@ class Metric(ABC):
 
     def fit(self, context: Context) -> None:  # noqa: B027  (most metrics need nothing)
         """Called once, on the unedited model, before the first measurement."""
+
+    def fitted(self) -> Fitted | None:
+        """What `fit` and the first `measure` have worked out on the unedited model, to be kept on disk.
+
+        With it the reading of that model is kept. None, as here, if nothing is to be kept: the metric is then
+        fitted and measured anew in every run.
+        """
+        return None
+
+    def load_fitted(self, context: Context, fitted: Fitted) -> bool:
+        """In place of `fit`: take over what was `fitted` on the same model; False if that cannot be."""
+        return False
 
     @abstractmethod
     def measure(self, context: Context) -> Reading:

@@ -67,6 +67,7 @@ class Plan:
     batches: tuple[Batch, ...] = field(repr=False)
     lengths: Tensor = field(repr=False)  # [n] tokens of each continuation
     truncated: frozenset[int] = field(default=frozenset(), repr=False)
+    shared: bool = False  # whether rows may be shared
 
     @property
     def tokens(self) -> int:
@@ -99,6 +100,7 @@ def make_plan(requests: Sequence[Request], max_length: int, batch_size: int, *, 
         truncated=frozenset(
             i for i, (short, request) in enumerate(zip(cut, requests, strict=True)) if short is not request
         ),
+        shared=share,
     )
 
 

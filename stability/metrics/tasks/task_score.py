@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stability.errors import MeasurementError
-from stability.metrics.plugin.metric import Context, Metric
+from stability.metrics.plugin.metric import Context, Fitted, Metric
 from stability.parts import MetricHead
 from stability.record import Reading
 
@@ -25,8 +25,11 @@ class TaskScore(Metric):
         "task_score", "score of a downstream task, through lm-eval", over="task", cost="on request"
     )
 
+    depends_on = ("tasks",)
+
     def __init__(self) -> None:
         self._battery: Battery | None = None
+        self._runs_code = False  # whether code of tasks may do what no key of the store says
 
     def fit(self, context: Context) -> None:
         """Build and tokenise every task's requests.
@@ -37,9 +40,10 @@ class TaskScore(Metric):
                 names a task; or a document lacks the field that `noise.cluster` names.
         """
         # lm-eval takes seconds to import, which only a suite with tasks should cost.
-        from stability.metrics.tasks.steps.battery import build_battery
+        from stability.metrics.tasks.steps.building import build_battery
 
         suite = context.suite
+        self._runs_code = suite.tasks.trust_code
         if not suite.task_names:
             raise MeasurementError("task_score: no check names a task")
         self._battery = build_battery(
@@ -61,3 +65,22 @@ class TaskScore(Metric):
             tasks={name: outcome.result for name, outcome in outcomes.items()},
             left_out=dict(self._battery.left_out),
         )
+
+    def fitted(self) -> Fitted | None:
+        """The tasks as they were built, or a digest by which to know that they are the same when built again.
+
+        None where the suite lets tasks bring code.
+        """
+        from stability.metrics.tasks.steps.keeping import keep
+
+        return None if self._battery is None or self._runs_code else keep(self._battery)
+
+    def load_fitted(self, context: Context, fitted: Fitted) -> bool:
+        """Take over kept tasks, or build them; False if these are other ones."""
+        from stability.metrics.tasks.steps.keeping import digest, kept
+
+        self._battery = kept(fitted)
+        if self._battery is not None:
+            return True
+        self.fit(context)
+        return self._battery is not None and digest(self._battery) == fitted.values["digest"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stability.metrics.plugin.metric import Context, Metric
+from stability.metrics.plugin.metric import Context, Fitted, Metric
 from stability.metrics.weights.steps.matrices import BaseFigures, current, each_matrix, neurons
 from stability.parts import MetricHead
 from stability.record import Reading
@@ -24,6 +24,8 @@ class HypersphericalEnergy(Metric):
         cost="on request",
     )
 
+    depends_on = ()
+
     def __init__(self) -> None:
         from stability.metrics.weights.steps.energy import hyperspherical_energy
 
@@ -37,3 +39,12 @@ class HypersphericalEnergy(Metric):
             changed=lambda name: self._energy(neurons(context, name, current(context, name))),
             unchanged=lambda name: self._base.of(context, name),
         )
+
+    def fitted(self) -> Fitted:
+        """Each unedited matrix's."""
+        return Fitted(self._base.known)
+
+    def load_fitted(self, context: Context, fitted: Fitted) -> bool:
+        """Take them over."""
+        self._base.known.update(fitted.values)
+        return True

@@ -22,7 +22,8 @@ from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from stability.errors import DataError, MeasurementError
-from stability.metrics.tasks.steps.battery import Battery, build_battery
+from stability.metrics.tasks.steps.battery import Battery
+from stability.metrics.tasks.steps.building import build_battery
 from stability.metrics.tasks.steps.outcome import Outcome
 from stability.models import LoadedModel, map_model
 from stability.suite import TasksSpec

@@ -10,7 +10,8 @@ import pytest
 from torch import nn
 
 from stability.errors import DataError
-from stability.metrics.tasks.steps.battery import Battery, build_battery
+from stability.metrics.tasks.steps.battery import Battery
+from stability.metrics.tasks.steps.building import build_battery
 from stability.metrics.tasks.steps.local_data import find_local
 from stability.models import LoadedModel, map_model
 from stability.suite import TasksSpec

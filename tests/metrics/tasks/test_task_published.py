@@ -17,7 +17,7 @@ from lm_eval import evaluate, tasks
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from stability.metrics.tasks.steps.battery import build_battery
+from stability.metrics.tasks.steps.building import build_battery
 from stability.metrics.tasks.steps.local_data import find_local
 from stability.models import LoadedModel, load_model, map_model
 from stability.suite import ModelSpec, TasksSpec

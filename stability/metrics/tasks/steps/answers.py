@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from lm_eval.api.instance import Instance
 from torch import nn
 
-from stability.metrics.scoring import Plan, Request, best_plan, score
+from stability.metrics.scoring import Plan, Request, best_plan
 from stability.metrics.tasks.steps.exam import Exam
 from stability.metrics.tasks.steps.language_model import TaskModel
+from stability.metrics.tasks.steps.questions import ROLLING, fill
 from stability.metrics.tasks.steps.quiet import quiet
 from stability.models.modes import evaluating, random_state
 from stability.models.tokens import Tokenizer
@@ -35,15 +35,7 @@ class AnswerSheet:
         Raises:
             MeasurementError: the model's logits are not finite.
         """
-        scores = score(self.plan, model, head)
-        log_probs, greedy = scores.log_probs.tolist(), scores.greedy.tolist()
-        first = 0
-        for instance, count in self.scored:
-            total = sum(log_probs[first : first + count])
-            rolling = instance.request_type == "loglikelihood_rolling"
-            answer: Any = total if rolling else (total, greedy[first])
-            instance.resps = [answer] * (instance.repeats or 1)
-            first += count
+        fill(self.plan, self.scored, model, head)
         if not self.generated:
             return
         self.lm.view.model = model
@@ -73,7 +65,7 @@ def plan_answers(
         for name, exam in exams.items():
             instances = list(exam.instances)
             single = [one for one in instances if one.request_type == "loglikelihood"]
-            rolling = [one for one in instances if one.request_type == "loglikelihood_rolling"]
+            rolling = [one for one in instances if one.request_type == ROLLING]
             written = [one for one in instances if one.request_type == "generate_until"]
             parts = [[one] for one in lm.tokenise(single)] + lm.tokenise_rolling(rolling)
             for instance, part in zip(single + rolling, parts, strict=True):

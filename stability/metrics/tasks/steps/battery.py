@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from lm_eval.api.group import Group
 from torch import nn
 
-from stability.errors import MeasurementError
-from stability.metrics.tasks.steps.answers import AnswerSheet, plan_answers
-from stability.metrics.tasks.steps.catalogue import Catalogue, DataAbsentError
-from stability.metrics.tasks.steps.exam import Exam, build_exam
 from stability.metrics.tasks.steps.outcome import (
     Marks,
     Outcome,
@@ -21,14 +18,16 @@ from stability.metrics.tasks.steps.outcome import (
     mark,
     mean_outcome,
 )
-from stability.metrics.tasks.steps.quiet import quiet
-from stability.models.modes import random_state
-from stability.models.tokens import Tokenizer
+from stability.metrics.tasks.steps.questions import Paper
 from stability.record import Problem
-from stability.suite import TasksSpec
+
+if TYPE_CHECKING:
+    from lm_eval.api.group import Group
+
+    from stability.metrics.tasks.steps.answers import AnswerSheet
+    from stability.metrics.tasks.steps.kept import KeptGroup, KeptSheet
 
 METRIC_MARK = "@"
-SEED = 1234
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,12 @@ class Battery:
     """
 
     names: tuple[str, ...]
-    exams: Mapping[str, Exam] = field(repr=False)
-    groups: Mapping[str, Group] = field(repr=False)
+    exams: Mapping[str, Paper] = field(repr=False)
+    groups: Mapping[str, Group | KeptGroup] = field(repr=False)
     tags: Mapping[str, tuple[str, ...]]
     left_out: Mapping[str, Problem]
-    sheet: AnswerSheet = field(repr=False)
+    sheet: AnswerSheet | KeptSheet = field(repr=False)
+    hushed: Callable[[], AbstractContextManager[Any]] = nullcontext  # in which lm-eval's code says nothing
 
     def score(self, model: nn.Module, head: nn.Module) -> dict[str, Outcome]:
         """The outcome of every name, and of the members of groups and tags, on the model as it is.
@@ -52,7 +52,7 @@ class Battery:
             MeasurementError: the model's logits are not finite, or a task has no such metric.
         """
         self.sheet.fill(model, head)
-        with quiet():
+        with self.hushed():
             marks = {name: mark(exam) for name, exam in self.exams.items()}
             outcomes: dict[str, Outcome] = {}
             for name in self.names:
@@ -82,11 +82,16 @@ class Battery:
         return found
 
     def _group(
-        self, group: Group, metric: str | None, marks: Mapping[str, Marks], outcomes: dict[str, Outcome]
+        self,
+        group: Group | KeptGroup,
+        metric: str | None,
+        marks: Mapping[str, Marks],
+        outcomes: dict[str, Outcome],
     ) -> Outcome:
         metric = group_metric(group, metric)
-        for child in group:
-            if isinstance(child, Group):
+        children: Iterable[Any] = group
+        for child in children:
+            if hasattr(child, "get_all_tasks"):
                 outcomes.setdefault(child.name, self._group(child, metric, marks, outcomes))
         leaves = {
             task.task_name: self._leaf(task.task_name, metric, marks, outcomes)
@@ -99,61 +104,3 @@ def split_name(name: str) -> tuple[str, str | None]:
     """A suite's name for a task as the name that lm-eval knows, and the metric if one is marked."""
     base, _, metric = name.partition(METRIC_MARK)
     return base, metric or None
-
-
-def build_battery(
-    spec: TasksSpec,
-    names: tuple[str, ...],
-    model: nn.Module,
-    head: nn.Module,
-    tokenizer: Tokenizer,
-    clusters: Mapping[str, Sequence[str]] | None = None,
-) -> Battery:
-    """Find the tasks and build their requests. The model is run, but not altered.
-
-    `clusters` has, by name, the fields of documents that are recorded as what dependent ones share.
-
-    Raises:
-        DataError: documents are missing from a folder that has others of the kind, empty or malformed.
-        MeasurementError: a task is unknown or of a kind that is not supported, or `require_data` is set and
-            documents are absent; or a document does not have a field of `clusters`.
-    """
-    exams: dict[str, Exam] = {}
-    groups: dict[str, Group] = {}
-    tags: dict[str, tuple[str, ...]] = {}
-    left_out: dict[str, Problem] = {}
-    bases = tuple(dict.fromkeys(split_name(name)[0] for name in names))
-    fields: dict[str, dict[str, None]] = {}
-    for name, named in (clusters or {}).items():
-        fields.setdefault(split_name(name)[0], {}).update(dict.fromkeys(named))
-    with Catalogue(spec, bases) as catalogue:
-        for base in bases:
-            members = catalogue.tag_members(base)
-            if members:
-                tags[base] = members
-            for wanted in members or (base,):
-                try:
-                    found = catalogue.find(wanted)
-                except DataAbsentError as absence:
-                    left_out[wanted] = Problem(kind="no_data", message=str(absence), task=wanted)
-                    continue
-                groups.update(found.groups)
-                for name, task in found.tasks.items():
-                    if name not in exams:
-                        with quiet(), random_state(SEED):
-                            exams[name] = build_exam(name, task, spec.limit)
-                    for one in fields.get(base, ()):
-                        exams[name] = exams[name].clustered_by(one)
-    for tag, members in tags.items():
-        absent = [one for one in members if one in left_out]
-        if absent:
-            message = f"not all of its tasks have documents ({', '.join(absent)}): {left_out[absent[0]]}"
-            left_out[tag] = Problem(kind="no_data", message=message, task=tag)
-    left_out |= {name: left_out[base] for name in names if (base := split_name(name)[0]) in left_out}
-    if left_out and spec.require_data:
-        name, reason = next(iter(left_out.items()))
-        raise MeasurementError(
-            f"task {name}: {reason}; the suite says require_data", kind="no_data", task=name
-        )
-    sheet = plan_answers(exams, model, head, tokenizer, spec.batch_size)
-    return Battery(names, exams, groups, tags, left_out, sheet)

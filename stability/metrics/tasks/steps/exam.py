@@ -7,38 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 
 from stability.errors import DataError, MeasurementError, with_type
+from stability.metrics.tasks.steps.questions import Question, undefined_as_zero
 from stability.metrics.tasks.steps.quiet import no_bar
 from stability.record.guess import Constants
 
-NORMALISED = ("acc_norm", "acc_bytes")  # by the choice's characters, by its bytes
-BY_CHOICE = ("acc", *NORMALISED)
 REQUESTS = ("loglikelihood", "loglikelihood_rolling", "generate_until")
-
-
-@dataclass(frozen=True)
-class Question:
-    """A document with its requests; of a multiple-choice one also the choices, and which is right."""
-
-    doc_id: int
-    document: Any = field(repr=False)
-    instances: tuple[Instance, ...] = field(repr=False)
-    choices: tuple[str, ...] = ()
-    gold: int | None = None
-
-    def predicted(self, metric: str) -> int | None:
-        """The choice that the answers make likeliest, by the metric's way of weighing them."""
-        if self.gold is None or metric not in BY_CHOICE:
-            return None
-        log_probs = np.array([one.resps[0][0] for one in self.instances[: len(self.choices)]])
-        if metric in NORMALISED:
-            texts = [one.encode("utf-8") if metric == "acc_bytes" else one for one in self.choices]
-            log_probs = log_probs / np.array([float(len(text)) for text in texts])
-        return int(np.argmax(log_probs))
 
 
 @dataclass(frozen=True)
@@ -90,6 +67,16 @@ class Exam:
                 for metric, value in self.task.process_results(question.document, answers).items():
                     results[metric, key].append(value)
         return results
+
+    def aggregate(self, metric: str, values: Sequence[Any]) -> float:
+        """The score of the documents' results, by the task's own aggregation."""
+        with undefined_as_zero():
+            return float(self.task.aggregation()[metric](values))
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The task's own list of its metrics."""
+        return tuple(str(entry.get("metric")) for entry in self.task.get_config("metric_list") or ())
 
 
 def build_exam(name: str, task: Task, limit: int | None) -> Exam:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from lm_eval.api.group import Group
-from sklearn.exceptions import UndefinedMetricWarning
+from typing import TYPE_CHECKING, Any
 
 from stability.errors import MeasurementError
-from stability.metrics.tasks.steps.exam import BY_CHOICE, Exam
+from stability.metrics.tasks.steps.questions import BY_CHOICE, Paper
 from stability.record.guess import Constants, best_constant, pooled
 from stability.record.schema import MEAN, TaskResult
+
+if TYPE_CHECKING:
+    from lm_eval.api.group import Group
+
+    from stability.metrics.tasks.steps.kept import KeptGroup
 
 # Of the metrics that a task lists, the first is its score; GLUE gives F1 before accuracy for these two.
 HEADLINE = {"mrpc": "f1", "qqp": "f1"}
@@ -23,7 +24,7 @@ HEADLINE = {"mrpc": "f1", "qqp": "f1"}
 class Marks:
     """A leaf task's results at one checkpoint, by metric and filter: document by document, and aggregated."""
 
-    exam: Exam
+    exam: Paper
     by_document: Mapping[tuple[str, str], Sequence[Any]]
     scores: Mapping[tuple[str, str], float]
 
@@ -60,15 +61,10 @@ class Outcome:
     constants: Constants | None = None
 
 
-def mark(exam: Exam) -> Marks:
+def mark(exam: Paper) -> Marks:
     """Aggregate what the answers give, by the task's own aggregations."""
     results = exam.results()
-    aggregations = exam.task.aggregation()
-    with warnings.catch_warnings():
-        # A model that always gives one answer has no F1 or MCC; scikit-learn says so, and scores 0.
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
-        warnings.filterwarnings("ignore", message="A single label was found", category=UserWarning)
-        scores = {key: float(aggregations[key[0]](values)) for key, values in results.items()}
+    scores = {key: exam.aggregate(key[0], values) for key, values in results.items()}
     return Marks(exam, results, scores)
 
 
@@ -98,7 +94,7 @@ def leaf_outcome(marks: Marks, metric: str | None, truncated: int) -> Outcome:
 
 
 def group_outcome(
-    group: Group, metric: str | None, marks: Mapping[str, Marks], leaves: Mapping[str, Outcome]
+    group: Group | KeptGroup, metric: str | None, marks: Mapping[str, Marks], leaves: Mapping[str, Outcome]
 ) -> Outcome:
     """A group's score: lm-eval's mean over its leaves, by size where the group says so.
 
@@ -129,7 +125,7 @@ def group_outcome(
     return _over(float(value), leaves, chosen.metric, by_size=bool(chosen.weight_by_size))
 
 
-def group_metric(group: Group, metric: str | None) -> str | None:
+def group_metric(group: Group | KeptGroup, metric: str | None) -> str | None:
     """The metric that a group's leaves are taken by."""
     aggregated = list(group.aggregate_metric_list or ())
     return metric or (aggregated[0].metric if aggregated else None)
@@ -193,7 +189,7 @@ def chance(metric: str, gold: Sequence[int]) -> float | None:
     return 0.0 if metric == "mcc" else None
 
 
-def _choices(exam: Exam, metric: str, values: Sequence[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _choices(exam: Paper, metric: str, values: Sequence[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The right and the predicted choices; empty where they do not account for every document's value."""
     pairs = [
         (question.gold, question.predicted(metric)) if metric in BY_CHOICE else value
@@ -211,7 +207,6 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(hasattr(one, "__index__") for one in value)
 
 
-def _first_listed(exam: Exam, measured: Sequence[str]) -> str:
+def _first_listed(exam: Paper, measured: Sequence[str]) -> str:
     """The first metric of the task's own list, which is not the order in which results come."""
-    listed = [entry.get("metric") for entry in exam.task.get_config("metric_list") or ()]
-    return next((name for name in listed if name in measured), measured[0])
+    return next((name for name in exam.listed if name in measured), measured[0])

@@ -42,14 +42,14 @@ class BaseFigures(Generic[T]):
     def __init__(self, figure: Callable[[Tensor], T], *, by_neuron: bool = False) -> None:
         self._figure = figure
         self._by_neuron = by_neuron  # whether it is worked out of [d_out, d_in], not of the matrix as stored
-        self._values: dict[str, T] = {}
+        self.known: dict[str, T] = {}  # by the matrix's name
 
     def of(self, context: Context, name: str) -> T:
         """The unedited matrix's figure; `ModelError` as for `pristine`."""
-        if name not in self._values:
+        if name not in self.known:
             matrix = pristine(context, name).to(context.map.device)
-            self._values[name] = self._figure(neurons(context, name, matrix) if self._by_neuron else matrix)
-        return self._values[name]
+            self.known[name] = self._figure(neurons(context, name, matrix) if self._by_neuron else matrix)
+        return self.known[name]
 
 
 def neurons(context: Context, name: str, matrix: Tensor) -> Tensor:
