@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, norm
 
-from stability.judge.noise.bootstrap import Bca, Distribution, influence, resample
+from stability.judge.noise.bootstrap import Bca, Distribution, Influence, influence, resample
 from stability.judge.noise.drops import ResampledDrop, smallest
 from stability.judge.noise.paired import PairedNumbers, pair
 from stability.record import TaskResult
@@ -184,3 +184,11 @@ def test_the_smallest_drop_between_two_points_is_where_a_straight_line_reaches_i
     assert smallest(drops, 0.05, 0.05, error, error) == pytest.approx(expected)
     assert smallest(drops, 0.5, 0.05, error, error) == float("inf")
     assert smallest(drops, -1.0, 0.05, error, error) == 0.0
+
+
+@pytest.mark.parametrize("size", [0.01, 1.0, 100.0])
+def test_degrees_of_freedom_fall_with_the_kurtosis_whatever_the_size_of_the_influence(size: float) -> None:
+    heavy = Influence(size**2, 0.0, 11 * size**4, n=100)
+    assert heavy.degrees == pytest.approx(2 * 100 / 10)
+    assert Influence(size**2, 0.0, 2 * size**4, n=100).degrees == 99
+    assert Influence(0.0, 0.0, 0.0, n=100).degrees == 1
