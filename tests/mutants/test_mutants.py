@@ -1,16 +1,17 @@
 """Mutation testing: where faults are put, and that the tests run on the file with the fault."""
 
 import ast
+import json
 import subprocess
 import sys
 
 import pytest
 
 from tools.mutants import campaign, places
-from tools.mutants.campaign import Campaign, NotMutatedError, Tried, sample
+from tools.mutants.campaign import ROOMS, Campaign, NotMutatedError, Tried, sample
 from tools.mutants.cover import Cover
 from tools.mutants.places import ROOT, mutants, mutated
-from tools.mutants.table import differing, share
+from tools.mutants.table import DATA, LEAST, PAGE, differing, share, total, with_table
 
 
 @pytest.fixture
@@ -153,3 +154,13 @@ def test_only_the_part_in_which_two_texts_differ_is_shown():
 def test_what_runs_out_of_time_was_seen_and_what_no_test_touches_was_not():
     assert share({"tried": 10, "killed": 6, "out of time": 3, "untested": 1}) == 0.9
     assert share({"tried": 0}) == 0.0
+
+
+def test_the_page_is_that_of_the_figures_and_says_of_every_survivor_why_it_lives():
+    content = json.loads(DATA.read_text(encoding="utf-8"))
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_table(page, content) == page
+    assert set(content["rooms"]) == set(ROOMS)
+    assert total(content["rooms"])["tried"] >= 300
+    assert share(total(content["rooms"])) >= LEAST
+    assert [one["key"] for one in content["survivors"] if not one["reason"]] == []

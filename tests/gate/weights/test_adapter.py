@@ -184,3 +184,11 @@ def test_an_adapter_whose_factors_do_not_fit_the_matrix_is_refused(tmp_path, fac
     save_file(tensors, tmp_path / "adapter_model.safetensors")
     with pytest.raises(ModelError, match=r"does not fit .*c_proj, whose weight is"):
         read(tmp_path)
+
+
+def test_which_linear_layers_all_linear_means_is_not_asked(tmp_path):
+    adapt(MODEL, tmp_path, LoraConfig(r=2, target_modules=["c_proj"]))
+    rewrite(tmp_path, target_modules="all-linear")
+    changed = [name for name, tensor in read(tmp_path).tensors.items() if tensor.added]
+    assert changed
+    assert all(name.endswith("c_proj.weight") for name in changed)

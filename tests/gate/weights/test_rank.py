@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stability.gate.weights.rank import MOST, RELATIVE, applied, first_basis, rounding_floor, streamed_rank
+from stability.parts import METRICS
 from tests.examples import examples
 
 
@@ -144,3 +145,7 @@ def test_the_floor_of_rounding_is_the_same_for_a_matrix_and_its_transpose_and_fa
     assert rounding_floor(norm, columns, rows, 2.0**-7) == pytest.approx(floor)
     assert rounding_floor(norm, 4 * rows, 4 * columns, 2.0**-7) == pytest.approx(floor / 2)
     assert rounding_floor(norm, rows, rows, 2.0**-7) == pytest.approx(4 * 2.0**-7 * norm / math.sqrt(rows))
+
+
+def test_the_rank_that_stands_for_any_larger_one_is_the_one_that_the_metric_states():
+    assert METRICS.built_in()["delta_rank"].head.largest == MOST == 256

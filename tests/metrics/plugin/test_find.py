@@ -63,6 +63,12 @@ class Lying(Metric):
 
 class Headless:
     """No metric."""
+
+
+class Alone:
+    """A head without what a metric does."""
+
+    head = Edits.head
 '''
 SUITE = """schema: 1
 name: foreign
@@ -115,6 +121,7 @@ def test_what_is_built_in_comes_before_what_another_package_calls_so(installed: 
             r"metric largest_weights:Edts: there is no 'Edts' in it, did you mean 'Edits'\?",
         ),
         ("largest_weights:Headless", r"without `head = MetricHead\(…\)` is no metric"),
+        ("largest_weights:Alone", r"no run measures it; .* derived from stability\.metrics\.Metric"),
         ("./nowhere.py:X", r"metric \./nowhere\.py:X: there is no file nowhere\.py"),
         (
             "./nowhere.py",

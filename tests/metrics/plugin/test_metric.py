@@ -2,7 +2,7 @@
 
 import pytest
 
-from stability.metrics import metrics_of
+from stability.metrics import metrics_of, refuse_unjudgeable
 from stability.parts import METRICS
 from stability.suite import parse_suite
 
@@ -22,3 +22,7 @@ def test_what_costs_little_is_measured_unasked_and_with_record_all_everything_bu
     assert "weight_norm" in wanted
     assert "task_score" not in wanted
     assert set(wanted) <= set(METRICS.built_in())
+
+
+def test_all_is_no_metric_that_has_to_be_found():
+    refuse_unjudgeable(parse_suite(TEXT + "record: all\n"), is_run=True)
