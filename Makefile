@@ -1,7 +1,7 @@
 # make demo     install into .venv, then show one editor that holds and one that is caught
 # make test     install into .venv, then lint, type-check and test
 # make torture  install into .venv, then the slow tests too: every editor in full on every model and source,
-#               and property tests with fresh seeds and ten times the examples; then a fuzzer of every reader,
+#               and property tests with fresh seeds and ten times the examples; then a fuzzer of every reader and kills,
 #               which goes on where it was interrupted (`rm -r .torture` begins anew)
 # make mutants  install into .venv, then put small faults into the code and look whether the tests see them:
 #               a sample, which goes on where it was interrupted (`rm -r .torture` begins anew)
@@ -53,6 +53,7 @@ test: check
 torture: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --hypothesis-profile=torture
 	$(BIN)/python -W ignore -m tools.fuzz --state .torture/fuzz.json
+	$(BIN)/python -W ignore -m tools.kills --state .torture/kills.json
 
 mutants: install
 	$(BIN)/python -m tools.mutants --state .torture/mutants

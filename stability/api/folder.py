@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -118,7 +119,7 @@ def prepare_to_resume(folder: Path, run: RunIdentity, suite: SuiteFile) -> Recor
     Raises:
         UsageError: the record cannot be read, or is of another run; what differs is said.
     """
-    from stability.run.points.fit import refuse_other_suite
+    from stability.run.points.fit import refuse_other_suite, versions_of
 
     path = folder / RECORD_FILE
     if not path.exists():
@@ -132,10 +133,8 @@ def prepare_to_resume(folder: Path, run: RunIdentity, suite: SuiteFile) -> Recor
     found = replace(run, suite=made.suite, model=made.model)
     if other := found.unlike(run):
         raise UsageError(f"cannot go on with {path}: it is of another run ({other}); {HOW_TO_REPLACE}")
-    now = {"stability-harness": metadata.version("stability-harness")}
-    now |= {name: metadata.version(name) for name in record.versions}
-    record_versions = {"stability-harness": record.harness_version, **record.versions}
-    refuse_other_suite(path, record.model_copy(update={"versions": record_versions}), suite, now)
+    now = {name: metadata.version(name) for name in versions_of(record)}
+    refuse_other_suite(path, record, suite, now)
     _remove_reports(folder, record)
     return record
 
@@ -156,16 +155,32 @@ def _remove_points(folder: Path) -> None:
             folder.rmdir()
 
 
-def prepare_horizon(folder: Path, run: RunIdentity, *, overwrite: bool = False) -> None:
-    """Keep aside the horizon.json of an earlier search.
+def prepare_horizon(folder: Path, run: RunIdentity, *, overwrite: bool = False, resume: bool = False) -> None:
+    """Keep aside the horizon.json of an earlier search; what one has left that did not finish goes.
+
+    With `resume` it stays, to be gone on with.
 
     Raises:
         UsageError: it is of another run, or cannot be read, and `overwrite` is false.
     """
     path = folder / HORIZON_FILE
     _check_horizon(path, run, overwrite=overwrite)
+    if not resume:
+        remove_search(folder)
     if path.exists():
         path.replace(kept_aside(path))
+
+
+def search_folder(folder: Path) -> Path:
+    """Where a search for the horizon leaves what it can be gone on with from."""
+    return folder / POINTS_FOLDER / "horizon"
+
+
+def remove_search(folder: Path) -> None:
+    """Remove what a search has left: it has ended, or another one begins."""
+    shutil.rmtree(search_folder(folder), ignore_errors=True)
+    with suppress(OSError):  # it is not empty, or not there
+        (folder / POINTS_FOLDER).rmdir()
 
 
 def progress(record: Record) -> str:

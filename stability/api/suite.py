@@ -18,6 +18,8 @@ from stability.api.folder import (
     prepare_folder,
     prepare_horizon,
     prepare_to_resume,
+    remove_search,
+    search_folder,
 )
 from stability.api.given import Bench, Given, found_editors
 from stability.api.report import Report, write_files
@@ -180,12 +182,14 @@ class Suite:
         listener: Listener | None = None,
         trust_remote_code: bool = False,
         bench: Bench | None = None,
+        resume: bool = False,
     ) -> Horizon:
         """The largest number of edits at which the suite still holds, for every editor at every seed.
 
         Arguments as for `run`; `every` measures after every batch instead of bisecting. With `out`,
         horizon.json is written there; that of another run is refused unless `overwrite` is true. A `bench`
-        that a run of this suite was given holds what that run measured, and that is not measured again.
+        that a run of this suite was given holds what that run measured, and that is not measured again. With
+        `resume` a search that did not finish, and left in `out` how far it had come, is gone on with.
 
         Raises:
             UsageError: the suite, an editor's name or a setting is wrong, or `out` is refused.
@@ -196,16 +200,24 @@ class Suite:
         suite = self._with(given)
         with nullcontext() if out is None else sole_writer(Path(out)):
             if out is not None and (run := suite._identity(given)):
-                prepare_horizon(Path(out), run, overwrite=overwrite)
+                prepare_horizon(Path(out), run, overwrite=overwrite, resume=resume)
             from stability.run.horizon.search import find_horizons
 
             editors = given.editors(suite.file)
             experiment = suite._experiment(given, None)
             experiment.record = experiment.record.model_copy(update={"runs": known or ()})
-            found = find_horizons(experiment, list(editors), every=every, use_runs=known is not None)
+            found = find_horizons(
+                experiment,
+                list(editors),
+                every=every,
+                use_runs=known is not None,
+                folder=None if out is None else search_folder(Path(out)),
+                is_resumed=resume,
+            )
             if out is not None:
                 content = json.dumps(plain(found.as_dict()), indent=1) + "\n"
                 write_atomically(Path(out) / HORIZON_FILE, content)
+                remove_search(Path(out))
         return found
 
     def _run(self, given: Given, path: Path | None, earlier: Record | None = None) -> Report:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stability.cli.steps.command import command
-from stability.cli.steps.options import HorizonOptions, Json, Overwrite, SuitePath, TrustRemoteCode
+from stability.cli.steps.options import HorizonOptions, Json, Overwrite, Resume, SuitePath, TrustRemoteCode
 from stability.cli.steps.output import Delivery, printed
 from stability.files import HORIZON_FILE
 
@@ -24,6 +24,7 @@ def horizon(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for horizon.json.")] = None,
     overwrite: Overwrite = False,
+    resume: Resume = False,
     as_json: Json = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
@@ -43,6 +44,7 @@ def horizon(
             every=every,
             out=folder,
             overwrite=overwrite,
+            resume=resume,
             listener=listener,
             trust_remote_code=trust_remote_code,
         )

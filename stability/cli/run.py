@@ -66,7 +66,7 @@ def run(
                 resume=resume,
             )
             found = (
-                loaded.horizon(out=folder, overwrite=overwrite, listener=listener, bench=bench)
+                loaded.horizon(out=folder, overwrite=overwrite, listener=listener, bench=bench, resume=resume)
                 if bisect
                 else None
             )

@@ -14,6 +14,7 @@ from typing import Any
 
 from stability.data.edits import load_edits
 from stability.editors import LoadedEditor, Store
+from stability.errors import RecordError
 from stability.files import POINTS_FOLDER
 from stability.metrics import refuse_too_long, refuse_unjudgeable
 from stability.models import LoadedModel, describe_model, model_fingerprint, tokenizer_fingerprint
@@ -24,6 +25,7 @@ from stability.run.isolation import Structure
 from stability.run.listener import Listener, Silent
 from stability.run.points.fit import is_left, refuse_other_material, run_of, stream_fingerprint
 from stability.run.points.folder import Points
+from stability.run.points.point import PointHeader
 from stability.run.process.isolated import can_be_isolated, run_isolated
 from stability.run.recording import Recording
 from stability.run.sequential import SequentialRun
@@ -145,6 +147,12 @@ class Experiment:
             "stream": stream_fingerprint(self.streams[seed]),
             "model_fingerprint": self.record.model.fingerprint,
         }
+
+    def must_be_of(self, header: PointHeader, editor: EditorInfo, seed: int, path: Path) -> None:
+        """Refuse a point of another run by `RecordError`, as one that was left in the folder."""
+        for name, wanted in self.header(editor, seed, header.edits).items():
+            if getattr(header, name) != wanted:
+                raise RecordError(f"{path}: is a point of another run (its {name} is another)")
 
     def unfinished(self, editor: EditorInfo, seed: int) -> Run | None:
         """The earlier record's run of an editor at a seed, which is gone on with; None if there is none."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stability.data.edits import Edit
 from stability.editors import LoadedEditor
-from stability.errors import MeasurementError, RecordError, StabilityError
+from stability.errors import MeasurementError, StabilityError
 from stability.record import EditOutcome, Problem, Run
 from stability.run.costs import scalar, timed
 from stability.run.editing import make_batch, prepare
 from stability.run.examination import Reported
 from stability.run.points.folder import Pace, Points, cut
-from stability.run.points.point import PointHeader, read_point, write_point
+from stability.run.points.point import read_point, write_point
 from stability.run.points.restoring import restored, taken
 from stability.run.recording import Progress, Recorder
 
@@ -85,7 +84,7 @@ class SequentialRun:
         for path in self._points.up_to(len(earlier.edits)) if self._points is not None else ():
             try:
                 point = read_point(path)
-                self._must_fit(point.header, path)
+                self._experiment.must_be_of(point.header, self._editor.info, self._seed, path)
                 self._model = restored(
                     self._experiment.examination, self._experiment.loaded.model, self._editor, point
                 )
@@ -111,15 +110,6 @@ class SequentialRun:
                 log.warning("%s: nothing to go on from; it begins anew", self._label)
         self._pace = Pace(self._experiment.suite.spec.run.resume, self._done)
         self._tell(goes_on_from=self._done)
-
-    def _must_fit(self, header: PointHeader, path: Path) -> None:
-        """Refuse a point of another run by `RecordError`, as one that was left in the folder."""
-        wanted = PointHeader(
-            **self._experiment.header(self._editor.info, self._seed, header.edits), sums=header.sums
-        )
-        for name in ("started", "editor", "seed", "stream", "model_fingerprint", "harness_version"):
-            if getattr(header, name) != getattr(wanted, name):
-                raise RecordError(f"{path}: is a point of another run (its {name} is another)")
 
     def _edit_and_measure(self) -> None:
         """Edit on, batch by batch, until the last edit, a checkpoint that ends the run, or an error."""

@@ -6,17 +6,26 @@ import math
 import statistics
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from stability.editors import LoadedEditor
 from stability.errors import StabilityError
-from stability.record import Checkpoint, EditorInfo, Problem, Run
+from stability.record import Checkpoint, EditorInfo, Problem, Record, Run
 from stability.run.experiment import Experiment
 from stability.run.horizon.bounds import HorizonBounds, Predicate, Search
 from stability.run.horizon.point import Answer, PointSuite
+from stability.run.horizon.progress import SearchFolder, SearchProgress
 from stability.run.horizon.walk import Walk
+from stability.run.points.fit import (
+    refuse_other_editors,
+    refuse_other_material,
+    refuse_other_suite,
+    versions_of,
+)
+from stability.run.points.folder import run_folder
 from stability.suite.schema import RunSpec
 
 
@@ -144,25 +153,42 @@ def _share(edits: int, dimension: float | None) -> float | None:
 
 
 def find_horizons(
-    experiment: Experiment, editors: list[LoadedEditor], *, every: bool = False, use_runs: bool = False
+    experiment: Experiment,
+    editors: list[LoadedEditor],
+    *,
+    every: bool = False,
+    use_runs: bool = False,
+    folder: Path | None = None,
+    is_resumed: bool = False,
 ) -> Horizon:
     """The horizon of every editor at every seed of the experiment's suite.
 
     With `every`, measured after every batch; with `use_runs`, what the experiment's record holds of the
-    editors' runs is not measured again.
+    editors' runs is not measured again. In the `folder` a search leaves how far it has come, and one that
+    `is_resumed` goes on from there.
+
+    Raises:
+        UsageError: what is in the folder is of something else.
     """
     spec = experiment.suite.spec
     point = PointSuite.of(spec)
     found = []
-    for editor in editors:
-        seeds = []
-        for seed in spec.run.seeds:
-            known = next(
-                (run for run in experiment.record.runs if (run.editor, run.seed) == (editor.info, seed)), None
-            )
-            run = known if use_runs else None
-            seeds.append(find_horizon(experiment, editor, seed, point, every=every, run=run))
-        found.append(EditorHorizon(editor.info, tuple(seeds)))
+    with (
+        tempfile.TemporaryDirectory(prefix="stability-horizon-") if folder is None else nullcontext(folder)
+    ) as root:
+        for editor in editors:
+            seeds = []
+            for seed in spec.run.seeds:
+                known = next(
+                    (run for run in experiment.record.runs if (run.editor, run.seed) == (editor.info, seed)),
+                    None,
+                )
+                run = known if use_runs else None
+                place = SearchFolder(
+                    run_folder(Path(root), editor.info.name, seed), is_resumed, is_lasting=folder is not None
+                )
+                seeds.append(find_horizon(experiment, editor, seed, point, place, every=every, run=run))
+            found.append(EditorHorizon(editor.info, tuple(seeds)))
     return Horizon(
         suite=spec.name,
         suite_path=experiment.record.suite_path,
@@ -182,6 +208,7 @@ def find_horizon(
     editor: LoadedEditor,
     seed: int,
     point: PointSuite,
+    place: SearchFolder,
     *,
     every: bool = False,
     run: Run | None = None,
@@ -193,19 +220,32 @@ def find_horizon(
     its values, and for what is not shown to fail. That is the horizon if, between these two
     checkpoints, it does not hold again once it has failed, and if it holds between checkpoints that hold.
     `every` assumes neither, and asks after every batch. A `run` gives its checkpoints as measured already.
+    In its `place` the search leaves how far it has come, and goes on from there if that is to be resumed.
     """
     experiment.listener.stage(f"{editor.info.name} · seed {seed}: horizon")
-    with (
-        tempfile.TemporaryDirectory(prefix="stability-horizon-") as folder,
-        Walk(experiment, editor, seed, Path(folder)) as walk,
-    ):
-        asking = _HorizonSearch(experiment, editor, seed, point, walk, run)
+    place.begin()
+    earlier = place.read()
+    if earlier is not None:
+        refuse_other(place.folder, earlier.record, experiment, editor.info)
+        experiment.record = experiment.record.model_copy(update={"started": earlier.record.started})
+    with Walk(experiment, editor, seed, place.folder) as walk:
+        asking = _HorizonSearch(experiment, editor, seed, point, walk, run, place)
+        if earlier is not None:
+            asking.take_up(earlier)
         search = asking.search
         try:
             bounds = search.every() if every else search.bisect(experiment.suite.spec.run.schedule())
         except StabilityError as error:
             return asking.gave_up(str(error))
         return asking.found(bounds)
+
+
+def refuse_other(place: Path, record: Record, experiment: Experiment, editor: EditorInfo) -> None:
+    """Refuse what an earlier search has left, if it was one of something else: `UsageError` says of what."""
+    now = experiment.record
+    refuse_other_suite(place, record, experiment.suite, versions_of(now))
+    refuse_other_editors(place, record, [editor])
+    refuse_other_material(place, record, now.model, now.text_fingerprint, experiment.streams)
 
 
 def looks(run: RunSpec) -> int:
@@ -224,6 +264,7 @@ class _HorizonSearch:
         point: PointSuite,
         walk: Walk,
         run: Run | None,
+        place: SearchFolder,
     ) -> None:
         self._experiment = experiment
         self._point = point
@@ -235,24 +276,51 @@ class _HorizonSearch:
         self.search = Search(self.ask, walk.stops)
         self._changed: frozenset[str] = frozenset()
         self._measurements = 0
+        self._place = place
+        self._measured: dict[int, Checkpoint] = {}
+        if place.is_lasting:
+            walk.when_due = self._save
+
+    def take_up(self, progress: SearchProgress) -> None:
+        """Go on with an earlier search: what it has measured is not measured again."""
+        (run,) = progress.record.runs
+        self._walk.take_up(progress.walk)
+        self._measured = {checkpoint.edits: checkpoint for checkpoint in run.checkpoints}
+        self._measurements = progress.measurements
+
+    def _save(self) -> None:
+        """Leave how far the search has come."""
+        walk = self._walk.progress()
+        checkpoints = tuple(self._measured.values())
+        run = self._blank.model_copy(update={"edits": walk.outcomes, "checkpoints": checkpoints})
+        record = self._experiment.record.model_copy(update={"runs": (run,)})
+        self._place.write(SearchProgress(record=record, measurements=self._measurements, walk=walk))
 
     def ask(self, edits: int, wanted: Predicate) -> Answer | None:
         """What the suite says after so many edits; the point is kept if that is what is wanted."""
         if edits in self._known and self._run is not None:
             return self._judge(self._known[edits], self._run)
+        if edits in self._measured:
+            return self._judge(self._measured[edits], self._run_at(edits))
         if not self._walk.go_to(edits):
             return None
         self._experiment.listener.stage(f"measuring after {edits} edits")
         self._measurements += 1
-        end = self._walk.end
-        ended = end is not None and end.at == edits and end.broken
-        run = self._blank.model_copy(update={"edits": tuple(self._walk.outcomes[:edits])})
-        if end is not None and ended:
-            run = run.model_copy(update={"status": "failed", "error": Problem.of(end.error)})
-        answer = self._judge(self._walk.measure(self._point.metrics), run)
+        self._measured[edits] = self._walk.measure(self._point.metrics)
+        answer = self._judge(self._measured[edits], self._run_at(edits))
         if wanted(answer):
             self._walk.keep()
+        if self._place.is_lasting:
+            self._save()
         return answer
+
+    def _run_at(self, edits: int) -> Run:
+        """The run up to there; failed, if that is where the model broke."""
+        end = self._walk.end
+        run = self._blank.model_copy(update={"edits": tuple(self._walk.outcomes[:edits])})
+        if end is not None and end.at == edits and end.broken:
+            return run.model_copy(update={"status": "failed", "error": Problem.of(end.error)})
+        return run
 
     def _judge(self, checkpoint: Checkpoint, run: Run) -> Answer:
         self._changed |= set(checkpoint.changed)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from stability.editors import LoadedEditor
-from stability.errors import EditorError, MeasurementError
+from stability.errors import EditorError, MeasurementError, StabilityError
 from stability.models import measurable
-from stability.models.snapshot import builds, stored_tensors
-from stability.record import Checkpoint, EditOutcome
+from stability.models.snapshot import stored_tensors
+from stability.record import Checkpoint, EditOutcome, Problem
 from stability.run.editing import make_batch, prepare
 from stability.run.experiment import Experiment
-from stability.run.saved import read_state, read_tensors, write_state, write_tensors
+from stability.run.horizon.progress import WalkProgress
+from stability.run.points.folder import Pace
+from stability.run.points.point import read_point, write_point
+from stability.run.points.restoring import restored, taken
+from stability.run.points.sums import word_sums
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ class Walk:
     model again, giving it its state of then, and making the edits after it once more, with the same random
     numbers. After each of them every tensor has to be what it was the first time. Where it is not, because
     the editor keeps something to itself that `state` does not say, all edits are made again from the first.
-    An editor that wraps the model is taken back so, too: only values of tensors can be kept.
+    An editor that adds to the model what it does not rebuild is taken back so, too.
     """
 
     def __init__(self, experiment: Experiment, editor: LoadedEditor, seed: int, folder: Path) -> None:
@@ -40,12 +43,14 @@ class Walk:
         self._folder = folder
         self._edits = experiment.streams[seed]
         self._batch = experiment.suite.spec.run.edits.batch
-        self._pristine = builds(experiment.loaded.model)
-        self._sums: dict[int, Mapping[str, int]] = {}
+        self._digests: dict[int, str] = {}
         self._model: Any = experiment.loaded.model
         self._since = 0  # where the edits that are being made again began
-        self._kept: KeptPoint | None = None
+        self._kept: int | None = None  # after so many edits
+        self._newest: int | None = None
         self._can_keep = True
+        self._pace = Pace(experiment.suite.spec.run.resume, 0)
+        self.when_due: Callable[[], None] = lambda: None  # a point is, between numbers that are asked at
         self.at = 0
         self.outcomes: list[EditOutcome] = []
         self.end: EditingEnd | None = None
@@ -89,33 +94,102 @@ class Walk:
         )
 
     def keep(self) -> None:
-        """Keep this point to go back to, in place of an earlier one, if tensors are all there is to it."""
-        if not self._can_keep or self.at == 0 or (self._kept is not None and self._kept.edits == self.at):
+        """Keep this point to go back to, in place of an earlier one."""
+        if self.at == 0 or self._kept == self.at:
             return
-        if self._model is not self._experiment.loaded.model or builds(self._model) != self._pristine:
-            return
-        snapshot = self._experiment.examination.snapshot
-        stored = stored_tensors(self._model)
-        tensors = {name: stored[name] for name in snapshot.changed(self._model) if name in stored}
-        path = self._folder / f"{self.at}.safetensors"
-        state = self._folder / f"{self.at}.state.safetensors"
+        if self._written(self.at):
+            self._kept = self.at
+            self._remove_others()
+
+    def progress(self) -> WalkProgress:
+        """Where the walk is, with a point there if one can be written: it can be gone on with from that."""
+        end = self.end
+        if (end is None or self.at <= end.at) and self.at > 0:
+            self._written(self.at)
+        self._remove_others()
+        self._pace.written(self.at)
+        return WalkProgress(
+            at=self.at,
+            kept=self._kept,
+            can_keep=self._can_keep,
+            outcomes=tuple(self.outcomes),
+            digests=self._digests,
+            end=None if end is None else end.at,
+            error=None if end is None else Problem.of(end.error),
+            broken=end is not None and end.broken,
+            edits_made=self.edits_made,
+            edits_repeated=self.edits_repeated,
+        )
+
+    def take_up(self, progress: WalkProgress) -> None:
+        """Go on from where an earlier walk was; its edits are made again from its last point, uncounted."""
+        self.outcomes = list(progress.outcomes)
+        self._digests = dict(progress.digests)
+        if progress.end is not None and progress.error is not None:
+            error = MeasurementError(progress.error.message, kind=progress.error.kind)
+            self.end = EditingEnd(progress.end, error, broken=progress.broken)
+        self._kept, self._can_keep = progress.kept, progress.can_keep
+        if self._path(progress.at).exists():
+            self._newest = progress.at
+        if self.end is not None and progress.at > self.end.at:
+            self.at = progress.at  # half made, as it was
+        elif not self._restored(progress.at):
+            self.go_to(progress.at)
+        self.edits_made, self.edits_repeated = progress.edits_made, progress.edits_repeated
+        self._pace.written(self.at)
+
+    def _path(self, edits: int) -> Path:
+        return self._folder / f"{edits:06}.safetensors"
+
+    def _written(self, edits: int) -> bool:
+        """Write the point where the walk is; False if this editor's cannot be."""
+        if not self._can_keep:
+            return False
+        path = self._path(edits)
+        if path.exists() and edits in (self._kept, self._newest):
+            return True
+        examination = self._experiment.examination
         try:
-            try:
-                write_state(state, self._editor.state())
-            except EditorError as error:
-                log.warning("%s: %s; its edits are made again from the first", self._editor.info.name, error)
-                self._can_keep = False
-                return
-            kept = KeptPoint(
-                self.at, path, write_tensors(path, {n: t.clone() for n, t in tensors.items()}), state
-            )
+            header = self._experiment.header(self._editor.info, self._seed, edits)
+            write_point(path, taken(examination, self._model, self._editor, header))
         except OSError as error:
             raise MeasurementError(
                 f"{self._folder}: cannot keep the model there: {error.strerror}"
             ) from error
-        if self._kept is not None:
-            self._kept.remove()
-        self._kept = kept
+        except StabilityError as error:
+            self._mistrust_points(error)
+            return False
+        self._newest = edits
+        return True
+
+    def _restored(self, edits: int) -> bool:
+        """Bring the model, which is the unedited one, to a point; False if that is not possible."""
+        path = self._path(edits)
+        if edits == 0 or not self._can_keep or not path.exists():
+            return edits == 0
+        try:
+            point = read_point(path)
+            self._experiment.must_be_of(point.header, self._editor.info, self._seed, path)
+            model = self._experiment.loaded.model
+            self._model = restored(self._experiment.examination, model, self._editor, point)
+        except StabilityError as error:
+            self._mistrust_points(error)
+            self._start()
+            return False
+        self.at = self._since = edits
+        return True
+
+    def _mistrust_points(self, error: StabilityError) -> None:
+        log.warning("%s: %s; its edits are made again from the first", self._editor.info.name, error)
+        self._can_keep = False
+        self._kept = self._newest = None
+        self._remove_others()
+
+    def _remove_others(self) -> None:
+        """Remove the points that are neither gone back to nor the last."""
+        for path in self._folder.glob("*.safetensors"):
+            if int(path.stem) not in (self._kept, self._newest):
+                path.unlink(missing_ok=True)
 
     def _step(self) -> None:
         """Make one batch of edits."""
@@ -132,18 +206,20 @@ class Walk:
             self.at = done  # half made: to be anywhere, the model has to go back
             return
         self.at = done
-        sums = word_sums(measurable(self._model))
-        if done in self._sums:
+        digest = sums_digest(self._model)
+        if done in self._digests:
             self.edits_repeated += len(batch)
-            if sums != self._sums[done]:
+            if digest != self._digests[done]:
                 self._mistrust(done)
             return
-        self._sums[done] = sums
+        self._digests[done] = digest
         outcomes, unanswered = self._experiment.examination.ask(self._model, batch, reported)
         if unanswered is not None:
             self.end = EditingEnd(done, unanswered, broken=True)
         self.outcomes += outcomes
         self._experiment.listener.edits(self._label, done, len(self._edits))
+        if self._pace.is_due(done):
+            self.when_due()
 
     @property
     def _label(self) -> str:
@@ -162,22 +238,15 @@ class Walk:
             self._editor.info.name,
         )
         self._can_keep = False
-        if self._kept is not None:
-            self._kept.remove()
-        self._kept = None
+        self._kept = self._newest = None
+        self._remove_others()
         self._start()
 
     def _return(self, edits: int) -> None:
         """Back to the kept point, or to the unedited model if that comes later."""
-        kept = self._kept if self._kept is not None and self._kept.edits <= edits else None
         self._start()
-        if kept is None:
-            return
-        tensors = stored_tensors(self._experiment.loaded.model)
-        for name, value in read_tensors(kept.tensors, kept.digest).items():
-            tensors[name].data.copy_(value)
-        self._editor.load_state(read_state(kept.state))
-        self.at = self._since = kept.edits
+        if self._kept is not None and self._kept <= edits:
+            self._restored(self._kept)
 
     def _start(self) -> None:
         """The unedited model, and the editor prepared on it."""
@@ -189,21 +258,6 @@ class Walk:
 
 
 @dataclass(frozen=True)
-class KeptPoint:
-    """A point to go back to."""
-
-    edits: int
-    tensors: Path
-    digest: str
-    state: Path
-
-    def remove(self) -> None:
-        """Delete the files."""
-        self.tensors.unlink(missing_ok=True)
-        self.state.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
 class EditingEnd:
     """The last number of edits at which there is a model, broken or not, and what prevents more."""
 
@@ -212,15 +266,7 @@ class EditingEnd:
     broken: bool
 
 
-def word_sums(model: nn.Module) -> dict[str, int]:
-    """Of every stored tensor the sum of its bytes as 64-bit words, modulo 2⁶⁴: one pass at memory's rate."""
-    return {name: _word_sum(tensor) for name, tensor in stored_tensors(model).items()}
-
-
-def _word_sum(tensor: Tensor) -> int:
-    flat = tensor.detach().contiguous().reshape(-1)
-    if flat.storage_offset() * flat.element_size() % 8:
-        flat = flat.clone()
-    octets = flat.view(torch.uint8)
-    whole = len(octets) // 8 * 8
-    return int(octets[:whole].view(torch.int64).sum()) + int(octets[whole:].sum())
+def sums_digest(model: Any) -> str:
+    """SHA-256 of the sums of all stored tensors of a model, or of what an editor made of it."""
+    sums = word_sums(stored_tensors(measurable(model)))
+    return hashlib.sha256(json.dumps(sums).encode()).hexdigest()

@@ -45,6 +45,11 @@ def is_anything_left(record: Record, editors: Sequence[LoadedEditor], seeds: Seq
     return record.under_way or any(run is None or is_left(record, run) for run in runs)
 
 
+def versions_of(record: Record) -> dict[str, str]:
+    """The versions of the harness, and of the packages that compute."""
+    return {"stability-harness": record.harness_version, **record.versions}
+
+
 def refuse_other_suite(
     place: Path | None, record: Record, suite: SuiteFile, versions: Mapping[str, str]
 ) -> None:
@@ -59,7 +64,7 @@ def refuse_other_suite(
         _refuse(place, name, was, is_now)
     if record.inputs_fingerprint != suite.inputs_fingerprint:
         _refuse(place, "the content of the files that the suite names", "one", "another", quoted=False)
-    for name, was in record.versions.items():
+    for name, was in versions_of(record).items():
         if was != versions.get(name, was):
             _refuse(place, f"the version of {name}", was, versions[name])
 
