@@ -159,8 +159,12 @@ def test_several_editors_have_a_table_of_who_fails_where_first(gate: Gate, recor
     table = text[text.index('<table class="matrix">') : text.index("</table>")]
     rows = re.findall(r"<tr>(.*?)</tr>", table, flags=re.S)
     words = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
-    assert words[0].startswith("editor held to failed first edited_weight_norm norm_imbalance")
-    assert words[1].startswith("memit 40 edited_weight_norm at 60 ✗ 60 fail △ 60 warn ✓ pass")
+    assert words[0].startswith(
+        "editor held to failed first edited_weight_norm task_drop[choice] norm_imbalance"
+    )
+    assert words[1].startswith(
+        "memit failed first: edited_weight_norm at 60 40 edited_weight_norm at 60 ✗ 60 fail ✗ "
+    )
     assert words[2].startswith("rome 120 ✓ pass ✓ pass")
     assert 'class="matrix"' not in render_html(*gate())
 

@@ -36,7 +36,10 @@ class MatrixRow:
 
 @dataclass(frozen=True)
 class VerdictMatrix:
-    """Editors, from the one that fails first to those that hold, and all checks that apply to any."""
+    """Editors, from the one that fails first to those that hold, and all checks that apply to any.
+
+    The checks that any editor fails come first, then those that could not be measured, and so on.
+    """
 
     checks: tuple[str, ...]
     rows: tuple[MatrixRow, ...]
@@ -44,9 +47,19 @@ class VerdictMatrix:
 
 def matrix(judgement: Judgement) -> VerdictMatrix:
     """The matrix of a judgement."""
-    checks = tuple(dict.fromkeys(verdict.check for verdict in judgement.verdicts))
+    checks = ordered(judgement)
     rows = [row(index, editor, checks) for index, editor in enumerate(judgement.editors)]
     return VerdictMatrix(checks, tuple(sorted(rows, key=lambda row: urgency(row.editor))))
+
+
+def ordered(judgement: Judgement) -> tuple[str, ...]:
+    """The checks by the worst that any editor's verdict on them is; otherwise as they were judged."""
+    ranks = {status: rank for rank, status in enumerate(SIGNS)}
+    worst: dict[str, int] = {}
+    for verdict in judgement.verdicts:
+        rank = ranks[verdict.status]
+        worst[verdict.check] = min(rank, worst.get(verdict.check, rank))
+    return tuple(sorted(worst, key=lambda check: worst[check]))
 
 
 def row(index: int, editor: EditorJudgement, checks: Sequence[str]) -> MatrixRow:

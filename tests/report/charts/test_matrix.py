@@ -68,3 +68,16 @@ def test_a_check_that_an_editor_was_not_asked_is_an_empty_cell(gate: Gate, recor
     rows = matrix(type(judgement)(judgement.suite, judgement.model, (judgement.editors[0], kept))).rows
     [cell] = [row.cells[0] for row in rows if row.editor.editor == "rome"]
     assert (cell.status, cell.words) == (None, "not asked")
+
+
+def test_checks_that_any_editor_fails_come_first_and_the_skipped_last(
+    gate: Gate, records: ModuleType
+) -> None:
+    base, failed = records.whole_run()
+    _, held = records.whole_run("rome", growth=0.004)
+    found = matrix(gate(held, failed, base=base)[1])
+    statuses = [[cell.status for cell in row.cells] for row in found.rows]
+    worst = ["fail" if "fail" in column else column[0] for column in zip(*statuses, strict=True)]
+    order = ["fail", "warn", "inconclusive", "pass", "skip"]
+    assert worst == sorted(worst, key=order.index)
+    assert (worst[0], worst[-1]) == ("fail", "skip")
