@@ -184,3 +184,10 @@ def test_a_pair_that_an_edit_confuses_keeps_its_place_however_low_it_falls(build
     assert set(after.values) == set(before.values)
     assert min(after.values.values()) < 0.9
     assert (after.base, after.left_out) == (before.base, before.left_out)
+
+
+def test_a_model_of_two_blocks_has_one_pair(build_model, context_of):
+    context = context_of(build_model(n_layer=2), probes=ALL_PAIRS)
+    assert set(fitted(context).measure(context_of(context.model, base=context, probes=ALL_PAIRS)).values) == {
+        "0-1"
+    }
