@@ -47,6 +47,8 @@ class SuiteFile:
         del content["tasks"]["trust_code"]
         for key in ("limits", "resume", "keep"):  # which change nothing that is measured
             del content["run"][key]
+        if self.spec.model.gguf is None:
+            del content["model"]["gguf"]  # as in records from before there was such a key
         content["tasks_measured"] = sorted(self.spec.task_names)
         if self.spec.clusters:
             content["clusters"] = {

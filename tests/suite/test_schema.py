@@ -19,6 +19,11 @@ from stability.suite.schema import (
 MINIMAL = "schema: 1\nname: x\nchecks: {a: {metric: weight_norm, assert: '<= 2'}}"
 
 
+def test_another_gguf_file_of_a_folder_is_another_suite():
+    suites = [parse_suite(f"{MINIMAL}\nmodel: {{name: x, gguf: {file}.gguf}}") for file in ("a", "b")]
+    assert len({suite.measured_fingerprint for suite in suites}) == 2
+
+
 def test_what_is_measured_where_a_suite_leaves_it_out_stays_so_that_earlier_records_are_of_the_same_suite():
     assert parse_suite(MINIMAL).measured == {
         "schema_": 1,
