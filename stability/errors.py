@@ -19,6 +19,9 @@ and what it is about, are data beside it: see `ProblemKind` and `Details`, and `
 
 from __future__ import annotations
 
+import os
+import tempfile
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
@@ -199,6 +202,18 @@ def with_type(error: BaseException) -> str:
     """An error's type, and the first line of its message where it has one."""
     said, name = _said(error), type(error).__name__
     return f"{name}: {said}" if said else name
+
+
+def with_traceback(error: BaseException) -> str:
+    """The same, and the file that its traceback was written to, for an error that nobody foresaw."""
+    said = with_type(error)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="stability-", suffix=".traceback.txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            traceback.print_exception(error, file=file)
+    except Exception:  # a stranger's error may not let itself be printed
+        return said
+    return f"{said}; its traceback is in {name}"
 
 
 def _said(error: BaseException) -> str:

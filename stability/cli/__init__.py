@@ -9,17 +9,14 @@ from __future__ import annotations
 import inspect
 import io
 import logging
-import os
 import sys
-import tempfile
-import traceback
 from contextlib import suppress
 
 import typer
 
 from stability.cli.steps.guarded import LineFormatter, guarded_streams
 from stability.cli.steps.interruption import interruptible, interruption
-from stability.errors import StabilityError, with_type
+from stability.errors import StabilityError, with_traceback
 from stability.parts import COMMANDS
 from stability.writer import FULL
 
@@ -89,14 +86,7 @@ def _say(message: str) -> None:
 
 def unforeseen(error: Exception) -> str:
     """One line for an error that nobody foresaw, with the file that its traceback was written to."""
-    said = f"stability has an error that nobody foresaw: {with_type(error)}"
-    try:
-        descriptor, name = tempfile.mkstemp(prefix="stability-", suffix=".traceback.txt")
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-            traceback.print_exception(error, file=file)
-    except OSError:
-        return said
-    return f"{said}; its traceback is in {name}, please report it"
+    return f"stability has an error that nobody foresaw: {with_traceback(error)}; please report it"
 
 
 if __name__ == "__main__":

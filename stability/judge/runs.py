@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from stability.judge.inputs import RecordedRun
@@ -75,8 +75,8 @@ def shortfalls(suite: SuiteSpec, record: Record, runs: Sequence[RunSummary]) -> 
     if absent and len(absent) < len(suite.editors) and not record.replaced.editors:
         notes.append(f"the suite asks for {', '.join(absent)} too, which this record does not have")
     for asked, before in (
-        (suite.model.name, record.measured.get("model", {}).get("name")),
-        (suite.run.edits.source, record.measured.get("run", {}).get("edits", {}).get("source")),
+        (suite.model.name, _inside(record.measured, "model", "name")),
+        (suite.run.edits.source, _inside(record.measured, "run", "edits", "source")),
     ):
         if before not in (None, asked):
             notes.append(f"the suite asks for {asked}, this record was run with {before}")
@@ -88,6 +88,13 @@ def shortfalls(suite: SuiteSpec, record: Record, runs: Sequence[RunSummary]) -> 
     if fewest < suite.run.edits.count and all(run.status == "complete" for run in runs):
         notes.append(f"the suite asks for {suite.run.edits.count} edits, this record has {fewest}")
     return notes
+
+
+def _inside(value: object, *path: str) -> object:
+    """What lies at a path in mappings; None if nothing does, as in a record that anybody wrote."""
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def compared_with(label: str, suite: SuiteSpec, runs: Sequence[RecordedRun]) -> list[str]:

@@ -134,8 +134,18 @@ def is_transposed(kind: type) -> bool:
 
 
 def table(module: nn.Module) -> Tensor:
-    """The weight of a head or an embedding, [vocabulary, d]; of one that is wrapped, the one inside."""
-    return next(tensor for tensor in module.parameters() if tensor.ndim == 2)
+    """The weight of a head or an embedding, [vocabulary, d]; of one that is wrapped, the one inside.
+
+    Raises:
+        ModelError: there is none, as where a quantized layer keeps its weight packed.
+    """
+    found = next((tensor for tensor in module.parameters() if tensor.ndim == 2), None)
+    if found is None:
+        raise ModelError(
+            f"a {type(module).__module__}.{type(module).__name__} has no matrix among its parameters; "
+            "models that keep their weights packed cannot be measured"
+        )
+    return found
 
 
 def submodule(root: nn.Module, path: str) -> nn.Module:

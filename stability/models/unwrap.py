@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from stability.errors import ModelError
 from stability.models.architectures import ARCHITECTURES
 
+COMPILED = "torch._dynamo.eval_frame"  # the module of what torch.compile makes
 LIKELY = ("model", "module", "base_model", "language_model")  # where wrappers keep what they wrap
 DEPTH = 4
 PASSED = ("input_ids", "attention_mask", "position_ids", "past_key_values", "use_cache")
@@ -37,12 +38,15 @@ def measurable(model: object) -> nn.Module:
     """The module that is called with `input_ids` for logits, and whose parameters are the edited model's.
 
     That is what the editor returned, if it can be called: a wrapper may add something to the language model
-    that it holds. What cannot be called only holds it, and the language model is called.
+    that it holds. What cannot be called only holds it, and the language model is called. So it is of what
+    `torch.compile` makes, which runs its model another way to the same end, and bears no hooks.
 
     Raises:
         ModelError: there is no language model in it, or it can be called but not with `input_ids` and what
             goes with them.
     """
+    if type(model).__module__ == COMPILED:
+        model = getattr(model, "_orig_mod", model)
     inner = language_model(model)
     if inner is None and isinstance(model, nn.Module):
         return model  # mapping it says what is wrong

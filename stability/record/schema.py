@@ -21,7 +21,7 @@ If a field's meaning changes, the schema gets a new number; older schemas can st
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -82,6 +82,10 @@ class ModelInfo(RecordModel):
 MEAN = "mean"  # the metric of a group whose tasks are each scored by a metric of their own
 
 
+MOST_CHOICES = 10_000
+Choice = Annotated[int, Field(lt=MOST_CHOICES)]
+
+
 class TaskResult(RecordModel):
     """A task's results by document at one checkpoint; its score is in the reading.
 
@@ -100,8 +104,8 @@ class TaskResult(RecordModel):
     guess: float | None = None
     members: tuple[str, ...] = ()
     doc_ids: tuple[int, ...] = ()
-    gold: tuple[int, ...] = ()
-    predicted: tuple[int, ...] = ()
+    gold: tuple[Choice, ...] = ()
+    predicted: tuple[Choice, ...] = ()
     values: tuple[float, ...] = ()
     clusters: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     truncated: int = 0  # documents longer than the model's context

@@ -49,6 +49,7 @@ MODEL_ERRORS = (
     LookupError,
     AttributeError,
     ArithmeticError,
+    AssertionError,
 )
 
 
@@ -157,12 +158,12 @@ class Examination:
             outcomes=outcomes,
             base=self._base.base,
         )
-        context.view = View(model, found, self.snapshot, self._prompts(edits))
-        with evaluating(model), random_state():
-            try:
+        try:
+            context.view = View(model, found, self.snapshot, self._prompts(edits))
+            with evaluating(model), random_state():
                 context.changed = context.view.changed
-            except MODEL_ERRORS as error:
-                raise _cannot_be_run(error) from error
+        except MODEL_ERRORS as error:
+            raise _cannot_be_run(error) from error
         return self._checkpoint(context, started, only)
 
     def view(self, model: object) -> View:

@@ -22,7 +22,7 @@ from tools.fuzz.readers import READERS, SUITES
 
 NAME = "the command line"
 STATUSES = (0, 1, 2, 3)
-LONGEST_COMMAND = 60  # seconds
+LONGEST_COMMAND = 120  # seconds
 RECORD = str(records.SCHEMAS / "2" / "run.json")
 SMOKE = str(SUITES / "smoke.stability.yaml")
 
@@ -123,6 +123,7 @@ def run_program(words: Sequence[str], folder: Path) -> Ended:
     out, err = folder / "out.txt", folder / "err.txt"
     child = os.fork()
     if child == 0:
+        os.setsid()  # what is done to its group is done to no other
         _become(words, folder, out, err)
     ended = time.monotonic() + LONGEST_COMMAND
     status = None
@@ -131,7 +132,7 @@ def run_program(words: Sequence[str], folder: Path) -> Ended:
         status = os.waitstatus_to_exitcode(how) if done else None
         time.sleep(0.01)
     if status is None:
-        os.kill(child, signal.SIGKILL)
+        os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
     return Ended(words, status, *(file.read_text(encoding="utf-8", errors="replace") for file in (out, err)))
 
@@ -140,6 +141,8 @@ def _become(words: Sequence[str], folder: Path, out: Path, err: Path) -> None:
     """In the child: the program, with its streams in files."""
     status = 70
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # both are ignored in the background
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         for file, descriptor in ((out, 1), (err, 2)):
             with file.open("wb") as stream:
                 os.dup2(stream.fileno(), descriptor)

@@ -10,10 +10,12 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable
+from os import _exit  # by its own name, for an editor may put something else in its place
 from pathlib import Path
 from typing import NoReturn
+
+from stability.errors import with_traceback
 
 EASIER_TO_END = "500"  # than its parent, where the kernel has to choose for lack of memory
 
@@ -24,9 +26,12 @@ class Channel:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._alone = threading.Lock()
+        self._pid = os.getpid()
 
     def send(self, line: str) -> None:
-        """Send a line."""
+        """Send a line; a copy of the process, which an editor has forked and let go on, ends here."""
+        if os.getpid() != self._pid:
+            _exit(1)
         with self._alone:
             self._connection.sendall(line.encode() + b"\n")
 
@@ -47,13 +52,14 @@ def begin(work: Callable[[Channel], None], connection: socket.socket, out: int, 
         _redirect(out, err)
         work(Channel(connection))
         status = 0
-    except BaseException:  # of whatever kind, nothing may get out into what was forked
-        traceback.print_exc()
+    except BaseException as error:  # of whatever kind, nothing may get out into what was forked
+        with contextlib.suppress(Exception):
+            sys.stderr.write(f"{with_traceback(error)}\n")
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(status)
+        _exit(status)
 
 
 def _redirect(out: int, err: int) -> None:
@@ -65,6 +71,13 @@ def _redirect(out: int, err: int) -> None:
     sys.stdout = sys.__stdout__ = _lines(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _lines(2)  # type: ignore[misc]
     faulthandler.enable(sys.stderr)
+    threading.excepthook = _thread_failed
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """Say so in a line, of a thread that an editor has started."""
+    if failed.exc_value is not None and sys.stderr is not None:
+        sys.stderr.write(f"a thread of the run has ended: {with_traceback(failed.exc_value)}\n")
 
 
 def _lines(descriptor: int) -> io.TextIOWrapper:

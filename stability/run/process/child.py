@@ -125,6 +125,7 @@ class Child:
             return
         if self.pid == 0:
             self._libc.prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+            self._close()  # the parent's ends
             if os.getppid() != parent:  # it has ended before that was asked for
                 os._exit(1)
             begin(self._work, self._far, self._far_out, self._far_err)

@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from stability.editors import LoadedEditor
-from stability.errors import with_type
+from stability.errors import with_traceback, with_type
 from stability.record import Problem
 from stability.run.process.begin import Channel
 from stability.run.process.budget import Budget
@@ -45,9 +45,10 @@ def run_isolated(experiment: Experiment, editor: LoadedEditor, seed: int, record
         experiment.listener = telling  # the experiment is this process's own copy
         try:
             SequentialRun(experiment, editor, seed, telling, recording.points, recording.earlier).make()
-        except BaseException as error:
+        except Exception as error:
+            telling.tell(Told(raised=with_traceback(error)))
+        except BaseException as error:  # an editor's
             telling.tell(Told(raised=with_type(error)))
-            raise
 
     spent = 0.0 if recording.earlier is None else sum(recording.earlier.timing.values())
     budget = Budget(experiment.suite.spec.run.limits, spent)
@@ -72,9 +73,8 @@ def run_isolated(experiment: Experiment, editor: LoadedEditor, seed: int, record
 
 def _take(line: bytes, experiment: Experiment, recording: Recording, budget: Budget, child: Child) -> None:
     """Do what a line says."""
-    try:
-        told = Told.model_validate_json(line)
-    except ValidationError:
+    told = _understood(line, len(experiment.streams[recording.run.seed]), recording)
+    if told is None:
         message = "the run's process sent something that the harness does not say"
         recording.failed(Problem(kind="process_ended", message=message))
         child.kill()
@@ -95,6 +95,26 @@ def _take(line: bytes, experiment: Experiment, recording: Recording, budget: Bud
         logging.getLogger(name).log(level, "%s", text)
     if told.raised is not None:
         recording.failed(Problem(kind="process_ended", message=told.raised))
+
+
+def _understood(line: bytes, asked: int, recording: Recording) -> Told | None:
+    """What a line says; None if it is none of ours, or does not follow on what was said before."""
+    try:
+        told = Told.model_validate_json(line)
+    except ValidationError:
+        return None
+    new = told.progress
+    if new is None:
+        return told
+    before = len(recording.run.edits)
+    made = (before if new.goes_on_from is None else new.goes_on_from) + len(new.outcomes)
+    follows = (
+        made <= asked
+        and (new.goes_on_from is None or 0 <= new.goes_on_from <= before)
+        and (new.checkpoint is None or new.checkpoint.edits == made)
+        and (new.status != "complete" or made == asked)
+    )
+    return told if follows else None
 
 
 def how_it_ended(status: int | None) -> str:

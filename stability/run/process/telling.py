@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
+from stability.errors import with_type
+from stability.printable import clean, clean_lines
 from stability.record.schema import RecordModel
 from stability.run.process.begin import Channel
 from stability.run.recording import Progress
@@ -74,6 +77,8 @@ class _LogTeller(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Tell of a record; as the handlers of the standard library, it raises nothing."""
         try:
-            self._telling.tell(Told(log=(record.name, record.levelno, record.getMessage())))
-        except Exception:
-            self.handleError(record)
+            message = record.getMessage()
+        except Exception as error:  # a stranger's arguments do not fit
+            message = f"a message that cannot be formatted: {with_type(error)}"
+        with suppress(Exception):  # without a channel there is nobody to tell
+            self._telling.tell(Told(log=(clean(record.name), record.levelno, clean_lines(message))))

@@ -101,14 +101,28 @@ def test_what_a_child_prints_is_printed_by_its_parent(capsys):
     assert printed.err == "err\n"
 
 
-def test_an_exception_ends_the_child_only_with_its_traceback(capsys):
+def test_an_exception_ends_the_child_only_in_one_line_with_the_file_of_its_traceback(capsys):
     def work(channel):
         raise ValueError("a mistake")
 
     parent = os.getpid()
     assert heard(work) == ([], 1)
     assert os.getpid() == parent
-    assert "ValueError: a mistake" in capsys.readouterr().err
+    [line] = capsys.readouterr().err.splitlines()
+    file = Path(line.removeprefix("ValueError: a mistake; its traceback is in "))
+    assert "ValueError: a mistake" in file.read_text()
+    file.unlink()
+
+
+def test_a_copy_that_the_child_forks_is_not_heard():
+    def work(channel):
+        if os.fork() == 0:
+            channel.send("the copy")
+        else:
+            os.wait()
+            channel.send("the child")
+
+    assert heard(work) == ([b"the child"], 0)
 
 
 def test_a_child_that_uses_openmp_after_its_parent_did_does_not_hang():
