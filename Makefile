@@ -54,6 +54,7 @@ torture: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m '' --hypothesis-profile=torture
 	$(BIN)/python -W ignore -m tools.fuzz --state .torture/fuzz.json
 	$(BIN)/python -W ignore -m tools.kills --state .torture/kills.json
+	$(BIN)/python -W ignore -m tools.hostile --state .torture/hostile.json
 
 mutants: install
 	$(BIN)/python -m tools.mutants --state .torture/mutants

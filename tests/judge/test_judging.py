@@ -270,6 +270,14 @@ class TestFailedAndStoppedRuns:
             "the suite asks for zsre, this record was run with world",
         )
 
+    @pytest.mark.parametrize("measured", [{"model": "world", "run": ["edits"]}, {"run": {"edits": 3}}])
+    def test_a_record_that_says_something_else_of_what_was_measured_is_judged(
+        self, records: ModuleType, measured: dict[str, Any]
+    ) -> None:
+        record = growing(records, 1.5).model_copy(update={"measured": measured})
+        [editor] = judge(records.suite(NORM, run="{edits: {count: 20}}"), record).editors
+        assert editor.notes == ()
+
     def test_editors_that_were_chosen_or_given_in_place_of_the_suites_are_no_shortfall(
         self, records: ModuleType
     ) -> None:

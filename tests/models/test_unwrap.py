@@ -150,3 +150,17 @@ def test_a_model_with_another_number_of_blocks_is_refused(gpt2: nn.Module) -> No
 def test_an_unedited_model_with_adapters_in_it_is_refused(gpt2: nn.Module) -> None:
     with pytest.raises(ModelError, match="merge adapters and wrappers into the model's own weights first"):
         map_model(peft(gpt2))
+
+
+def test_of_a_compiled_model_the_one_that_it_runs_is_measured(world):
+    compiled = torch.compile(world.model)
+    assert measurable(compiled) is world.model
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_head_that_keeps_its_weight_packed_is_told_of(world):
+    quantized = torch.ao.quantization.quantize_dynamic(world.model, {nn.Linear})
+    with pytest.raises(
+        ModelError, match="has no matrix among its parameters; models that keep their weights packed"
+    ):
+        _ = map_model(quantized, like=map_model(world.model)).head_shape

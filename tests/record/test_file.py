@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from stability.errors import RecordError
-from stability.record import Checkpoint, ModelInfo, Reading, Record, read_record, write_record
+from stability.record import Checkpoint, ModelInfo, Reading, Record, TaskResult, read_record, write_record
 
 
 def record(**values: float) -> Record:
@@ -88,3 +88,14 @@ def test_a_file_that_is_no_record_is_one_line(tmp_path, content, message):
 @pytest.mark.parametrize("run", ["never", ["never"], None, {"stop_on": []}])
 def test_what_was_measured_may_be_anything_in_a_record_of_anybody(run):
     assert record(a=1).model_copy(update={"measured": {"run": run}}).is_unfinished is False
+
+
+def test_a_choice_of_a_number_that_no_task_has_is_refused(tmp_path):
+    """Whatever is counted over the choices of a task would go on for days."""
+    task = TaskResult.model_construct(metric="acc", n=1, doc_ids=(0,), gold=(10**12,), predicted=(0,))
+    scores = Reading.model_construct(over="task", values={"a": 1.0}, tasks={"a": task})
+    kept = record().model_copy(update={"base": Checkpoint.model_construct(edits=0, readings={"a": scores})})
+    path = tmp_path / "run.json"
+    path.write_text(kept.model_dump_json())
+    with pytest.raises(RecordError, match=r"gold.0: Input should be less than 10000"):
+        read_record(path)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -112,6 +113,19 @@ def test_an_exception_ends_the_child_only_in_one_line_with_the_file_of_its_trace
     file = Path(line.removeprefix("ValueError: a mistake; its traceback is in "))
     assert "ValueError: a mistake" in file.read_text()
     file.unlink()
+
+
+def test_a_thread_of_the_child_that_fails_says_so_in_a_line(capsys):
+    def work(channel):
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+
+    heard(work)
+    [line] = capsys.readouterr().err.splitlines()
+    said, _, file = line.partition("; its traceback is in ")
+    assert said == "a thread of the run has ended: ZeroDivisionError: division by zero"
+    Path(file).unlink()
 
 
 def test_a_copy_that_the_child_forks_is_not_heard():

@@ -120,12 +120,38 @@ ENDS = {
     "os._exit": (lambda: os._exit(0), "process_ended", "exited with status 0 before the run was done"),
     "SIGKILL": (lambda: os.kill(os.getpid(), signal.SIGKILL), "process_ended", "ended by SIGKILL"),
     "segfault": (lambda: ctypes.string_at(0), "process_ended", "ended by SIGSEGV"),
-    "words": (
-        lambda: [os.write(number, b"nonsense\n") for number in range(3, 60) if is_socket(number)],
+    "words": (lambda: say(b"nonsense"), "process_ended", "something that the harness does not say"),
+    "nesting": (lambda: say(b'{"progress":' * 5_000), "process_ended", "something that the harness"),
+    "done": (
+        lambda: say(b'{"progress": {"status": "complete"}}'),
         "process_ended",
         "something that the harness does not say",
     ),
+    "measured": (
+        lambda: say(b'{"progress": {"checkpoint": {"edits": 3}}}'),
+        "process_ended",
+        "something that the harness does not say",
+    ),
+    "more": (
+        lambda: say(b'{"progress": {"outcomes": [%s]}}' % b",".join([OUTCOME] * 9)),
+        "process_ended",
+        "something that the harness does not say",
+    ),
+    "back": (
+        lambda: say(b'{"progress": {"goes_on_from": 7}}'),
+        "process_ended",
+        "something that the harness",
+    ),
 }
+OUTCOME = b'{"id": "a", "prompt": "b", "subject": "c", "target": "d", "success": true}'
+
+
+def say(words):
+    """Say something on the channel, and then no more."""
+    for number in range(3, 60):
+        if is_socket(number):
+            os.write(number, words + b"\n")
+    time.sleep(1000)
 
 
 def is_socket(number):
@@ -242,11 +268,21 @@ def test_progress_and_logs_of_a_run_arrive(experiment, caplog, capsys):
 
     experiment.listener = Listening()
     log = logging.getLogger("an.editor")
-    run(experiment, lambda: (log.warning("only %s left", 1), sys.stdout.write("by the way\n")))
+    run(
+        experiment,
+        lambda: (
+            log.warning("only %s left", 1),
+            log.warning("%d", "not a number"),
+            sys.stdout.write("by the way\n"),
+        ),
+    )
     assert [one for one in told if not isinstance(one, str)] == [(1, 3), (2, 3), (3, 3)]
     assert any(isinstance(one, str) and one.endswith("measuring after 1 edits") for one in told)
     assert ("an.editor", logging.WARNING, "only 1 left") in caplog.record_tuples
-    assert capsys.readouterr().out == "by the way\n"
+    assert any(
+        text.startswith("a message that cannot be formatted: TypeError") for *_, text in caplog.record_tuples
+    )
+    assert capsys.readouterr() == ("by the way\n", "")
 
 
 def test_a_run_after_all_these_is_the_one_that_was_made_here_before_them(experiment, clean):

@@ -1,7 +1,5 @@
 """The acts, a family a file or several."""
 
-from collections.abc import Mapping
-
 from tools.hostile.act import Act, Family
 from tools.hostile.acts import ends, left, models, patched
 
@@ -11,6 +9,6 @@ FAMILIES: tuple[Family, ...] = (
     *(patched.SETTINGS, patched.PATCHES),
     *(models.WEIGHTS, models.RETURNED, models.STRUCTURE, models.TOKENIZERS, models.EDITS),
 )
-ACTS: Mapping[str, Act] = {
+ACTS: dict[str, Act] = {
     f"{family.name}: {name}": act for family in FAMILIES for name, act in family.acts.items()
 }
