@@ -152,15 +152,15 @@ def test_an_unedited_model_with_adapters_in_it_is_refused(gpt2: nn.Module) -> No
         map_model(peft(gpt2))
 
 
-def test_of_a_compiled_model_the_one_that_it_runs_is_measured(world):
-    compiled = torch.compile(world.model)
-    assert measurable(compiled) is world.model
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what torch imports for it
+def test_of_a_compiled_model_the_one_that_it_runs_is_measured(gpt2: nn.Module) -> None:
+    assert measurable(torch.compile(gpt2)) is gpt2
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_head_that_keeps_its_weight_packed_is_told_of(world):
-    quantized = torch.ao.quantization.quantize_dynamic(world.model, {nn.Linear})
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*quantize_per_tensor:UserWarning")
+def test_a_head_that_keeps_its_weight_packed_is_told_of(gpt2: nn.Module) -> None:
+    quantized = torch.ao.quantization.quantize_dynamic(gpt2, {nn.Linear})
     with pytest.raises(
         ModelError, match="has no matrix among its parameters; models that keep their weights packed"
     ):
-        _ = map_model(quantized, like=map_model(world.model)).head_shape
+        _ = map_model(quantized, like=map_model(gpt2)).head_shape
