@@ -16,9 +16,10 @@ from stability.data.edits import Edit
 from stability.editors import Store, find_editor, wrap_editor
 from stability.errors import RecordError, UsageError
 from stability.models import load_model
-from stability.run import Experiment, Silent
+from stability.run import Experiment
 from stability.run.horizon.search import find_horizons
 from stability.suite import ModelSpec, parse_suite
+from tests.cut_off import CutOff, CutOffError
 
 SUITE = parse_suite(
     """
@@ -30,29 +31,6 @@ checks:
   norm: {metric: delta_norm, where: {matrices: edited}, assert: "<= 0.025"}
 """
 )
-
-
-class CutOffError(KeyboardInterrupt):
-    """Stands for whatever ends a process."""
-
-
-class CutOff(Silent):
-    """Cuts a search off at its nth step, counted from 1."""
-
-    def __init__(self, at: int | None = None) -> None:
-        self.steps = 0
-        self._at = at
-
-    def stage(self, text: str) -> None:
-        self._step()
-
-    def edits(self, label: str, done: int, total: int) -> None:
-        self._step()
-
-    def _step(self) -> None:
-        self.steps += 1
-        if self.steps == self._at:
-            raise CutOffError
 
 
 class Walking:

@@ -14,8 +14,9 @@ import pytest
 from stability.editors import LoadedEditor, Store
 from stability.models import load_model
 from stability.record import Record, read_record
-from stability.run import Experiment, Silent, run_suite
+from stability.run import Experiment, run_suite
 from stability.suite import ModelSpec, parse_suite
+from tests.cut_off import CutOff, CutOffError
 
 SUITE = parse_suite(
     """
@@ -29,29 +30,6 @@ checks:
   structure: {metric: structure_differences, assert: "<= 99"}
 """
 )
-
-
-class CutOffError(KeyboardInterrupt):
-    """Stands for whatever ends a process."""
-
-
-class CutOff(Silent):
-    """Counts the steps of a run from 1, and cuts it off at one of them."""
-
-    def __init__(self, at: int | None = None) -> None:
-        self.steps = 0
-        self._at = at
-
-    def stage(self, text: str) -> None:
-        self._step()
-
-    def edits(self, label: str, done: int, total: int) -> None:
-        self._step()
-
-    def _step(self) -> None:
-        self.steps += 1
-        if self.steps == self._at:
-            raise CutOffError
 
 
 @pytest.fixture(scope="module")
