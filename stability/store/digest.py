@@ -11,14 +11,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def tensors_fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """SHA-256, hexadecimal, over names, shapes, dtypes and bytes; the order given does not matter."""
+def octets(tensor: Tensor) -> Tensor:
+    """The bytes of a tensor in the order of its elements, [bytes], where it is."""
     import torch
 
+    flat = tensor.detach().contiguous().reshape(-1)
+    if flat.numel() == 1:  # such a one is contiguous whatever its stride, and its bytes cannot be viewed then
+        flat = flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8)
+
+
+def tensors_fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256, hexadecimal, over names, shapes, dtypes and bytes; the order given does not matter."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(json.dumps([name, list(tensor.shape), str(tensor.dtype)]).encode())
-        if flat.numel():
-            digest.update(flat.view(torch.uint8).numpy().data)
+        if tensor.numel():
+            digest.update(octets(tensor.cpu()).numpy().data)
     return digest.hexdigest()

@@ -123,7 +123,7 @@ def test_an_error_that_nobody_foresaw_is_one_line_with_the_file_of_its_traceback
     assert line.startswith(
         "stability has an error that nobody foresaw: ZeroDivisionError: one; its traceback"
     )
-    file = Path(next(word.strip(",") for word in line.split() if ".traceback.txt" in word))
+    file = Path(next(word.strip(",;") for word in line.split() if ".traceback.txt" in word))
     assert "raise error" in file.read_text()
     file.unlink()
 

@@ -52,3 +52,10 @@ def test_different_tokenizers_differ(build_tokenizer: Callable[[str], PreTrained
     kinds = [tokenizer_fingerprint(build_tokenizer(kind)) for kind in ("words", "bytes", "pieces", "words")]
     assert len(set(kinds)) == 3
     assert kinds[0] == kinds[3]
+
+
+def test_a_single_number_out_of_a_row_has_the_fingerprint_of_its_own_copy() -> None:
+    apart = torch.arange(6, dtype=torch.int32)[::2][:1]  # contiguous, though its stride is 2
+    assert tensors_fingerprint([("x", apart)]) == tensors_fingerprint(
+        [("x", torch.zeros(1, dtype=torch.int32))]
+    )

@@ -27,7 +27,7 @@ from stability.record import (
     Run,
     TaskResult,
 )
-from stability.record.schema import Over
+from stability.record.schema import MOST_CHOICES, Over
 from stability.record.tables import TableName, table
 from tests.examples import examples
 
@@ -38,6 +38,7 @@ names = st.sampled_from(["", "a", "b", "a.b", "=1+1", "NaN", 'say "no", twice', 
 keys = st.sampled_from(["", "0", "3", "0-3", "h.0", "x-y", "9" * 12])
 figures = st.sampled_from([0.0, -0.0, 1.5, -2.0, 1e308, 5e-324, math.nan, math.inf, -math.inf]) | st.floats()
 whole = st.sampled_from([0, 1, -(2**63), 2**63 - 1, 2**53 + 1])
+choices = st.sampled_from([0, 1, -(2**63), MOST_CHOICES - 1])
 
 
 @pytest.fixture
@@ -60,8 +61,8 @@ def some(values):
 
 
 task_results = st.builds(
-    TaskResult, metric=names, n=whole, chance=st.none() | figures, doc_ids=some(whole), gold=some(whole),
-    predicted=some(whole), values=some(figures), truncated=whole,
+    TaskResult, metric=names, n=whole, chance=st.none() | figures, doc_ids=some(whole), gold=some(choices),
+    predicted=some(choices), values=some(figures), truncated=whole,
 )  # fmt: skip
 problems = st.builds(Problem, kind=st.sampled_from(get_args(ProblemKind)), message=names)
 readings = st.builds(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from stability.store import octets
+
 
 def word_sums(tensors: Mapping[str, Tensor]) -> dict[str, int]:
     """Of every tensor the sum of its bytes as 64-bit words, modulo 2⁶⁴: one pass at memory's rate."""
@@ -14,9 +16,8 @@ def word_sums(tensors: Mapping[str, Tensor]) -> dict[str, int]:
 
 
 def _word_sum(tensor: Tensor) -> int:
-    flat = tensor.detach().contiguous().reshape(-1)
-    if flat.storage_offset() * flat.element_size() % 8:
-        flat = flat.clone()
-    octets = flat.view(torch.uint8)
-    whole = len(octets) // 8 * 8
-    return int(octets[:whole].view(torch.int64).sum()) + int(octets[whole:].sum())
+    found = octets(tensor)
+    if found.storage_offset() % 8:
+        found = found.clone()
+    whole = len(found) // 8 * 8
+    return int(found[:whole].view(torch.int64).sum()) + int(found[whole:].sum())

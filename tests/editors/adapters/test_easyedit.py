@@ -68,11 +68,12 @@ def test_a_run_that_is_taken_up_goes_on_with_the_module_globals(shift, gpt2, edi
     editor.prepare(gpt2.model, gpt2.tokenizer, store)
     editor.edit(gpt2.model, gpt2.tokenizer, [edit])
     state = editor.state()
-    assert state == {"flatedit.models.shift:edits_loaded": 1}
+    trained = state["trained"]
+    assert state == {"flatedit.models.shift:edits_loaded": 1, "trained": trained}
     editor.prepare(gpt2.model, gpt2.tokenizer, store)
     editor.load_state(state)
     editor.edit(gpt2.model, gpt2.tokenizer, [edit])
-    assert editor.state() == {"flatedit.models.shift:edits_loaded": 2}
+    assert editor.state() == {"flatedit.models.shift:edits_loaded": 2, "trained": trained}
 
 
 def test_a_method_that_changes_no_weights_cannot_be_measured(shift, gpt2, edit, store):

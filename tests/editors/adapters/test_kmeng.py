@@ -164,7 +164,7 @@ def test_alphaedits_cache_goes_from_edit_to_edit_and_into_the_state(system, gpt2
         editor.edit(gpt2.model, gpt2.tokenizer, [edit])
         assert torch.equal(gpt2.model.seen[0][0], count * torch.outer(k, k))
     state = editor.state()
-    assert state.keys() == {"cache_c"}
+    assert state.keys() == {"cache_c", "trained"}
     editor.prepare(gpt2.model, gpt2.tokenizer, store)
     assert not editor.state()["cache_c"].any()
     editor.load_state(state)

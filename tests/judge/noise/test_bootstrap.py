@@ -188,7 +188,7 @@ def test_the_smallest_drop_between_two_points_is_where_a_straight_line_reaches_i
 
 @pytest.mark.parametrize("size", [0.01, 1.0, 100.0])
 def test_degrees_of_freedom_fall_with_the_kurtosis_whatever_the_size_of_the_influence(size: float) -> None:
-    heavy = Influence(size**2, 0.0, 11 * size**4, n=100)
+    heavy = Influence(size**2, 0.0, 11 * size**4, n=100, changed=100)
     assert heavy.degrees == pytest.approx(2 * 100 / 10)
-    assert Influence(size**2, 0.0, 2 * size**4, n=100).degrees == 99
-    assert Influence(0.0, 0.0, 0.0, n=100).degrees == 1
+    assert Influence(size**2, 0.0, 2 * size**4, n=100, changed=100).degrees == 99
+    assert Influence(0.0, 0.0, 0.0, n=100, changed=0).degrees == 1
