@@ -217,7 +217,8 @@ class View:
             if module is not None:
                 handles.append(module.register_forward_hook(_recorder(calls.setdefault(name, []))))
         try:
-            self.model(input_ids=self._input_ids.to(self.map.device), use_cache=False)
+            ids = self._input_ids.to(self.map.device)
+            self.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
         finally:
             for handle in handles:
                 handle.remove()

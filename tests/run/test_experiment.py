@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
-from stability.editors import wrap_editor
+from stability.editors import Store, find_editor, wrap_editor
 from stability.errors import DataError, StabilityError
 from stability.models import Snapshot, load_model
 from stability.record import Problem, read_record
@@ -134,6 +135,39 @@ def test_an_editor_that_raises_ends_its_run_with_where_and_why(experiment):
     assert "edit 3" in result.error.message
     assert "ZeroDivisionError: no more (test_experiment.py:" in result.error.message
     assert [checkpoint.edits for checkpoint in result.checkpoints] == [2]
+
+
+EVERYTHING = parse_suite(
+    """
+schema: 1
+name: everything
+run: {edits: {source: world, count: 2}}
+text: {source: world, tokens: 800}
+checks:
+  took: {metric: edit_success, assert: ">= 0"}
+  retained: {metric: retention, assert: ">= 0"}
+  perplexity: {metric: perplexity, relative_to: base, assert: "<= 1e9"}
+  activations: {metric: activation_norm, relative_to: base, assert: ">= 0"}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("editor", "settings"),
+    [
+        ("rome", {"layers": [0], "v_num_grad_steps": 2, "mom2_adjustment": False}),
+        ("lora", {"layers": [0], "merge": False, "num_steps": 2}),
+    ],
+)
+def test_no_model_is_run_without_a_mask_of_which_transformers_would_warn(
+    monkeypatch, tmp_path, editor, settings
+):
+    def refuse(self, input_ids, attention_mask):
+        assert attention_mask is not None
+
+    monkeypatch.setattr(PreTrainedModel, "warn_if_padding_and_no_attention_mask", refuse)
+    experiment = Experiment(EVERYTHING, load_model(ModelSpec()), store=Store(tmp_path))
+    assert experiment.run(find_editor(editor, settings), 0).status == "complete"
 
 
 def test_an_editors_random_numbers_come_from_the_seed_and_leave_the_callers_alone(experiment):

@@ -126,12 +126,13 @@ class _Places:
         """One forward pass; logits [places, vocabulary]."""
         parameter = next((language_model(model) or model).parameters())
         device, dtype = parameter.device, parameter.dtype
-        extra: dict[str, Tensor] = {}
+        input_ids = batch.input_ids.to(device)
+        extra = {"attention_mask": torch.ones_like(input_ids)}  # a text's own padding token is text, too
         if batch.positions is not None and batch.segment is not None and batch.above is not None:
             extra["attention_mask"] = tree_mask(batch.segment.to(device), batch.above.to(device), dtype)
             extra["position_ids"] = batch.positions.to(device)
         self._at, self._shape, self._model = (batch.rows, batch.columns), batch.input_ids.shape, model
-        output = _logits_of(model, model(input_ids=batch.input_ids.to(device), use_cache=False, **extra))
+        output = _logits_of(model, model(input_ids=input_ids, use_cache=False, **extra))
         if self._at is not None or output.shape[:2] != (1, len(batch.rows)):
             raise ModelError(
                 f"{type(model).__name__} does not compute its logits by one call of its output embedding "

@@ -39,7 +39,9 @@ def sample_contexts(
     for length, count in lengths:
         ids = torch.full((count, 1), start, device=device)  # [count, tokens so far]
         for _ in range(length):
-            logits = model(input_ids=ids, use_cache=False).logits[:, -1].float().cpu()  # [count, vocabulary]
+            seen = torch.ones_like(ids)
+            logits = model(input_ids=ids, attention_mask=seen, use_cache=False).logits[:, -1]
+            logits = logits.float().cpu()  # [count, vocabulary]
             best = logits.topk(TOP_K, dim=-1)
             drawn = torch.multinomial(best.values.softmax(dim=-1), 1, generator=generator)  # [count, 1]
             ids = torch.cat([ids, best.indices.gather(1, drawn).to(device)], dim=1)
