@@ -248,6 +248,7 @@ class RecordFields(RecordModel):
     gate: GateCall | None = None  # if two checkpoints on disk were compared
     model: ModelInfo
     edits_source: str
+    passed_over: dict[int, int] = Field(default_factory=dict)  # by seed: facts that the model does not know
     text_fingerprint: str
     text_tokens: int
     base: Checkpoint

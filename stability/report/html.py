@@ -160,7 +160,7 @@ def facts(record: Record) -> list[tuple[str, str]]:
         ("precision and device", f"{model.dtype} on {model.device}"),
         ("model fingerprint", model.fingerprint),
         ("tokenizer fingerprint", model.tokenizer_fingerprint),
-        ("edits", record.edits_source),
+        ("edits", wording.edits_source(record)),
         ("text", f"{record.text_tokens:,} tokens · {record.text_fingerprint}"),
         ("suite", record.suite_path or record.suite_name),
         ("harness", record.harness_version),

@@ -143,7 +143,7 @@ def _provenance(record: Record, judgement: Judgement) -> str:
     facts = {
         "model": f"{record.model.name} ({record.model.architecture}, {record.model.dtype})",
         "model fingerprint": record.model.fingerprint,
-        "edits": record.edits_source,
+        "edits": wording.edits_source(record),
         "text": f"{record.text_tokens} tokens, {record.text_fingerprint}",
         "harness": record.harness_version,
         "started": record.started,

@@ -14,10 +14,13 @@ from typing import Any
 
 import torch
 
+from stability.data.edits import load_stream
 from stability.imports import own_files
 from stability.metrics import Context, Metric
 from stability.models import tokenizer_fingerprint, tokenizer_parts
+from stability.models.tokens import Tokenizer
 from stability.parts import METRICS
+from stability.run.points.fit import stream_fingerprint
 from stability.run.surroundings import read_flags
 from stability.suite import SuiteSpec
 
@@ -42,23 +45,8 @@ class BaseKeys:
     """The keys of one unedited model's figures, where it is measured on one text by one suite."""
 
     def __init__(self, context: Context, identity: str) -> None:
-        self._suite, self._text = context.suite, context.text
-        tokenizer = context.tokenizer
-        self._common = {
-            "what": "unedited model",
-            "weights": identity,
-            "tokenizer": [
-                type(tokenizer).__name__,
-                tokenizer_fingerprint(tokenizer),
-                tokenizer_parts(tokenizer),
-                {name: str(getattr(tokenizer, name, None)) for name in TOKENIZING},
-            ],
-            "machine": [platform.machine(), processor(), torch.backends.cpu.get_cpu_capability()],
-            "flags": {name: str(flag) for name, flag in read_flags().items() if name not in NO_MATTER},
-            "versions": {name: metadata.version(name) for name in (*PACKAGES, "stability-harness")},
-            "python": platform.python_version(),
-            "code": files_digest(_harness_files()),
-        }
+        self._suite, self._text, self._streams = context.suite, context.text, context.streams
+        self._common = of_model(context.tokenizer, identity)
 
     def of_observation(self) -> dict[str, Any]:
         """Of the pass over the text."""
@@ -71,7 +59,12 @@ class BaseKeys:
 
     def of_metric(self, name: str, metric: Metric) -> dict[str, Any]:
         """Of a metric's reading, and what it has fitted."""
-        known = {"text": self._of_text, "probes": self._of_probes, "tasks": self._of_tasks}
+        known = {
+            "text": self._of_text,
+            "probes": self._of_probes,
+            "tasks": self._of_tasks,
+            "edits": self._of_edits,
+        }
         key: dict[str, Any] = {**self._common, "of": name}
         key |= {part: known[part]() for part in metric.depends_on}
         if name not in METRICS.built_in():
@@ -88,8 +81,33 @@ class BaseKeys:
     def _of_probes(self) -> Any:
         return self._suite.probes.model_dump(mode="json")
 
+    def _of_edits(self) -> Any:
+        run = self._suite.run
+        stream = load_stream(run.edits.model_copy(update={"count": 1}), run.seeds[0])
+        made = {str(seed): stream_fingerprint(edits) for seed, edits in self._streams.items()}
+        return [stream_fingerprint(stream), made, self._suite.untouched.model_dump(mode="json")]
+
     def _of_tasks(self) -> Any:
         return of_tasks(self._suite)
+
+
+def of_model(tokenizer: Tokenizer, identity: str) -> dict[str, Any]:
+    """What every figure of an unedited model depends on: it, its tokenizer, the machine, and the code."""
+    return {
+        "what": "unedited model",
+        "weights": identity,
+        "tokenizer": [
+            type(tokenizer).__name__,
+            tokenizer_fingerprint(tokenizer),
+            tokenizer_parts(tokenizer),
+            {name: str(getattr(tokenizer, name, None)) for name in TOKENIZING},
+        ],
+        "machine": [platform.machine(), processor(), torch.backends.cpu.get_cpu_capability()],
+        "flags": {name: str(flag) for name, flag in read_flags().items() if name not in NO_MATTER},
+        "versions": {name: metadata.version(name) for name in (*PACKAGES, "stability-harness")},
+        "python": platform.python_version(),
+        "code": files_digest(_harness_files()),
+    }
 
 
 def of_tasks(suite: SuiteSpec) -> Any:

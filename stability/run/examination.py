@@ -57,7 +57,7 @@ class Examination:
     """The measuring side of a run. Built on the unedited model, which it keeps a pristine copy of.
 
     With `only`, it takes the readings of these metrics and no others. What a store has of the unedited model
-    is read, and what it has not is kept there.
+    is read, and what it has not is kept there. `streams` are the edits that are to be made, by seed.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Examination:
         listener: Listener | None = None,
         only: frozenset[str] | None = None,
         store: Store | None = None,
+        streams: Mapping[int, tuple[Edit, ...]] | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.suite = suite
@@ -77,7 +78,9 @@ class Examination:
         self._listener = listener or Silent()
         self._metrics = metrics_for(suite, only)
         self._unfit: dict[str, Problem] = {}
-        self._base = Context(model, tokenizer, map_model(model), self.snapshot, suite, text)
+        self._base = Context(
+            model, tokenizer, map_model(model), self.snapshot, suite, text, streams=streams or {}
+        )
         self.unedited = UneditedFigures(self._base, store)
         self.base = self._measure_base()
 

@@ -12,11 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from stability.data.edits import load_edits
 from stability.editors import LoadedEditor, Store
 from stability.errors import RecordError
 from stability.files import POINTS_FOLDER
-from stability.metrics import refuse_too_long, refuse_unjudgeable
+from stability.metrics import refuse_unjudgeable
 from stability.models import LoadedModel, describe_model, model_fingerprint, tokenizer_fingerprint
 from stability.record import EditorInfo, Problem, Record, Replaced, Run, write_record
 from stability.record.schema import Isolation, ModelInfo
@@ -29,6 +28,7 @@ from stability.run.points.point import PointHeader
 from stability.run.process.isolated import can_be_isolated, run_isolated
 from stability.run.recording import Recording
 from stability.run.sequential import SequentialRun
+from stability.run.streams import load_streams
 from stability.run.surroundings import flags_kept, read_flags
 from stability.run.text import measured_text
 from stability.suite import SuiteFile
@@ -77,16 +77,21 @@ class Experiment:
         refuse_unjudgeable(self.suite, is_run=True)
         spec = self.suite.spec
         model = self.loaded.model
-        self.streams = {seed: load_edits(spec.run.edits, seed) for seed in spec.run.seeds}
-        for edits in self.streams.values():
-            refuse_too_long(model, self.loaded.tokenizer, edits)
+        streams = load_streams(spec.run, self.loaded, self.store, self.listener)
+        self.streams = streams.edits
         self.structure = Structure(model)
         self.text = measured_text(spec.text, model, self.loaded.tokenizer)
         described = describe_model(self.loaded)
         self._fits(described, self.text.fingerprint)
         self.listener.stage("unedited model")
         self.examination = Examination(
-            model, self.loaded.tokenizer, spec, self.text, self.listener, store=self.store
+            model,
+            self.loaded.tokenizer,
+            spec,
+            self.text,
+            self.listener,
+            store=self.store,
+            streams=self.streams,
         )
         self.record = Record(
             harness_version=metadata.version("stability-harness"),
@@ -100,6 +105,7 @@ class Experiment:
             replaced=self.replaced,
             model=described,
             edits_source=spec.run.edits.path or spec.run.edits.source,
+            passed_over=dict(streams.passed_over),
             text_fingerprint=self.text.fingerprint,
             text_tokens=self.text.tokens,
             base=self.examination.base,

@@ -49,6 +49,10 @@ class SuiteFile:
             del content["run"][key]
         if self.spec.model.gguf is None:
             del content["model"]["gguf"]  # as in records from before there was such a key
+        if not self.spec.run.edits.known:
+            del content["run"]["edits"]["known"]  # likewise
+        if "untouched_facts" not in self.spec.metric_names and "all" not in self.spec.record:
+            del content["untouched"]
         content["tasks_measured"] = sorted(self.spec.task_names)
         if self.spec.clusters:
             content["clusters"] = {

@@ -125,12 +125,16 @@ Editor = Annotated[EditorSpec, BeforeValidator(parse_editor)]
 
 
 class EditsSpec(SuiteModel):
-    """Where the edit requests come from, how many are made, and how many go into one call of the editor."""
+    """Where the edit requests come from, how many are made, and how many go into one call of the editor.
+
+    With `known`, only facts are edited that the unedited model knows.
+    """
 
     source: str = "world"
     path: str | None = None
     count: Count = 20
     batch: Count = 1
+    known: bool = False
 
 
 UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
@@ -262,6 +266,12 @@ class TasksSpec(SuiteModel):
     trust_code: bool = False  # whether what `include_path` holds may name code, such as `!function`
 
 
+class UntouchedSpec(SuiteModel):
+    """How many facts that the unedited model knows, and that no edit is about, `untouched_facts` asks."""
+
+    count: Count = 100
+
+
 class MayChange(SuiteModel):
     """What an editor is allowed to touch; anything else is a frozen weight."""
 
@@ -375,6 +385,7 @@ class SuiteSpec(SuiteModel):
     text: TextSpec = TextSpec()
     probes: ProbesSpec = ProbesSpec()
     tasks: TasksSpec = TasksSpec()
+    untouched: UntouchedSpec = UntouchedSpec()
     may_change: MayChange | None = None
     record: Words = ()
     checks: dict[str, CheckSpec]

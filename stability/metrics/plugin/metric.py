@@ -41,7 +41,8 @@ class Context:
     """The model as it is at one checkpoint, and what has been done to it. Made anew for every checkpoint.
 
     `edits` and `outcomes` are those made so far, in order; both are empty on the unedited model. `changed`
-    names the parameters that differ from the snapshot of the unedited model, as `view` has them.
+    names the parameters that differ from the snapshot of the unedited model, as `view` has them. `streams`,
+    on the unedited model, are the edits that a run is to make, by seed.
     """
 
     model: nn.Module
@@ -55,6 +56,7 @@ class Context:
     outcomes: tuple[EditOutcome, ...] = ()
     changed: tuple[str, ...] = ()
     base: Observation | None = field(default=None, repr=False)
+    streams: Mapping[int, tuple[Edit, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def view(self) -> View:
@@ -102,7 +104,11 @@ class Metric(ABC):
     """
 
     head: ClassVar[MetricHead]
-    depends_on: ClassVar[tuple[Literal["text", "probes", "tasks"], ...]] = ("text", "probes", "tasks")
+    depends_on: ClassVar[tuple[Literal["text", "probes", "tasks", "edits"], ...]] = (
+        "text",
+        "probes",
+        "tasks",
+    )
     """The parts of the suite that its figures of the unedited model depend on."""
 
     def wanted(self, suite: SuiteSpec) -> bool:

@@ -303,6 +303,14 @@ TEXTS: Mapping[str, Text] = {
             remedies=DAMAGE,
         ),
     ),
+    "untouched_facts": Text(
+        figure="the share of facts known before editing, and edited by nobody, that the model still says",
+        low=Side(
+            means="The edits cost the model facts that they are not about: the plainest sign of damage.",
+            seen=FORGETTING,
+            remedies=DAMAGE,
+        ),
+    ),
     "kl_divergence": Text(
         figure=(
             "how far the predicted next word on ordinary text has moved from the unedited model's (KL, in "

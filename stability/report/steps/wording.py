@@ -164,3 +164,11 @@ def details(verdict: Verdict) -> list[str]:
         verdict.message,
     )
     return [clean(part) for part in parts if part]
+
+
+def edits_source(record: Record) -> str:
+    """Where the edits came from and, of facts that the model had to know, how many it did not."""
+    if not record.passed_over:
+        return record.edits_source
+    counts = ", ".join(f"{count} at seed {seed}" for seed, count in sorted(record.passed_over.items()))
+    return f"{record.edits_source}, facts that the unedited model knows (passed over: {counts})"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stability.judge import Bracket, Verdict
+from stability.judge import Bracket, Judgement, Verdict
 from stability.printable import is_printed
+from stability.record import Record
 from stability.report.steps import wording
 from stability.suite import parse_bound
 
@@ -85,3 +86,11 @@ def test_a_bracket_is_said_only_where_something_failed() -> None:
     assert wording.bracket(verdict(20, 60, "warn")) == "held to 20, warned at 60"
     assert wording.bracket(verdict(None, 0, "warn")) == "warned at 0"
     assert wording.bracket(verdict(120, None)) == ""
+
+
+def test_facts_that_the_model_did_not_know_are_counted(hostile: tuple[Record, Judgement]) -> None:
+    record = hostile[0].model_copy(update={"edits_source": "counterfact"})
+    assert wording.edits_source(record) == "counterfact"
+    known = record.model_copy(update={"passed_over": {1: 7, 0: 12}})
+    passed = "passed over: 12 at seed 0, 7 at seed 1"
+    assert wording.edits_source(known) == f"counterfact, facts that the unedited model knows ({passed})"

@@ -27,6 +27,17 @@ class EditSource(Protocol):
 def load_edits(spec: EditsSpec, seed: int) -> tuple[Edit, ...]:
     """The first `spec.count` edits of the source in the order that the seed gives.
 
+    What a model knows is not looked at: `known` is for whoever has one.
+
+    Raises:
+        DataError: the source or file is unknown, unreadable, or holds too few edits.
+    """
+    return load_stream(spec, seed)[: spec.count]
+
+
+def load_stream(spec: EditsSpec, seed: int) -> tuple[Edit, ...]:
+    """All edits that the source gives, in the order that the seed gives: `spec.count` of them or more.
+
     A `path` names a file, whatever the source, unless the source takes one itself.
 
     Raises:
@@ -44,7 +55,7 @@ def load_edits(spec: EditsSpec, seed: int) -> tuple[Edit, ...]:
     found = import_point(points[name], EDIT_SOURCES.noun, DataError)
     head = own_head(EDIT_SOURCES, found)
     if spec.path is not None and not (head and head.takes_path):
-        return load_edits(spec.model_copy(update={"source": FILE}), seed)
+        return load_stream(spec.model_copy(update={"source": FILE}), seed)
     with in_one_line(f"edits {name!r}: reading them", DataError):
         edits = tuple(cast(EditSource, found)(spec, seed))
     _check(edits, name)
@@ -52,14 +63,14 @@ def load_edits(spec: EditsSpec, seed: int) -> tuple[Edit, ...]:
 
 
 def enough(edits: Sequence[Edit], count: int, origin: str) -> tuple[Edit, ...]:
-    """The first so many.
+    """All of them.
 
     Raises:
-        DataError: there are fewer.
+        DataError: there are fewer than `count`.
     """
     if len(edits) < count:
         raise DataError(f"{origin} holds {len(edits)} edits, the run asks for {count}; lower run.edits.count")
-    return tuple(edits[:count])
+    return tuple(edits)
 
 
 def _check(edits: Sequence[object], name: str) -> None:

@@ -14,7 +14,7 @@ from stability.errors import DataError
 
 
 def shuffled(path: Path, count: int, seed: int) -> tuple[Edit, ...]:
-    """The first `count` edits of a file, in the order that the seed gives.
+    """The edits of a file, `count` or more, in the order that the seed gives.
 
     Raises:
         DataError: the file cannot be read, or holds too few.
