@@ -101,7 +101,7 @@ def prepare_folder(folder: Path, run: RunIdentity, suite: SuiteFile, *, overwrit
     record = _record_at(path, overwrite=overwrite)
     if record is not None and not overwrite:
         if record.is_unfinished:
-            how = f"{HOW_TO_GO_ON}, {HOW_TO_REPLACE}"
+            how = HOW_TO_REPLACE if record.gate else f"{HOW_TO_GO_ON}, {HOW_TO_REPLACE}"
             raise UsageError(f"{path} is of a run that did not finish ({progress(record)}); {how}")
         if other := RunIdentity.of(record).unlike(run):
             raise UsageError(f"{path} is of another run ({other}); {HOW_TO_REPLACE}")

@@ -48,6 +48,7 @@ def gate(
             name, path = by.file.spec.name, by.file.path
             run = RunIdentity(name, path, str(base), frozenset([str(edited)]), frozenset([0]))
             prepare_folder(Path(out), run, by.file, overwrite=overwrite)
+        path = None if out is None else Path(out, RECORD_FILE)
         record = measure(
             str(base),
             str(edited),
@@ -56,9 +57,9 @@ def gate(
             level=Level(level),
             edits=None if edits is None else Path(edits),
             changes=by.changes,
+            keep=None if path is None else lambda record: by.write_cut_off(record, path),
         )
-        if out is None:
-            return by.judge(record)
-        report = by.judge(record, Path(out, RECORD_FILE))
-        write_files(report, Path(out))
+        report = by.judge(record, path)
+        if path is not None:
+            write_files(report, path.parent)
         return report

@@ -242,16 +242,20 @@ class Suite:
             report = self.judge(run_suite(experiment, editors), path)
         except KeyboardInterrupt:
             if path is not None and experiment.record.runs:
-                try:
-                    write_files(self.judge(experiment.record, path), path.parent)
-                except StabilityError as error:
-                    LOG.warning("the reports of what was measured are not written: %s", error)
+                self.write_cut_off(experiment.record, path)
             raise
         except RecordError as error:
             raise RecordError(f"{error}; {kept_words(path)}") from error
         if path is not None:
             write_files(report, path.parent)
         return report
+
+    def write_cut_off(self, record: Record, path: Path) -> None:
+        """Judge what was measured before an interrupt, and write it; where that is not possible, say so."""
+        try:
+            write_files(self.judge(record, path), path.parent)
+        except StabilityError as error:
+            LOG.warning("the reports of what was measured are not written: %s", error)
 
     def _with(self, given: Given) -> Suite:
         """The suite with what was given by name."""

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from stability.cli.steps.command import command
+from stability.cli.steps.interruption import interruption, same_command
 from stability.cli.steps.options import Out, Overwrite, Strict
 from stability.cli.steps.output import Delivery, printed, show
+from stability.files import RECORD_FILE
 from stability.gate.levels import Level
 
 
@@ -45,11 +47,19 @@ def gate(
     from stability.gate.table import changes_text
     from stability.suite.overrides import Overrides
 
-    with RichListener() as listener, delivery.working():
-        by = api.Suite.load(suite or default_suite()).override(Overrides(settings=tuple(set_ or ())))
-        report = api.gate(
-            base, edited, by, level=level, edits=edits, out=out, overwrite=overwrite, listener=listener
-        )
+    try:
+        with RichListener() as listener, delivery.working():
+            by = api.Suite.load(suite or default_suite()).override(Overrides(settings=tuple(set_ or ())))
+            report = api.gate(
+                base, edited, by, level=level, edits=edits, out=out, overwrite=overwrite, listener=listener
+            )
+    except KeyboardInterrupt as error:
+        word, status = interruption(error)
+        record = None if out is None else out / RECORD_FILE
+        kept = record is not None and record.exists()
+        where = f"what was measured is in {record}" if kept else "nothing is kept"
+        typer.echo(f"{word}; {where}; begin again with: {same_command('--overwrite')}", err=True)
+        raise typer.Exit(status) from None
     changes = changes_text(report.record)
 
     def table() -> None:

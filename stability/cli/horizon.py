@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stability.cli.steps.command import command
+from stability.cli.steps.interruption import interruption, same_command
 from stability.cli.steps.options import HorizonOptions, Json, Overwrite, Resume, SuitePath, TrustRemoteCode
 from stability.cli.steps.output import Delivery, printed
 from stability.files import HORIZON_FILE
@@ -30,24 +31,34 @@ def horizon(
 ) -> None:
     """Find the largest number of edits at which a suite still holds.
 
-    Exit status: 0 it was found, 2 the suite or the command line is wrong, 3 something could not be measured.
+    Exit status: 0 it was found, 2 the suite or the command line is wrong, 3 something could not be measured,
+    130 interrupted, 143 terminated.
     """
     from stability.api import Suite
+    from stability.api.folder import search_folder
     from stability.cli.steps.progress import RichListener
     from stability.judge.verdict import plain
     from stability.report.steps.horizon import horizon_text
 
     loaded = Suite.load(suite).override(replaced.overrides())
     folder = out or loaded.folder()
-    with RichListener() as listener, Delivery(as_json=as_json).working():
-        found = loaded.horizon(
-            every=every,
-            out=folder,
-            overwrite=overwrite,
-            resume=resume,
-            listener=listener,
-            trust_remote_code=trust_remote_code,
-        )
+    try:
+        with RichListener() as listener, Delivery(as_json=as_json).working():
+            found = loaded.horizon(
+                every=every,
+                out=folder,
+                overwrite=overwrite,
+                resume=resume,
+                listener=listener,
+                trust_remote_code=trust_remote_code,
+            )
+    except KeyboardInterrupt as error:
+        word, status = interruption(error)
+        left = search_folder(folder)
+        kept = any(left.glob("*/*.json"))
+        where = f"what was measured is in {left}" if kept else "nothing was measured yet"
+        typer.echo(f"{word}; {where}; go on with: {same_command('--resume')}", err=True)
+        raise typer.Exit(status) from None
     if as_json:
         typer.echo(json.dumps(plain(found.as_dict()), indent=2))
     else:

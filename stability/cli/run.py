@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from stability.cli.steps.command import command
-from stability.cli.steps.interruption import interruption
+from stability.cli.steps.interruption import interruption, same_command
 from stability.cli.steps.options import (
     Baselines,
     Figures,
@@ -74,9 +73,7 @@ def run(
         word, status = interruption(error)
         record = folder / RECORD_FILE
         where = f"what was measured is in {record}" if record.exists() else "nothing was measured yet"
-        again = shlex.join(
-            [*shlex.split(loaded.command()), *(["--out", str(out)] if out else []), "--resume"]
-        )
+        again = same_command("--resume")
         typer.echo(f"{word}; {where}; go on with: {again}", err=True)
         raise typer.Exit(status) from None
     if figures:

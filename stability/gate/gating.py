@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -54,12 +54,14 @@ def gate(
     level: Level = Level.weights,
     edits: Path | None = None,
     changes: Overrides | None = None,
+    keep: Callable[[Record], None] | None = None,
 ) -> Record:
     """Measure what an edited checkpoint is against the one that it was made from.
 
     The weights are compared on disk, in bounded memory. A level above `weights` loads the models, one after
     the other; `edits`, a file of the edits that were made, loads the edited one in any case. Of several edits
-    of one prompt and subject the last is asked for. `changes` are what was replaced in the suite.
+    of one prompt and subject the last is asked for. `changes` are what was replaced in the suite. If this is
+    interrupted once the files were compared, `keep` is given the record of what they say.
 
     Raises:
         MeasurementError: a folder or file is missing, cut short, a pickle, or of an unknown architecture.
@@ -77,42 +79,52 @@ def gate(
     )
     asked = tuple({edit.filled: edit for edit in read_edits(edits)}.values()) if edits else ()
     disk = compare_on_disk(base, edited, listener)
-    examined = _examined(disk, suite, level, asked, listener)
-    reasons = not_asked(level, heads, with_edits=bool(asked))
-    if not asked:
-        reasons |= _without(examined.edited.skipped, reasons)
-    checkpoint = _edited_checkpoint(disk, examined, reasons, heads, len(asked) or ONCE, started)
-    settings = {
-        **call.model_dump(include={"base", "edited", "level", "edits"}),
-        **disk.reading(),
-        "differences": disk.differences(),
-    }
-    run = Run(
-        editor=EditorInfo(name=disk.edited.folder.name, source="checkpoint", settings=settings),
-        seed=0,
-        edits=examined.outcomes,
-        checkpoints=(checkpoint,),
-        timing={"compare": disk.seconds, "measure": time.perf_counter() - started - disk.seconds},
-    )
-    return Record(
-        harness_version=metadata.version("stability-harness"),
-        suite_name=suite.spec.name,
-        suite_text=suite.text,
-        suite_path=None if suite.path is None else str(suite.path),
-        measured_fingerprint=suite.measured_fingerprint,
-        command=shlex.join(["stability", "gate", *call.arguments(), *changes.arguments()]),
-        replaced=Replaced(**asdict(changes)),
-        gate=call,
-        model=_described(disk.base, examined.model),
-        edits_source="" if edits is None else str(edits),
-        text_fingerprint=examined.text_fingerprint,
-        text_tokens=examined.text_tokens,
-        base=examined.base.model_copy(update={"readings": _merged(disk.base_readings, examined.base)}),
-        runs=(run,),
-        not_asked=reasons,
-        versions={name: metadata.version(name) for name in PACKAGES},
-        started=at.isoformat(timespec="seconds"),
-    )
+
+    def record(examined: Examined, cut_off: Problem | None = None) -> Record:
+        reasons = not_asked(level, heads, with_edits=bool(asked))
+        if not asked:
+            reasons |= _without(examined.edited.skipped, reasons)
+        number = len(asked) or ONCE
+        checkpoint = _edited_checkpoint(disk, examined, reasons, heads, number, started, cut_off)
+        settings = {
+            **call.model_dump(include={"base", "edited", "level", "edits"}),
+            **disk.reading(),
+            "differences": disk.differences(),
+        }
+        run = Run(
+            editor=EditorInfo(name=disk.edited.folder.name, source="checkpoint", settings=settings),
+            seed=0,
+            edits=examined.outcomes,
+            checkpoints=(checkpoint,),
+            timing={"compare": disk.seconds, "measure": time.perf_counter() - started - disk.seconds},
+        )
+        return Record(
+            harness_version=metadata.version("stability-harness"),
+            suite_name=suite.spec.name,
+            suite_text=suite.text,
+            suite_path=None if suite.path is None else str(suite.path),
+            measured_fingerprint=suite.measured_fingerprint,
+            command=shlex.join(["stability", "gate", *call.arguments(), *changes.arguments()]),
+            replaced=Replaced(**asdict(changes)),
+            gate=call,
+            model=_described(disk.base, examined.model),
+            edits_source="" if edits is None else str(edits),
+            text_fingerprint=examined.text_fingerprint,
+            text_tokens=examined.text_tokens,
+            base=examined.base.model_copy(update={"readings": _merged(disk.base_readings, examined.base)}),
+            runs=(run,),
+            under_way=cut_off is not None,
+            not_asked=reasons,
+            versions={name: metadata.version(name) for name in PACKAGES},
+            started=at.isoformat(timespec="seconds"),
+        )
+
+    try:
+        return record(_examined(disk, suite, level, asked, listener))
+    except KeyboardInterrupt:
+        if keep is not None:
+            keep(record(Examined(), Problem(kind="interrupted", message="interrupted")))
+        raise
 
 
 def _examined(
@@ -136,13 +148,17 @@ def _edited_checkpoint(
     heads: Mapping[str, MetricHead],
     edits: int,
     started: float,
+    cut_off: Problem | None,
 ) -> Checkpoint:
-    """The edited checkpoint by its files and by its model; `reasons` has the metrics that were not asked."""
+    """The edited checkpoint by its files and by its model; `reasons` has the metrics that were not asked.
+
+    What was to be asked of models has the error that cut it off, if one did.
+    """
     streamed = disk.edited_readings
     wanted = [name for name, head in heads.items() if name not in streamed and head.measured != "clock"]
     message = f"not scored: {disk.nonfinite} weights are not finite"
-    broken = Problem(kind="not_finite", message=message, count=disk.nonfinite)
-    unscored = dict.fromkeys(wanted, broken) if disk.nonfinite else {}
+    broken = Problem(kind="not_finite", message=message, count=disk.nonfinite) if disk.nonfinite else cut_off
+    unscored = {} if broken is None else dict.fromkeys(wanted, broken)
     return Checkpoint(
         edits=edits,
         changed=disk.weights.changed,

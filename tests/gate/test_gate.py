@@ -20,7 +20,9 @@ from stability.api import gate, judge
 from stability.data.edits import load_edits
 from stability.editors import Store, find_editor
 from stability.errors import ModelError, UsageError
+from stability.gate import default_suite
 from stability.record import read_record
+from stability.run import Silent
 from stability.suite import EditsSpec
 from stability.world import MODEL
 from tests.gate.conftest import down, llama
@@ -333,3 +335,29 @@ def test_a_stale_index_beside_the_weights_is_said_not_to_be_read(copy_of_world):
     report = gate("world", folder)
     assert report.judgement.exit_status() == 0
     assert "not read, as transformers does not: model.safetensors.index.json" in str(report)
+
+
+class InterruptedLoading(Silent):
+    """Stands for Ctrl-C while the edited model is loaded."""
+
+    def stage(self, text):
+        if text == "loading the edited model":
+            raise KeyboardInterrupt
+
+
+def test_interrupted_it_keeps_what_the_files_say(copy_of_world, tmp_path):
+    edited, out = copy_of_world("edited", low_rank), tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        gate(MODEL, edited, level="activations", out=out, listener=InterruptedLoading())
+    record = read_record(out / "run.json")
+    assert record.is_unfinished
+    found = {verdict.check: verdict for verdict in judge(record, default_suite()).judgement.verdicts}
+    assert found["same_tensors"].status == "pass"
+    assert found["edited_weight_norm"].value is not None
+    assert (found["structure"].status, found["activation_norm"].status) == ("error", "error")
+    assert "interrupted" in found["structure"].message
+    assert "the run did not finish" in (out / "report.md").read_text()
+    with pytest.raises(UsageError, match=r"did not finish \(.*\); write into another folder, or replace it"):
+        gate(MODEL, edited, out=out)
+    gate(MODEL, edited, out=out, overwrite=True)
+    assert not read_record(out / "run.json").is_unfinished

@@ -1,6 +1,7 @@
 """`stability horizon` and `stability run --bisect`, as a person calls them."""
 
 import json
+import shlex
 
 import pytest
 from typer.testing import CliRunner
@@ -71,3 +72,47 @@ def test_what_cannot_be_measured_is_status_three(suite, tmp_path):
     assert result.exit_code == 3
     assert "failed at 1: " in result.stdout
     assert "ValueError: no" in " ".join(result.stdout.split())
+
+
+STOPPED = """
+import os
+import pathlib
+import signal
+
+import torch
+
+
+def stopped(model, tokenizer, edits):
+    model.made = getattr(model, "made", 0) + 1
+    with torch.no_grad():
+        model.transformer.h[0].mlp.c_proj.weight.add_(1e-4)
+    if model.made == 3 and not pathlib.Path("stopped").exists():
+        pathlib.Path("stopped").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_search_that_is_told_to_end_says_how_it_is_gone_on_with(shell, folder, suite):
+    (folder / "stopped.py").write_text(STOPPED)
+    words = [
+        "stability",
+        "horizon",
+        suite,
+        "--editor",
+        "./stopped.py:stopped",
+        "--seed",
+        0,
+        "--edits",
+        4,
+        "--out",
+        "out",
+    ]
+    done = shell(*words, "--every", "--overwrite")
+    assert done.returncode == 143
+    what, how = done.stderr.rstrip().split("; go on with: ")
+    assert what == "terminated; what was measured is in out/points/horizon"
+    assert how == " ".join(map(str, [*words, "--every", "--resume"]))
+    done = shell(*map(str, shlex.split(how)))
+    assert done.returncode == 0, done.stderr
+    found = json.loads((folder / "out" / "horizon.json").read_text())["editors"][0]["seeds"][0]
+    assert found["measurements"] == 4  # none of them twice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -45,6 +46,12 @@ def interruptible() -> Iterator[None]:
 def interruption(error: KeyboardInterrupt) -> tuple[str, int]:
     """What has interrupted a command, in a word, and its exit status."""
     return ("terminated", TERMINATED) if isinstance(error, TerminatedError) else ("interrupted", INTERRUPTED)
+
+
+def same_command(last: str) -> str:
+    """The command that this process was started by, for a shell: `--resume` or `--overwrite` ends it."""
+    words = [word for word in sys.argv[1:] if word not in ("--resume", "--overwrite")]
+    return shlex.join(["stability", *words, last])
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from stability.errors import MeasurementError, RecordError, first_line
+from stability.errors import RecordError, first_line
 from stability.files import write_whole
 from stability.reading import UnreadableError, read_text
 from stability.record import EditOutcome, Problem, Record
@@ -68,12 +68,13 @@ class SearchFolder:
         """Write how far it has come, in place of what was there.
 
         Raises:
-            MeasurementError: it cannot be written.
+            RecordError: it cannot be written; what was there stays.
         """
         try:
             write_whole(self.folder / FILE, progress.model_dump_json())
         except OSError as error:
-            raise MeasurementError(f"{self.folder}: cannot keep the search: {error.strerror}") from error
+            why = f"{self.folder}: cannot keep the search: {error.strerror}"
+            raise RecordError(f"{why}; what was kept before is gone on with by --resume") from error
 
     def begin(self) -> None:
         """Make the folder, empty if this is no continuation."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stability.editors import LoadedEditor
-from stability.errors import StabilityError
+from stability.errors import RecordError, StabilityError
 from stability.record import Checkpoint, EditorInfo, Problem, Record, Run
 from stability.run.experiment import Experiment
 from stability.run.horizon.bounds import HorizonBounds, Predicate, Search
@@ -169,6 +169,7 @@ def find_horizons(
 
     Raises:
         UsageError: what is in the folder is of something else.
+        RecordError: how far it has come cannot be read, or cannot be written any more.
     """
     spec = experiment.suite.spec
     point = PointSuite.of(spec)
@@ -235,6 +236,8 @@ def find_horizon(
         search = asking.search
         try:
             bounds = search.every() if every else search.bisect(experiment.suite.spec.run.schedule())
+        except RecordError:  # it cannot be kept: what was measured before is on the disk
+            raise
         except StabilityError as error:
             return asking.gave_up(str(error))
         return asking.found(bounds)

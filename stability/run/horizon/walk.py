@@ -49,6 +49,7 @@ class Walk:
         self._kept: int | None = None  # after so many edits
         self._newest: int | None = None
         self._can_keep = True
+        self._has_warned = False  # of a disk without room
         self._pace = Pace(experiment.suite.spec.run.resume, 0)
         self.when_due: Callable[[], None] = lambda: None  # a point is, between numbers that are asked at
         self.at = 0
@@ -134,6 +135,7 @@ class Walk:
         if self.end is not None and progress.at > self.end.at:
             self.at = progress.at  # half made, as it was
         elif not self._restored(progress.at):
+            self._restored(self._kept or 0)
             self.go_to(progress.at)
         self.edits_made, self.edits_repeated = progress.edits_made, progress.edits_repeated
         self._pace.written(self.at)
@@ -142,7 +144,7 @@ class Walk:
         return self._folder / f"{edits:06}.safetensors"
 
     def _written(self, edits: int) -> bool:
-        """Write the point where the walk is; False if this editor's cannot be."""
+        """Write the point where the walk is; False if this editor's cannot be, or there is no room."""
         if not self._can_keep:
             return False
         path = self._path(edits)
@@ -152,10 +154,11 @@ class Walk:
         try:
             header = self._experiment.header(self._editor.info, self._seed, edits)
             write_point(path, taken(examination, self._model, self._editor, header))
-        except OSError as error:
-            raise MeasurementError(
-                f"{self._folder}: cannot keep the model there: {error.strerror}"
-            ) from error
+        except OSError as error:  # a point less: the walk goes back to the one before
+            if not self._has_warned:
+                log.warning("%s: no point is left after edit %d: %s", self._folder, edits, error.strerror)
+            self._has_warned = True
+            return False
         except StabilityError as error:
             self._mistrust_points(error)
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Sequence
 from contextlib import suppress
@@ -119,3 +120,44 @@ def test_what_another_search_has_left_is_refused(experiment: Experiment, tmp_pat
     file.write_text("{}")
     with pytest.raises(RecordError, match=r"search\.json: cannot read the search"):
         search(experiment, "walking", tmp_path)
+
+
+def full(*arguments: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_without_room_for_points_costs_no_more_than_the_points(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, _ = search(experiment, "giving up", tmp_path / "whole")
+    monkeypatch.setattr("stability.run.horizon.walk.write_point", full)
+    search(experiment, "giving up", tmp_path / "cut", cut=8)
+    found, _ = search(experiment, "giving up", tmp_path / "cut")
+    assert answers(found) == answers(whole)
+    assert len([line for line in caplog.messages if "No space left on device" in line]) == 2 + 1  # a seed
+
+
+def test_a_search_that_cannot_be_kept_any_more_ends_and_what_was_kept_is_gone_on_with(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = search(experiment, "giving up", tmp_path / "whole")
+    search(experiment, "giving up", tmp_path / "cut", cut=8)
+    kept = (tmp_path / "cut" / "GivingUp-0" / "search.json").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr("stability.run.horizon.progress.write_whole", full)
+        with pytest.raises(
+            RecordError, match=r"cannot keep the search: No space .* is gone on with by --resume"
+        ):
+            search(experiment, "giving up", tmp_path / "cut")
+    assert (tmp_path / "cut" / "GivingUp-0" / "search.json").read_bytes() == kept
+    assert search(experiment, "giving up", tmp_path / "cut")[0] == whole
+
+
+def answers(found: Any) -> list[Any]:
+    """What was found, but for how many edits that took."""
+    counted = ("edits_made", "edits_repeated")
+    return [
+        {key: value for key, value in seed.items() if key not in counted}
+        for editor in found["editors"]
+        for seed in editor["seeds"]
+    ]
