@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import io
 import logging
+import os
 import sys
 from contextlib import suppress
 
@@ -80,8 +81,13 @@ def _run() -> None:
 
 def _say(message: str) -> None:
     """Print a message to stderr, if anybody reads that; what is said does not change the status."""
-    with suppress(OSError):
+    try:
         typer.echo(message, err=True)
+    except OSError:
+        with suppress(OSError, ValueError):  # what is left in the buffer would make it 120 at exit
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stderr.fileno())
+            os.close(nowhere)
 
 
 def unforeseen(error: Exception) -> str:
