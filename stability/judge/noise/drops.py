@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -144,23 +144,11 @@ class ProportionDrop:
 
     def limits(self, confidence: float) -> tuple[float, float]:
         """See `Drop`."""
-        low, high = proportions.interval(self.gains, self.losses, self.n, confidence)
-        return float(low), float(high)
+        return proportions.limits(self.gains, self.losses, self.n, confidence)
 
     def detects(self, tolerance: float, alpha: float) -> float:
         """See `Drop`; by the power of the exact test."""
-        low, high = max(tolerance, 0.0), self.before
-        if low >= high:
-            return float("inf")
-        for _ in range(2):
-            drops = np.linspace(low, high, POINTS)
-            found = exact.power(self.n, tolerance, alpha, drops, self.discordance(drops))
-            enough = np.flatnonzero(found >= POWER)
-            if not enough.size:
-                return float("inf")
-            at = max(int(enough[0]), 1)
-            low, high = float(drops[at - 1]), float(drops[at])
-        return float(np.interp(POWER, found[at - 1 : at + 1], drops[at - 1 : at + 1]))
+        return detects(self, tolerance, alpha)
 
     def documents(self, drop: float, tolerance: float, alpha: float) -> float:
         """See `Drop`; by the score that the exact test rejects, of about as many documents."""
@@ -193,6 +181,23 @@ class ProportionDrop:
         """See `Drop`; exact."""
         enough = proportions.fewest_above(guess, self.n, confidence)
         return proportions.highest(enough - 1, self.n, confidence) if enough <= self.n else float("inf")
+
+
+@lru_cache(maxsize=2**14)
+def detects(drop: ProportionDrop, tolerance: float, alpha: float) -> float:
+    """See `Drop.detects`; a family of drops has many that are equal."""
+    low, high = max(tolerance, 0.0), drop.before
+    if low >= high:
+        return float("inf")
+    for _ in range(2):
+        drops = np.linspace(low, high, POINTS)
+        found = exact.power(drop.n, tolerance, alpha, drops, drop.discordance(drops))
+        enough = np.flatnonzero(found >= POWER)
+        if not enough.size:
+            return float("inf")
+        at = max(int(enough[0]), 1)
+        low, high = float(drops[at - 1]), float(drops[at])
+    return float(np.interp(POWER, found[at - 1 : at + 1], drops[at - 1 : at + 1]))
 
 
 @dataclass(frozen=True, eq=False)

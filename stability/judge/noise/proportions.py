@@ -11,6 +11,8 @@ proportions) would take longer to import than a record takes to judge.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtr, ndtri
@@ -65,6 +67,13 @@ def interval(
         within = np.abs(score(gains, losses, n, middle)) <= reach
         inside, outside = np.where(within, middle, inside), np.where(within, outside, middle)
     return inside[0], inside[1]
+
+
+@lru_cache(maxsize=2**14)
+def limits(gains: int, losses: int, n: int, confidence: float) -> tuple[float, float]:
+    """`interval` of a single change; a family of drops has many that are equal."""
+    low, high = interval(gains, losses, n, confidence)
+    return float(low), float(high)
 
 
 def lowest(successes: int, n: int, confidence: float) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
 from stability.judge.noise import exact, proportions
-from stability.judge.noise.drops import ProportionDrop, ResampledDrop
+from stability.judge.noise.drops import ProportionDrop, ResampledDrop, detects
 from stability.judge.noise.family import judge_drops
 from stability.judge.noise.holm import holm
 from stability.judge.noise.paired import PairedAnswers
@@ -113,6 +115,27 @@ def test_a_larger_family_states_a_larger_detectable_drop() -> None:
     assert alone == pytest.approx(drop.detects(TOLERANCE, ALPHA))
     assert among == pytest.approx(drop.detects(TOLERANCE, ALPHA / 25))
     assert among > alone
+
+
+def test_what_a_drop_detects_is_the_same_whichever_drops_were_asked_before() -> None:
+    drop = ProportionDrop(400, 20, 30, 280, 50, 0.25)
+    unlike = ({"n": 500}, {"gains": 21}, {"losses": 40}, {"right": 200}, {"guess": 0.5}, {"flipped": 60})
+    family = [drop, *(replace(drop, **changed) for changed in unlike)]
+    kept = [
+        one.detects(tolerance, alpha)
+        for tolerance in (0.05, 0.03)
+        for alpha in (0.05, 0.01)
+        for one in family
+    ]
+    detects.cache_clear()
+    alone = [
+        detects.__wrapped__(one, tolerance, alpha)
+        for tolerance in (0.05, 0.03)
+        for alpha in (0.05, 0.01)
+        for one in family
+    ]
+    assert kept == alone
+    assert len(set(kept)) == 4 * len(unlike)  # all but `flipped`, which is none of the changes of sides
 
 
 @pytest.mark.parametrize(("n", "flips", "checks"), [(71, 0.2, 1), (60, 0.3, 3)])

@@ -15,6 +15,7 @@ from stability.judge.noise.proportions import (
     fewest_above,
     highest,
     interval,
+    limits,
     lowest,
     score,
     variance,
@@ -105,6 +106,15 @@ def test_many_tables_at_once_give_what_each_gives_alone() -> None:
     together = np.array(interval(gains, losses, 200, 0.95))
     alone = np.array([interval(g, k, 200, 0.95) for g, k in zip(gains, losses, strict=True)]).T
     np.testing.assert_allclose(together, alone, atol=1e-12)
+
+
+@settings(max_examples=examples(100))
+@given(st.lists(st.tuples(tables(), st.floats(0.6, 0.999)), min_size=2, max_size=4))
+def test_limits_that_are_kept_are_those_of_the_interval_to_the_last_bit(
+    asked: list[tuple[tuple[int, int, int], float]],
+) -> None:
+    for table, confidence in asked * 2:
+        assert limits(*table, confidence) == tuple(map(float, interval(*table, confidence)))
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.6, 0.999))
