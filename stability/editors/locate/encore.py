@@ -30,8 +30,9 @@ class Encore(Spreading):
 
     Δ = R Kᵀ(λC + λₙI + K_pK_pᵀ + KKᵀ)⁻¹, where K_p are the keys of all earlier edits, measured when those
     were written. The search uses most-probable early stopping: it ends after `prob_cutoff` consecutive steps
-    at which every target token is the most probable, after every context and without one. (The authors' code
-    does not require the steps to be consecutive, and leaves out the prompt without a context.)
+    at which every target token is the most probable, after every context and without one. With `early_stop:
+    original` it ends as in the authors' code: the steps need not be consecutive, and the prompt without a
+    context is left out.
     """
 
     head = EditorHead(

@@ -21,6 +21,18 @@ RANK_ONE = {
     "path": str(PACKAGES / "rank-one"),
     "hparams": str(PACKAGES / "rank-one" / "rank_one" / "world.json"),
 }
+QUEUED = {
+    "apply": "queued.queued_main.apply_queued_to_model",
+    "cwd": str(PACKAGES / "virtual-queue"),
+    "hparams": "hparams/world.json",
+    "hparams_class": "queued.queued_main.QueuedHyperParams",
+}
+CARRY = {
+    "element": 2,
+    "count": "cnt",
+    "first": {"method_name": "queued"},
+    "each_layer": {"Z": "1sqrtD", "alpha": 60, "zmax": 0, "D_base": None, "Pre_Cache": []},
+}
 FLAT_EDIT = {
     "table": "flatedit.util.alg_dict:ALG_DICT",
     "path": str(PACKAGES / "flat-edit"),
@@ -63,6 +75,12 @@ def seeded() -> None:
 def rank_one() -> Callable[..., LoadedEditor]:
     """The rank-one package through its adapter."""
     return lambda **settings: find_editor("kmeng", {**RANK_ONE, **settings})
+
+
+@pytest.fixture
+def queued() -> Callable[..., LoadedEditor]:
+    """The package that returns its state, through its adapter."""
+    return lambda **settings: find_editor("kmeng", {**QUEUED, "carry": CARRY, **settings})
 
 
 @pytest.fixture

@@ -113,16 +113,17 @@ def plain_search(
     losses, factor, in_a_row = [], 1.0, 0
     for step in range(settings.v_num_grad_steps):
         nll, sure = torch.zeros(()), True
-        for ids, at in zip(rows, subject_at, strict=True):
+        for row, (ids, at) in enumerate(zip(rows, subject_at, strict=True)):
             answers = log_probs(ids[:-1], at, deltas)[-len(target) :]
             nll = nll - answers[range(len(target)), target].mean() / len(rows)
-            sure = sure and answers.argmax(dim=-1).tolist() == target
+            if row > 0 or settings.early_stop == "strict":
+                sure = sure and answers.argmax(dim=-1).tolist() == target
         now = log_probs(alone, len(alone) - 1, deltas)[-1]
         kl = settings.kl_factor * (now.exp() * (now - before)).sum()
         decay = sum(delta.norm() / v0.norm() ** 2 for delta, v0 in zip(deltas, seen, strict=True))
         loss = factor * nll + kl + settings.v_weight_decay * decay
         losses.append(loss.item())
-        in_a_row = in_a_row + 1 if sure else 0
+        in_a_row = in_a_row + 1 if sure else in_a_row * (settings.early_stop == "original")
         if loss < settings.v_stop_loss or in_a_row == settings.prob_cutoff:
             break
         if sure_targets is not None:
@@ -192,6 +193,24 @@ def test_a_step_at_which_the_target_is_not_most_probable_begins_the_count_anew(
 
     assert steps(2) == steps(1) + 1
     assert steps(1) + 2 < steps(3) < EASY.v_num_grad_steps
+
+
+def test_encores_authors_count_steps_that_are_not_in_a_row_and_leave_the_bare_prompt_out(
+    build: Callable[[str], Any], near: Edit
+) -> None:
+    tiny = build("gptj")
+
+    def steps(cutoff: int, early_stop: str, **changes: float) -> int:
+        rash = {"prob_cutoff": cutoff, "v_stop_loss": 0, "kl_factor": 3.0, "v_lr": 1.0, **changes}
+        settings = EASY.model_copy(update={**rash, "early_stop": early_stop})
+        (value,) = search(tiny, [near], settings, "stream")
+        assert len(value.losses) == len(plain_search(tiny, near, settings, "stream")[1])
+        return len(value.losses)
+
+    assert steps(3, "original") < steps(3, "strict")  # the target is lost and found again
+    slow = {"kl_factor": 0.0, "v_lr": 0.2}
+    ends = [steps(1, early_stop, **slow) for early_stop in ("original", "strict")]
+    assert ends[0] < ends[1] < EASY.v_num_grad_steps  # the bare prompt gives it last
 
 
 def test_once_the_target_is_most_probable_the_likelihood_counts_a_tenth(tiny: Any, near: Edit) -> None:

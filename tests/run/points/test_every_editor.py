@@ -30,7 +30,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "hparams": str(PACKAGES / "flat-edit" / "flatedit" / "ft.yaml"),
     },
 }
+QUEUED = {
+    "apply": "queued.queued_main.apply_queued_to_model",
+    "cwd": str(PACKAGES / "virtual-queue"),
+    "hparams": "hparams/world.json",
+    "hparams_class": "queued.queued_main.QueuedHyperParams",
+    "carry": {
+        "element": 2,
+        "count": "cnt",
+        "each_layer": {"Z": "1sqrtD", "alpha": 60, "zmax": 0, "D_base": None, "Pre_Cache": []},
+    },
+}
 MORE = {
+    "kmeng with what it returns": ("kmeng", QUEUED),
     "lora-unmerged": ("lora", {"merge": False, "num_steps": 5}),
     "frobenius(encore)": ("frobenius", {"editor": {"encore": {"v_num_grad_steps": 4}}, "max_ratio": 1.01}),
 }

@@ -40,24 +40,32 @@ def takes(function: Callable[..., Any], name: str, called: str) -> bool:
 
 
 def keyword_arguments(
-    function: Callable[..., Any], called: str, given: Mapping[str, Any], held: Mapping[str, Any]
+    function: Callable[..., Any],
+    called: str,
+    given: Mapping[str, Any],
+    held: Mapping[str, Any],
+    carried: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The further arguments: all `given`, and of the fixed and `held` ones those that the function takes.
+    """The further arguments: all `given` and all `carried`, and the fixed and `held` ones that it takes.
 
     Raises:
-        SettingsError: the function takes no argument of a given name, or needs one that has no value.
+        SettingsError: the function takes no argument of a given or carried name, or needs one that has no
+            value.
     """
     further = further_parameters(function, called)
     named = [p for p in further if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in named]
     if ours := sorted(given.keys() & {*FIXED, *held}):
         raise SettingsError(f"setting 'arguments': {ours[0]!r} is the harness's to give; leave it out")
-    unknown = sorted(given.keys() - set(names))
-    if unknown and not any(p.kind is p.VAR_KEYWORD for p in further):
-        raise SettingsError(
-            f"setting 'arguments': {called} takes no {unknown[0]!r}; it takes {', '.join(names) or 'none'}"
-        )
-    made = {name: value for name, value in {**FIXED, **held}.items() if name in names} | dict(given)
+    for setting, values in (("arguments", given), ("carry", carried or {})):
+        unknown = sorted(values.keys() - set(names))
+        if unknown and not any(p.kind is p.VAR_KEYWORD for p in further):
+            takes_these = ", ".join(names) or "none"
+            raise SettingsError(
+                f"setting {setting!r}: {called} takes no {unknown[0]!r}; it takes {takes_these}"
+            )
+    made = {name: value for name, value in {**FIXED, **held}.items() if name in names}
+    made |= dict(given) | dict(carried or {})
     missing = [p.name for p in named if p.default is p.empty and p.name not in made]
     if missing:
         raise SettingsError(

@@ -110,11 +110,12 @@ class ExternalEditor(BuiltIn):
         super().__init__(settings)
         self.system = settings.system()
         self.held: dict[str, Any] = {}  # arguments that are kept for the whole run
+        self.carried: dict[str, Any] = {}  # arguments that each call returns for the next
         self.called, self.function = self.entry()
         kind = hyperparameter_class(self.system, self.function, self.called, settings.hparams_class)
         file = settings_file(settings.hparams, settings.cwd)
         self.hparams = load_hyperparameters(self.system, kind, file, settings.override)
-        keyword_arguments(self.function, self.called, settings.arguments, self.held)
+        keyword_arguments(self.function, self.called, settings.arguments, self.held, self.carried)
         self._tokenizer: Tokenizer | None = None
         self._blocks: tuple[nn.Module, ...] = ()
         self._trained: frozenset[str] | None = None  # parameters that require gradients while the system runs
@@ -131,8 +132,8 @@ class ExternalEditor(BuiltIn):
     def padding_side(self) -> str:
         """The side on which the system expects padding."""
 
-    def keep(self, returned: Any) -> None:
-        """Keep what the next call needs from what this one returned."""
+    def keep(self, returned: Any, model: nn.Module) -> None:
+        """Keep what the next call needs from what this one returned; `model` is the one it was given."""
 
     def prepare(self, model: nn.Module, tokenizer: Tokenizer, store: Store) -> None:
         """Make the copy of the tokenizer, and set the device of the hyperparameters to the model's."""
@@ -152,15 +153,17 @@ class ExternalEditor(BuiltIn):
         """Call the system; restore eval mode and the cache setting, and turn gradients off."""
         from stability.editors.adapters.steps.calling import edited_model
 
-        arguments = keyword_arguments(self.function, self.called, self.settings.arguments, self.held)
         config = getattr(model, "config", None)
         use_cache = getattr(config, "use_cache", None)
         self._require_gradients(model)
         ids = ", ".join(edit.id for edit in edits)
         with self.running(f"edit{'s' * (len(edits) > 1)} {ids}"):
             for requests in self.requests(edits):
+                arguments = keyword_arguments(
+                    self.function, self.called, self.settings.arguments, self.held, self.carried
+                )
                 returned = self.function(model, self._tokenizer, requests, self.hparams, **arguments)
-                self.keep(returned)
+                self.keep(returned, model)
                 model = edited_model(returned, model, self.called)
         self._trained = frozenset(name for name, value in model.named_parameters() if value.requires_grad)
         for parameter in model.parameters():

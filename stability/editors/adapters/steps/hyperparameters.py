@@ -77,8 +77,11 @@ def _annotation(function: Callable[..., Any]) -> Any:
 def load_hyperparameters(system: System, kind: Any, file: Path, override: Mapping[str, Any]) -> Any:
     """An instance of the system's class, read from the file as the system reads it, then overridden.
 
+    A name that the class lacks can be added if the system's code reads it (ENCORE's `sequential`).
+
     Raises:
-        SettingsError: the class does not take the file, or an overridden name is not one of its own.
+        SettingsError: the class does not take the file, or an overridden name is not one of its own, nor
+            stands in the system's code.
     """
     with system.active():
         try:
@@ -92,9 +95,11 @@ def load_hyperparameters(system: System, kind: Any, file: Path, override: Mappin
             raise SettingsError(f"{kind.__name__} cannot be read from {file}: {with_type(error)}") from error
     known = [name for name in dir(made) if not name.startswith("_")]
     for name, value in override.items():
-        if name not in known:
+        if name not in known and not system.reads(name):
             near = difflib.get_close_matches(name, known, n=1)
             hint = f", did you mean {near[0]!r}?" if near else ""
-            raise SettingsError(f"setting 'override': {kind.__name__} has no {name!r}{hint}")
+            raise SettingsError(
+                f"setting 'override': {kind.__name__} has no {name!r}{hint}, nor does its code read one"
+            )
         setattr(made, name, value)
     return made

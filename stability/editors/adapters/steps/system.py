@@ -98,6 +98,12 @@ class System:
                 digest.update(file.read_bytes())
         return digest.hexdigest()
 
+    def reads(self, name: str) -> bool:
+        """Whether its source has an attribute of that name, or the name as a text."""
+        written = re.compile(rf"\.{re.escape(name)}\b|([\"']){re.escape(name)}\1")
+        sources = (file for top in sorted(self._tops) for file in self._files(top))
+        return any(written.search(file.read_text(encoding="utf-8", errors="replace")) for file in sources)
+
     def state(self) -> dict[str, Any]:
         """The module globals that changed since import, as far as they are JSON values or tensors."""
         return {

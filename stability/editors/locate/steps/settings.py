@@ -19,6 +19,7 @@ class ValueSettings(EditorSettings):
     clamp_norm_factor: float = Field(4.0, gt=0)
     kl_factor: float = Field(0.0625, ge=0)
     prob_cutoff: int | None = Field(None, ge=1)  # most-probable early stopping: number of steps in a row
+    early_stop: Literal["strict", "original"] = "strict"  # original: as ENCORE's authors' code counts steps
 
 
 class CovarianceSettings(EditorSettings):

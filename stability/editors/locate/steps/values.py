@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -73,7 +73,8 @@ def optimise_values(
     d], is the value without a context; at each place ‖δ‖ stays within `clamp_norm_factor`·‖v0‖. The search of
     an edit ends when its loss is below `v_stop_loss` or, with `prob_cutoff`, after that many consecutive
     steps at which every target token is the most probable after every context (ENCORE, Gupta et al. 2025,
-    arXiv 2502.01636).
+    arXiv 2502.01636). With `early_stop: original` those steps need not be consecutive, and the prompt without
+    a context does not count, as in that paper's code.
 
     Edits are searched in parallel, but each has its own δ, loss and end, so that the results are those of
     separate searches.
@@ -85,7 +86,8 @@ def optimise_values(
     found = torch.zeros_like(delta)
     losses: list[list[float]] = [[] for _ in range(len(v0))]
     running = torch.arange(len(v0), device=v0.device)
-    search = _ValueSearch(prompts, intervention, None)
+    original = settings.early_stop == "original"
+    search = _ValueSearch(prompts, intervention, None, counts_bare=not original)
     sure_steps = torch.zeros_like(running)  # in a row
     nll_factor = torch.ones(len(v0), dtype=precise, device=v0.device)
     for step in range(settings.v_num_grad_steps):
@@ -98,7 +100,7 @@ def optimise_values(
         for edit, value in zip(running.tolist(), loss.tolist(), strict=True):
             losses[edit].append(value)
         found[running] = shift.detach()
-        sure_steps[running] = torch.where(sure, sure_steps[running] + 1, 0)
+        sure_steps[running] = torch.where(sure, sure_steps[running] + 1, sure_steps[running] * original)
         done = loss.detach() < settings.v_stop_loss
         if settings.prob_cutoff is not None:
             done |= sure_steps[running] >= settings.prob_cutoff
@@ -129,6 +131,7 @@ class _ValueSearch:
     prompts: EditPrompts
     intervention: Intervention
     unedited: Tensor | None  # [edits, vocabulary], log-probabilities; None before the first run
+    counts_bare: bool  # whether the prompt without a context must give the target, too
 
     def run(self, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, _ValueSearch]:
         """Mean negative log-likelihood and KL of each edit with δ = `shift`, [edits, places, d]; whether all
@@ -147,13 +150,15 @@ class _ValueSearch:
         nll = functional.nll_loss(said, targets, reduction="none")  # [targets]
         mean = mine.to(dtype) @ nll / mine.sum(dim=-1)
         kl = functional.kl_div(unedited, after, log_target=True, reduction="none").sum(dim=-1)
-        sure = (~mine | (said.argmax(dim=-1) == targets)).all(dim=-1)
-        return mean, kl, sure, _ValueSearch(prompts, self.intervention, unedited)
+        counted = mine
+        if not self.counts_bare:
+            counted = mine & ~torch.isin(prompts.rows, prompts.bare).to(device)
+        sure = (~counted | (said.argmax(dim=-1) == targets)).all(dim=-1)
+        return mean, kl, sure, replace(self, unedited=unedited)
 
     def only(self, edits: Tensor) -> _ValueSearch:
         """Continue with some of the edits."""
         edits = edits.to(self.prompts.subject_at.device)
         unedited = None if self.unedited is None else self.unedited[edits.to(self.unedited.device)]
-        return _ValueSearch(
-            self.prompts.only(edits), self.intervention.only(self.prompts.rows_of(edits)), unedited
-        )
+        intervention = self.intervention.only(self.prompts.rows_of(edits))
+        return replace(self, prompts=self.prompts.only(edits), intervention=intervention, unedited=unedited)
