@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from stability.editors import Store
+from tests.processes import stability_program
 
 # `make test` draws the same examples each day; `make torture` (--hypothesis-profile=torture) new ones, and many.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
@@ -40,6 +41,13 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with pytest.MonkeyPatch.context() as changed:
         changed.setenv("STABILITY_CACHE", str(folder / "shared-store"))
         yield Store()
+
+
+@pytest.fixture(scope="session")
+def stability_command() -> Iterator[str]:
+    """A program to call as `stability`, which starts at once; `tests.processes` says how."""
+    with stability_program() as program:
+        yield str(program)
 
 
 @pytest.fixture(scope="session")

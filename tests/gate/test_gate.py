@@ -219,16 +219,18 @@ def test_the_levels_and_settings_are_checked(copy_of_world):
         gate("world", copy_of_world("same"), level="weight")
 
 
-def stability(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "stability", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+@pytest.fixture
+def stability(stability_command):
+    """Runs the command line."""
+
+    def run(*arguments):
+        command = [stability_command, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    return run
 
 
-def test_the_command_prints_what_changed_and_ends_in_the_verdicts_status(copy_of_world, tmp_path):
+def test_the_command_prints_what_changed_and_ends_in_the_verdicts_status(stability, copy_of_world, tmp_path):
     folder = copy_of_world("edited", low_rank)
     done = stability("gate", "world", folder, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -250,7 +252,7 @@ def test_the_command_prints_what_changed_and_ends_in_the_verdicts_status(copy_of
     ],
     ids=["truncated", "pickle", "gone"],
 )
-def test_what_cannot_be_read_is_one_line_and_status_3(copy_of_world, damage, message):
+def test_what_cannot_be_read_is_one_line_and_status_3(stability, copy_of_world, damage, message):
     folder = copy_of_world("broken")
     damage(folder / "model.safetensors")
     done = stability("gate", "world", folder)

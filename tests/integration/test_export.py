@@ -51,15 +51,15 @@ def test_each_table_goes_into_a_file_that_is_as_its_name_says(shell, folder, kep
     assert list((folder / "new").iterdir()) == [path]
 
 
-def test_names_reach_a_pipe_as_they_are(folder, kept):
-    command = [sys.executable, "-m", "stability", "export", "out", "--table", "runs"]
+def test_names_reach_a_pipe_as_they_are(folder, kept, stability_command):
+    command = [stability_command, "export", "out", "--table", "runs"]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=True)
     assert parsed(done.stdout.decode())[1]["version"] == 'a,"b"\r\nc\x1b[31m'
 
 
-def test_a_terminal_gets_no_control_characters(folder, kept):
+def test_a_terminal_gets_no_control_characters(folder, kept, stability_command):
     terminal, end = os.openpty()
-    command = [sys.executable, "-m", "stability", "export", "out", "--table", "runs"]
+    command = [stability_command, "export", "out", "--table", "runs"]
     subprocess.run(command, cwd=folder, stdout=end, check=True)
     os.close(end)
     shown = os.read(terminal, 100_000).decode()
@@ -91,9 +91,9 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_no_file(
     assert sorted(folder.rglob("*")) == before
 
 
-def test_a_reader_that_has_seen_enough_ends_it_quietly(folder, kept):
+def test_a_reader_that_has_seen_enough_ends_it_quietly(folder, kept, stability_command):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = f"{sys.executable} -m stability export out | head -1"
+    command = f"{stability_command} export out | head -1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
     )

@@ -37,13 +37,13 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stability(site):
+def stability(site, stability_command):
     """Runs the command line in a folder, with the package installed."""
 
     def run(folder, *arguments):
         path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
         return subprocess.run(
-            [sys.executable, "-m", "stability", *arguments],
+            [stability_command, *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", "COLUMNS": "200"},
             capture_output=True,

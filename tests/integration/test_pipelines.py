@@ -64,14 +64,25 @@ def made(folder):
     return folder
 
 
+@pytest.fixture(autouse=True, scope="module")
+def path(stability_command):
+    """The commands of this installation come first, and before them a `stability` that starts at once."""
+    with pytest.MonkeyPatch.context() as changed:
+        folders = [
+            *(str(Path(command).parent) for command in (stability_command, sys.executable)),
+            os.environ["PATH"],
+        ]
+        changed.setenv("PATH", os.pathsep.join(folders))
+        yield
+
+
 def bash(script, folder, **environment):
-    """Run a script with this installation's commands on the path."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    """Run a script as the runner does."""
     known = {key: value for key, value in os.environ.items() if not key.startswith("GITHUB_")}
     return subprocess.run(
         [*BASH, script],
         cwd=folder,
-        env={**known, "PATH": path, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", **environment},
+        env={**known, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", **environment},
         capture_output=True,
         text=True,
         timeout=300,

@@ -26,7 +26,7 @@ def site(tmp_path_factory):
     return folder / "site"
 
 
-def test_an_adapter_and_an_entry_point_run_the_same_editor(site, tmp_path):
+def test_an_adapter_and_an_entry_point_run_the_same_editor(site, tmp_path, stability_command):
     suite = {
         "schema": 1,
         "name": "tiny",
@@ -60,7 +60,7 @@ def test_an_adapter_and_an_entry_point_run_the_same_editor(site, tmp_path):
     (tmp_path / "tiny.stability.yaml").write_text(yaml.safe_dump(suite))
     environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "stability", "run", "tiny.stability.yaml", "--edits", "2", "--out", "out"],
+        [stability_command, "run", "tiny.stability.yaml", "--edits", "2", "--out", "out"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -162,7 +162,7 @@ def test_metrics_of_others_are_measured_judged_and_explained_as_those_built_in(
 
 
 def test_a_record_of_a_metric_that_is_not_installed_is_judged_without_it(
-    installed: Path, tmp_path: Path
+    installed: Path, tmp_path: Path, stability_command: str
 ) -> None:
     text = (
         "schema: 1\nname: foreign\nrun: {edits: {source: world, count: 2}}\ntext: {source: world, tokens: 300}\n"
@@ -173,9 +173,8 @@ def test_a_record_of_a_metric_that_is_not_installed_is_judged_without_it(
     (installed / "largest_weights.py").unlink()
     for file in (installed / "largest_weights-1.0.dist-info").iterdir():
         file.unlink()
-    judged = subprocess.run(
-        [sys.executable, "-m", "stability", "judge", str(tmp_path / "out")], capture_output=True, text=True
-    )
+    command = [stability_command, "judge", str(tmp_path / "out")]
+    judged = subprocess.run(command, capture_output=True, text=True)
     assert judged.returncode == 1, judged.stderr
     assert "2 <= 1" in judged.stdout
     assert "1 failed, 1 passed" in judged.stdout

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -87,19 +87,12 @@ class Catalogue:
         frequent = [str(packaged / folder) for folder in FREQUENT]
         with quiet():
             self._manager = TaskManager(include_path=[*frequent, *own], include_defaults=False)
-            if not all(self._is_closed(name) for name in names):
-                self._manager = TaskManager(include_path=own)
+        self._refuse_unknown(names, self._hidden)
+        if not all(self._is_closed(name) for name in names):
+            with quiet():
+                self._manager = TaskManager(include_path=own)  # takes seconds
+        self._refuse_unknown(names, self._like)
         for name in names:
-            if name not in self._manager.task_index:
-                close = get_close_matches(name, self._manager.all_tasks, n=3)
-                hint = f"; did you mean {' or '.join(close)}?" if close else ""
-                if old := self._old_group_of(name):
-                    hint = f"; {old} names it beside 'group', lm-eval's old form: write 'tag' in its place"
-                elif skipped := self._skipped(name):
-                    hint = f"; {skipped}"
-                raise MeasurementError(
-                    f"lm-eval knows no task, group or tag {name!r}{hint}", kind="does_not_fit", task=name
-                )
             self._check_groups(name)
         self._leaves_wanted = tuple(dict.fromkeys(leaf for name in names for leaf in self._leaves(name)))
 
@@ -187,15 +180,22 @@ class Catalogue:
             leaf in self._manager.task_index for leaf in self._leaves(name)
         )
 
-    def _old_group_of(self, task: str) -> Path | None:
-        """The file that defines a task in lm-eval's old form, where the task is hidden by its group."""
-        for entry in self._manager.task_index.values():
-            if entry.kind.name == "GROUP" and (entry.cfg or {}).get("task") == task:
-                return Path(entry.yaml_path) if entry.yaml_path else None
-        return None
+    def _refuse_unknown(self, names: tuple[str, ...], why: Callable[[str], str | None]) -> None:
+        """End with the first name that is not in the index, if something can be said of it."""
+        for name in names:
+            if name not in self._manager.task_index and (hint := why(name)) is not None:
+                said = f"lm-eval knows no task, group or tag {name!r}{hint and '; '}{hint}"
+                raise MeasurementError(said, kind="does_not_fit", task=name)
 
-    def _skipped(self, name: str) -> str:
-        """What is wrong with the user's file that names a task, where lm-eval's index has left it out."""
+    def _like(self, name: str) -> str:
+        close = get_close_matches(name, self._manager.all_tasks, n=3)
+        return f"did you mean {' or '.join(close)}?" if close else ""
+
+    def _hidden(self, name: str) -> str | None:
+        """What is wrong with the file that defines a task, where that leaves it out of the index."""
+        for entry in self._manager.task_index.values():
+            if entry.kind.name == "GROUP" and entry.yaml_path and (entry.cfg or {}).get("task") == name:
+                return f"{entry.yaml_path} names it beside 'group', lm-eval's old form: write 'tag' in its place"
         folder = self._spec.include_path
         for file in () if folder is None else sorted(Path(folder).rglob("*.yaml")):
             try:
@@ -208,7 +208,7 @@ class Catalogue:
             if isinstance(groups, list) and name in (config.get("task"), *groups):
                 listed = ", ".join(map(str, groups))
                 return f"{file} has a list as 'group', lm-eval's old form: write 'tag: [{listed}]'"
-        return ""
+        return None
 
     def _absent_split(self, name: str, error: KeyError) -> str:
         """Which split of whose documents there is not; the error, if that is about something else."""
