@@ -195,7 +195,8 @@ class Catalogue:
         """What is wrong with the file that defines a task, where that leaves it out of the index."""
         for entry in self._manager.task_index.values():
             if entry.kind.name == "GROUP" and entry.yaml_path and (entry.cfg or {}).get("task") == name:
-                return f"{entry.yaml_path} names it beside 'group', lm-eval's old form: write 'tag' in its place"
+                file = entry.yaml_path
+                return f"{file} names it beside 'group', lm-eval's old form: write 'tag' in its place"
         folder = self._spec.include_path
         for file in () if folder is None else sorted(Path(folder).rglob("*.yaml")):
             try:
