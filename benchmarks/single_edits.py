@@ -17,7 +17,8 @@ import logging
 import os
 import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import torch
 import yaml
 
 from stability.data.edits import Edit, load_stream
-from stability.editors import find_editor
+from stability.editors import LoadedEditor, find_editor
 from stability.metrics import edit_outcomes
 from stability.metrics.scoring.known import known_first
 from stability.models import LoadedModel, Snapshot, load_model, map_model
@@ -38,6 +39,7 @@ from stability.suite import EditsSpec, ModelSpec
 
 EDITORS = "rome,memit,pmet,emmet,alphaedit,encore,nas,ft_l,lora"
 FIGURES = ("success", "accurate", "paraphrase", "neighborhood")
+ROUND = 10  # facts for which every editor has its turn before the next
 FIELDS = ("editor", "settings", "edit", *FIGURES, "seconds")
 
 
@@ -70,30 +72,49 @@ def make(asked: argparse.Namespace, settings: Mapping[str, Any]) -> None:
     facts = [stream[place] for place in places[asked.skip :]]
     done = {(row["editor"], row["settings"], row["edit"]) for row in rows(asked.file)}
     pristine = Snapshot(loaded.model)
-    for name in asked.editors.split(","):
-        missing = [fact for fact in facts if (name, label(settings), fact.id) not in done]
-        if missing:
-            append(asked.file, edited(loaded, pristine, name, settings, missing))
+    ready: dict[str, Ready] = {}
+    for first in range(0, len(facts), ROUND):
+        for name in asked.editors.split(","):
+            some = facts[first : first + ROUND]
+            missing = [fact for fact in some if (name, label(settings), fact.id) not in done]
+            if missing:
+                ready[name] = ready.get(name) or Ready.of(loaded, name, settings)
+                append(asked.file, edited(loaded, pristine, ready[name], missing))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An editor that has been prepared on the unedited model, and what it remembered then."""
+
+    name: str
+    settings: str
+    editor: LoadedEditor
+    fresh: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, loaded: LoadedModel, name: str, settings: Mapping[str, Any]) -> Ready:
+        """Find it and prepare it."""
+        depth = map_model(loaded.model).n_layers
+        editor = find_editor(name, dict(settings), model_name=loaded.name, depth=depth)
+        prepare(editor, loaded.model, loaded.tokenizer, Store(), 0)
+        return cls(name, label(settings), editor, copy_state(editor.state()))
 
 
 def edited(
-    loaded: LoadedModel, pristine: Snapshot, name: str, settings: Mapping[str, Any], facts: Iterable[Edit]
-) -> Iterable[dict[str, Any]]:
+    loaded: LoadedModel, pristine: Snapshot, ready: Ready, facts: Iterable[Edit]
+) -> Iterator[dict[str, Any]]:
     """A row for each fact: edited alone, asked about, and taken back."""
-    model, tokenizer = loaded.model, loaded.tokenizer
-    editor = find_editor(name, dict(settings), model_name=loaded.name, depth=map_model(model).n_layers)
-    prepare(editor, model, tokenizer, Store(), 0)
-    fresh = copy_state(editor.state())
+    model, tokenizer, editor = loaded.model, loaded.tokenizer, ready.editor
     for fact in facts:
         started = time.process_time()
         make_batch(editor, model, tokenizer, [fact], 0, 0)
         seconds = time.process_time() - started
         (outcome,) = edit_outcomes(model, tokenizer, [fact])
         pristine.restore(model)
-        editor.load_state(copy_state(fresh))  # what it remembers of this edit is no more
+        editor.load_state(copy_state(ready.fresh))  # what it remembers of this edit is no more
         yield {
-            "editor": name,
-            "settings": label(settings),
+            "editor": ready.name,
+            "settings": ready.settings,
             "edit": fact.id,
             "success": int(bool(outcome.success)),
             "accurate": int(bool(outcome.accurate)),

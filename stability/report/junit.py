@@ -62,6 +62,7 @@ def _suite(record: Record, judgement: Judgement, editor: EditorJudgement) -> Ele
         ("edits", _edits(editor)),
         ("seeds", ", ".join(str(run.seed) for run in editor.runs)),
         ("command", wording.again(record, judgement)),
+        *([("passed_over", wording.passed_over(record))] if record.passed_over else []),
     ):
         _property(properties, name, value)
     for verdict in editor.verdicts:

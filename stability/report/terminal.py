@@ -52,6 +52,9 @@ def terminal_text(
         text.append("\n")
     for note in judgement.notes:
         text.append(wording.clean(note) + "\n", style="yellow")
+    if record.passed_over:
+        said = f"edits: {wording.edits_source(record)}"
+        text.append(textwrap.fill(wording.clean(said), width) + "\n", style="dim")
     text.append(wording.tally(judgement))
     if folder is not None:
         text.append(wording.clean(f" · {folder / 'report.html'}"))

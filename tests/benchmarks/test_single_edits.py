@@ -6,7 +6,7 @@ import csv
 import pytest
 import torch
 
-from benchmarks.single_edits import edited, make, rows, table
+from benchmarks.single_edits import Ready, edited, make, rows, table
 from stability.data.edits import load_stream
 from stability.metrics.scoring.known import known_first
 from stability.models import Snapshot, load_model
@@ -46,7 +46,7 @@ def test_the_model_is_as_it_was_after_every_edit():
     loaded = load_model(ModelSpec(name="world", device="cpu"))
     before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
     facts = load_stream(EditsSpec(source="world", count=1), 0)[:2]
-    for _ in edited(loaded, Snapshot(loaded.model), "ft", {"num_steps": 2}, facts):
+    for _ in edited(loaded, Snapshot(loaded.model), Ready.of(loaded, "ft", {"num_steps": 2}), facts):
         assert all(torch.equal(value, before[name]) for name, value in loaded.model.state_dict().items())
 
 
@@ -54,7 +54,8 @@ def test_what_an_editor_remembers_of_an_edit_is_taken_back_too():
     loaded = load_model(ModelSpec(name="world", device="cpu"))
     facts = load_stream(EditsSpec(source="world", count=1), 0)[:1]
     pristine = Snapshot(loaded.model)
-    first, again = edited(loaded, pristine, "alphaedit", {"v_num_grad_steps": 3}, [*facts, *facts])
+    ready = Ready.of(loaded, "alphaedit", {"v_num_grad_steps": 3})
+    first, again = edited(loaded, pristine, ready, [*facts, *facts])
     assert untimed([first]) == untimed([again])
 
 

@@ -84,3 +84,13 @@ def test_hostile_names_give_xml_that_can_be_read(hostile: tuple[Any, Any]) -> No
     [suite] = root.iter("testsuite")
     assert "<script>" in str(suite.get("name"))
     assert not {"\x1b", "\x00"} & set(render_junit(*hostile))
+
+
+def test_facts_that_the_model_did_not_know_are_a_property_of_the_suite(gate: Gate) -> None:
+    record, judgement = gate()
+    known = record.model_copy(update={"passed_over": {1: 7, 0: 778}})
+    found = [properties(suite) for suite in parsed((known, judgement)).iter("testsuite")]
+    assert {one["passed_over"] for one in found} == {"778 at seed 0, 7 at seed 1"}
+    assert not any(
+        "passed_over" in properties(suite) for suite in parsed((record, judgement)).iter("testsuite")
+    )

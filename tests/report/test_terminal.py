@@ -97,3 +97,11 @@ def test_hostile_names_cannot_move_the_cursor(hostile: tuple[Any, Any]) -> None:
     text = render_terminal(*hostile)
     assert not set(text) & {"\x1b", "\x00", "\u202e"}
     assert "<script>" in text
+
+
+def test_facts_that_the_model_did_not_know_are_counted_below_the_verdicts(gate: Gate) -> None:
+    record, judgement = gate()
+    known = record.model_copy(update={"edits_source": "counterfact", "passed_over": {0: 778}})
+    *_, counted, _, _ = lines(render_terminal(known, judgement))
+    assert counted == "edits: counterfact, facts that the unedited model knows (passed over: 778 at seed 0)"
+    assert "passed over" not in render_terminal(record, judgement)

@@ -280,6 +280,17 @@ TEXTS: Mapping[str, Text] = {
             remedies=ACTIVATIONS,
         ),
     ),
+    "contribution": Text(
+        figure="the share of the model's last inner state that one attention or one MLP has written",
+        high=Side(
+            means="What this part writes crowds out what all others say.",
+            seen=(
+                "ENCORE (arXiv 2502.01636) shows edited MLPs take over the stream as their norms grow; that "
+                "a share is a projection is our choice."
+            ),
+            remedies=ACTIVATIONS,
+        ),
+    ),
     "probe_accuracy": Text(
         figure=(
             "how well simple probes, fitted before editing, still tell two layers apart by their "

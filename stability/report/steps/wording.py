@@ -170,5 +170,9 @@ def edits_source(record: Record) -> str:
     """Where the edits came from and, of facts that the model had to know, how many it did not."""
     if not record.passed_over:
         return record.edits_source
-    counts = ", ".join(f"{count} at seed {seed}" for seed, count in sorted(record.passed_over.items()))
-    return f"{record.edits_source}, facts that the unedited model knows (passed over: {counts})"
+    return f"{record.edits_source}, facts that the unedited model knows (passed over: {passed_over(record)})"
+
+
+def passed_over(record: Record) -> str:
+    """How many facts the unedited model did not know, seed by seed; empty where it was not asked."""
+    return ", ".join(f"{count} at seed {seed}" for seed, count in sorted(record.passed_over.items()))

@@ -107,6 +107,8 @@ def status_of(verdict: Verdict, place: int) -> Status:
 def parameters(record: Record, run: Run, editor: EditorJudgement) -> dict[str, Any]:
     """What the run was made with, and by which bounds it was judged."""
     model, info = record.model, run.editor
+    asked = run.seed in record.passed_over  # whether the model had to know the facts
+    passed_over = {"passed_over": record.passed_over[run.seed]} if asked else {}
     found = {
         "suite": record.suite_name,
         "seed": run.seed,
@@ -127,7 +129,7 @@ def parameters(record: Record, run: Run, editor: EditorJudgement) -> dict[str, A
             "fingerprint": info.fingerprint,
             "settings": info.settings,
         },
-        "edits": {"source": record.edits_source, "count": len(run.edits)},
+        "edits": {"source": record.edits_source, "count": len(run.edits), **passed_over},
         "text": {"fingerprint": record.text_fingerprint, "tokens": record.text_tokens},
         "measured_fingerprint": record.measured_fingerprint,
         "checks": {verdict.name: verdict.bound for verdict in editor.verdicts},

@@ -141,6 +141,13 @@ def test_parameters_say_what_was_run_and_by_which_bounds_it_was_judged(judged):
     assert run.parameters["versions"] == {"stability-harness": "0.1.0", "torch": "2.9"}
 
 
+def test_facts_that_the_model_did_not_know_are_a_parameter_of_the_run(records, judged):
+    record, judgement = judged(records.whole_run(seed=0)[1], records.whole_run(seed=1)[1])
+    known = record.model_copy(update={"passed_over": {0: 778, 1: 7}})
+    counts = [run.parameters["edits"]["passed_over"] for run in tracked_runs(known, judgement)]
+    assert counts == [778, 7]
+
+
 def test_parameters_of_a_hostile_record_are_printable_json(hostile):
     text = json.dumps(hostile.parameters, allow_nan=False, ensure_ascii=False)
     assert not {"\x1b", "\x00", "\u202e", "\n"} & set(text)
