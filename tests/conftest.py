@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from stability.editors import Store
-from tests.processes import stability_program
+from tests.processes import programs
 
 # `make test` draws the same examples each day; `make torture` (--hypothesis-profile=torture) new ones, and many.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
@@ -44,10 +44,16 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def stability_command() -> Iterator[str]:
-    """A program to call as `stability`, which starts at once; `tests.processes` says how."""
-    with stability_program() as program:
-        yield str(program)
+def commands() -> Iterator[Path]:
+    """A folder with `stability` and `pytest`, which start at once; `tests.processes` says how."""
+    with programs("stability", "pytest") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def stability_command(commands: Path) -> str:
+    """A program to call as `stability`."""
+    return str(commands / "stability")
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,8 @@ CALLER = f"""\
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as line:
     line.connect("{{address}}")
-    asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    words = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
+    asked = json.dumps([words, os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(line, [b" "], [0, 1, 2])
     line.sendall(asked)
     line.shutdown(socket.SHUT_WR)
@@ -71,23 +72,24 @@ def run_module(arguments: list[str], folder: Path, environment: Mapping[str, str
 
 
 @contextlib.contextmanager
-def stability_program() -> Iterator[Path]:
-    """A program `stability`, for a shell too, which does what `python -m stability` does.
+def programs(*modules: str) -> Iterator[Path]:
+    """A folder of programs, for a shell too: one of a module's name does what `python -m MODULE` does.
 
-    It sends its arguments, folder, environment and open files to this process, and ends as what is started for
-    it ends.
+    They send their arguments, folder, environment and open files to this process, and end as what is started
+    for them ends.
     """
     with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as door:
-        address = str(Path(folder, "door"))
-        program = Path(folder, "stability")
-        program.write_text(CALLER.replace("{address}", address), encoding="utf-8")
-        program.chmod(0o755)
+        address = str(Path(folder, ".door"))
+        for module in modules:
+            program = Path(folder, module)
+            program.write_text(CALLER.replace("{address}", address), encoding="utf-8")
+            program.chmod(0o755)
         door.bind(address)
         door.listen()
         thread = Thread(target=_serve, args=(door,))
         thread.start()
         try:
-            yield program
+            yield Path(folder)
         finally:
             door.shutdown(socket.SHUT_RD)  # which ends the thread's waiting
             thread.join()
@@ -108,7 +110,7 @@ def _answer(line: socket.socket) -> None:
         arguments, folder, environment = json.loads(said)
         status = 1
         try:
-            status = _started(["stability", *arguments], folder, environment, files)
+            status = _started(arguments, folder, environment, files)
         finally:
             for file in files:
                 os.close(file)

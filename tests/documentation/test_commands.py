@@ -96,7 +96,11 @@ def earlier_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], shared_store: Any
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    shared_store: Any,
+    commands: Path,
 ) -> Callable[[Any], tuple[int, str]]:
     """Runs a command of a page in the folder; gives its exit status and what it printed."""
     for name in [*(name for name in os.environ if name.startswith("GITHUB_")), "STABILITY_DATA"]:
@@ -104,7 +108,8 @@ def run(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("STABILITY_CACHE", str(shared_store.folder))
-    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    path = [str(commands), str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(path))
     monkeypatch.chdir(folder)
 
     def runs(command: Any) -> tuple[int, str]:

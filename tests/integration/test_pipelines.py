@@ -65,13 +65,10 @@ def made(folder):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def path(stability_command):
-    """The commands of this installation come first, and before them a `stability` that starts at once."""
+def path(commands):
+    """The commands of this installation come first, and before them those that start at once."""
     with pytest.MonkeyPatch.context() as changed:
-        folders = [
-            *(str(Path(command).parent) for command in (stability_command, sys.executable)),
-            os.environ["PATH"],
-        ]
+        folders = [str(commands), str(Path(sys.executable).parent), os.environ["PATH"]]
         changed.setenv("PATH", os.pathsep.join(folders))
         yield
 
