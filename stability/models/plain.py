@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -75,4 +75,9 @@ def is_library(function: Any, *besides: str) -> bool:
 def _folders() -> tuple[str, ...]:
     """The folders of the libraries that are loaded, each with the separator at its end."""
     files = (getattr(sys.modules.get(name), "__file__", None) for name in LIBRARIES)
-    return tuple(f"{Path(file).parent}{os.sep}" for file in files if file is not None)
+    return tuple(_folder(file) for file in files if file is not None)
+
+
+@cache
+def _folder(file: str) -> str:
+    return f"{Path(file).parent}{os.sep}"
