@@ -98,19 +98,31 @@ def documents_differ(task: str, words: str) -> Problem:
 
 
 def too_few_to_resample(
-    task: str, found: int, unit: str, least: int, *, of_each: bool = False, at_equal_weights: bool = False
+    task: str,
+    found: int,
+    unit: str,
+    least: int,
+    *,
+    of_each: bool = False,
+    at_equal_weights: bool = False,
+    tests: int = 1,
 ) -> Problem:
     """A task, or a member of a group, with fewer documents or clusters than a bootstrap needs.
 
-    `at_equal_weights`: a group has more, but those of its smallest tasks weigh more than others.
+    `at_equal_weights`: a group has more, but those of its smallest tasks weigh more than others. `tests`: it
+    is one of so many that are tested together, and would do if they were fewer.
     """
     whose = "each of its tasks" if of_each else "the task"
     which = "a task of the group has" if of_each else "it has"
     if at_equal_weights:
         whose, which = "its smallest tasks", "it tells as much as a task of"
+    together, fewer = "", ""
+    if tests > 1:
+        together = f" where {tests} drops are tested together"
+        fewer = ", or fewer checkpoints, seeds or tasks in the check"
     message = (
         f"{task}: {which} {found} {unit}{'' if found == 1 else 's'}, and noise can be told from {least} "
-        f"on: measure more of {whose}"
+        f"on{together}: measure more of {whose}{fewer}"
     )
     return problem("too_few_to_resample", message, task=task, count=found)
 

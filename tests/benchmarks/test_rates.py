@@ -9,7 +9,7 @@ from scipy.stats import multinomial
 from benchmarks.rates import horizon, results, trials
 from benchmarks.rates.__main__ import PAGE, page_as_found
 from benchmarks.rates.answers import Choices, Fate, Population, score_of
-from benchmarks.rates.cells import DATA, POWERS, QUICK, Cell, cells
+from benchmarks.rates.cells import DATA, POWERS, QUICK, Cell, Claim, cells
 from benchmarks.rates.trials import simulate
 from stability.judge.noise import exact
 
@@ -100,6 +100,14 @@ def test_no_rate_that_was_found_is_another_than_the_stated_one_by_more_than_two_
         for wrong in (found.early, found.late):
             rate, error = results.share(wrong, found.trials)
             assert rate - error <= 0.05, one
+
+
+@pytest.mark.parametrize("claim", ["fails", "differs"])
+def test_a_family_of_numbers_of_too_few_documents_is_refused_as_a_whole(claim: Claim) -> None:
+    refused, judged = (
+        simulate(Cell(claim, "numbers, skewed", 15, flips=1.0, n=n), 1).judged for n in (49, 50)
+    )
+    assert (refused, judged) == (0, 1)
 
 
 def test_what_is_detected_of_documents_that_share_a_passage_is_about_that_of_as_many_that_do_not() -> None:

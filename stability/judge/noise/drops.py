@@ -27,6 +27,7 @@ from stability.judge.noise.damage import PATH, by_guesses, by_losses
 from stability.judge.noise.no_change import NoChange
 from stability.judge.noise.paired import Paired, PairedAnswers, PairedNumbers
 from stability.judge.noise.scores import Floats
+from stability.judge.noise.skewed import ChangeTest, Johnson, MoreCautious
 
 POWER = 0.80
 POINTS = 24  # drops whose power is computed at a time
@@ -217,6 +218,11 @@ class ResampledDrop:
         return [(weight, influence(paired)) for weight, paired in self.members]
 
     @property
+    def has_numbers(self) -> bool:
+        """Whether documents have numbers that may be skewed, instead of answers."""
+        return any(isinstance(paired, PairedNumbers) for _, paired in self.members)
+
+    @property
     def equal_weights(self) -> float:
         """The documents, or clusters of them, that would tell as much if all weighed the same."""
         return equal_weights(self._influences)
@@ -245,7 +251,7 @@ class ResampledDrop:
         return self.error**4 / uncertain if uncertain > 0 else np.inf
 
     @cached_property
-    def _tested(self) -> Bca | NoChange:
+    def _tested(self) -> ChangeTest:
         change = self.now - self.before
         if self.is_alike and change == 0:
             right = sum(weight**2 / documents_right(paired) for weight, paired in self.members)
@@ -258,9 +264,13 @@ class ResampledDrop:
                 for before, now in [scores_of(paired)]
             )
         )
-        replicates = change + (replicates - change) * unseen(self._influences)
+        wider = unseen(self._influences)
+        replicates = change + (replicates - change) * wider
         size = max(paired.size for _, paired in self.members)
-        return Bca.of(replicates, change, self._acceleration, self._degrees, size)
+        resampled = Bca.of(replicates, change, self._acceleration, self._degrees, size)
+        if self.is_alike or not self.has_numbers:
+            return resampled
+        return MoreCautious(resampled, Johnson(change, self.error * wider, self._acceleration, self._degrees))
 
     @cached_property
     def _damaged(self) -> tuple[Floats, Floats]:

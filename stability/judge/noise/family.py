@@ -21,7 +21,8 @@ from scipy.special import ndtr, ndtri
 
 from stability.judge import words
 from stability.judge.noise.chance import DEFAULT_CONFIDENCE
-from stability.judge.noise.drops import Drop
+from stability.judge.noise.drops import Drop, ResampledDrop
+from stability.judge.noise.enough import check_enough
 from stability.judge.noise.holm import holm
 from stability.judge.noise.tasks import drop_of
 from stability.judge.noise.unit import Change, Unit
@@ -39,28 +40,45 @@ def decide_drops(
     """The results of one check, with all of their drops tested as one family, of `looks` such families.
 
     A result without a value, or with one that is not finite, stays as it is. A result whose documents do not
-    allow a test becomes an error.
+    allow a test, or not one of so many, becomes an error.
     """
-    drops: list[dict[str, Drop]] = []
-    tried: list[PointResult] = []
-    for result in results:
-        found: dict[str, Drop] = {}
-        if result.value is not None and math.isfinite(result.value):
-            try:
-                found = _drops(result)
-            except CannotJudge as reason:
-                is_previous = result.assertion.check.relative_to == "previous"
-                problem = words.of_baseline(reason.problem) if is_previous else reason.problem
-                result = result.without_value(problem)
-        tried.append(result)
-        drops.append(found)
+    tried = [_tried(result) for result in results]
+    of = looks * sum(len(found) for _, found in tried)
+    tried = [_enough(result, found, of) for result, found in tried]
     change = results[0].assertion.check.change if results else "absolute"
-    family = [drop for found in drops for drop in found.values()]
+    family = [drop for _, found in tried for drop in found.values()]
     tests = iter(judge_drops(family, bound, noise, looks, change))
     return [
         _decided(result, {task: next(tests) for task in found}, bound) if found else result
-        for result, found in zip(tried, drops, strict=True)
+        for result, found in tried
     ]
+
+
+def _tried(result: PointResult) -> tuple[PointResult, dict[str, Drop]]:
+    """A result and its drops; an error, and none, where its documents do not allow a test of them."""
+    if result.value is None or not math.isfinite(result.value):
+        return result, {}
+    try:
+        return result, _drops(result)
+    except CannotJudge as reason:
+        return _cannot(result, reason), {}
+
+
+def _enough(result: PointResult, drops: dict[str, Drop], tests: int) -> tuple[PointResult, dict[str, Drop]]:
+    """A result and its drops; an error, and none, where they are of too few documents for so many tests."""
+    try:
+        for task, drop in drops.items():
+            if isinstance(drop, ResampledDrop):
+                check_enough(task, drop, tests)
+    except CannotJudge as reason:
+        return _cannot(result, reason), {}
+    return result, drops
+
+
+def _cannot(result: PointResult, reason: CannotJudge) -> PointResult:
+    """The result as an error."""
+    is_previous = result.assertion.check.relative_to == "previous"
+    return result.without_value(words.of_baseline(reason.problem) if is_previous else reason.problem)
 
 
 def _drops(result: PointResult) -> dict[str, Drop]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import stdev
 from typing import Literal
 
 from scipy.special import stdtr, stdtrit
 
-from stability.judge.noise.drops import Drop
+from stability.judge.noise.drops import Drop, ResampledDrop
+from stability.judge.noise.enough import check_enough
 from stability.judge.noise.holm import HolmDecision
+from stability.judge.problems import CannotJudge
 from stability.suite import Bound
 
 EQUAL = 1e-12  # of the numbers that values are computed from: values that differ by less are the same
@@ -42,7 +44,8 @@ class SeedChange:
     """One check's values by seed (`before` are the other editor's), and a task's drop at each seed.
 
     `scale` is the size of the numbers whose differences the values are, or 0: rounding is measured by it.
-    `whole` is the score that the values are shares of, if they are ratios or relative changes.
+    `whole` is the score that the values are shares of, if they are ratios or relative changes. `untold` says
+    why a change at a single seed cannot be tested.
     """
 
     bound: Bound
@@ -51,6 +54,7 @@ class SeedChange:
     drops: Mapping[int, Drop]
     scale: float = 0.0
     whole: float = 1.0
+    untold: str = "one seed"
 
     @cached_property
     def gains(self) -> list[float]:
@@ -88,6 +92,16 @@ class SeedChange:
             return [drop.no_change_p_value() for drop in self.drops.values()]
         return [student(self.gains)] if len(self.gains) > 1 else []
 
+    def of_enough(self, tests: int) -> SeedChange:
+        """Without its drops, if these are of too few documents for one of so many tests."""
+        try:
+            for drop in self.drops.values():
+                if isinstance(drop, ResampledDrop):
+                    check_enough("", drop, tests)
+        except CannotJudge:
+            return replace(self, drops={}, untold="too few documents")
+        return self
+
     def cell(self, decisions: Sequence[HolmDecision]) -> ChangeCell:
         """The change, given the decision on each of its tests."""
         if not self.now:
@@ -101,7 +115,7 @@ class SeedChange:
         if self.is_same:
             return ChangeCell(value, change, None, "same")
         if not decisions:
-            return ChangeCell(value, change, None, "untold", "one seed")
+            return ChangeCell(value, change, None, "untold", self.untold)
         if self.drops:
             return self._by_documents(value, change, decisions)
         better: Outcome = "better" if mean(self.gains) > 0 else "worse"

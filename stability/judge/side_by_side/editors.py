@@ -214,6 +214,8 @@ def _without_previous(suite: SuiteSpec) -> dict[str, CheckSpec]:
 
 def _column(changes: Sequence[SeedChange], confidence: float) -> list[ChangeCell]:
     """The cells of one contender, whose tests are one family."""
+    tests = sum(len(change.p_values) for change in changes)
+    changes = [change.of_enough(tests) for change in changes]
     decisions = iter(holm([p for change in changes for p in change.p_values], 1 - confidence))
     return [change.cell([next(decisions) for _ in change.p_values]) for change in changes]
 

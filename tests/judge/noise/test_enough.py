@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stability.judge.noise.drops import ResampledDrop
-from stability.judge.noise.enough import NUMBERS, OF_THE_RARER
+from stability.judge.noise.enough import OF_MORE, OF_THE_RARER, check_enough, numbers_needed
 from stability.judge.noise.paired import PairedAnswers, PairedNumbers
 from stability.judge.noise.tasks import drop_of
 from stability.judge.problems import CannotJudge
@@ -46,6 +46,30 @@ def test_numbers_of_fewer_than_thirty_documents_are_refused(records: ModuleType,
         drop_of("t", *numbers(before, before - 0.2 * before, records), "now")
     assert refused.value.problem.kind == "too_few_to_resample"
     assert refused.value.problem.count == n
+
+
+@pytest.mark.parametrize(
+    ("tests", "needed"), [(1, 30), (3, 30), (4, 50), (15, 50), (16, 100), (75, 100), (76, 200), (400, 200)]
+)
+def test_the_more_drops_are_tested_together_the_more_documents_of_numbers_are_needed(
+    tests: int, needed: int
+) -> None:
+    def drop(n: int) -> ResampledDrop:
+        before = np.linspace(0.4, 0.6, n)
+        return ResampledDrop(((1.0, PairedNumbers("score", before, 0.9 * before, n)),), (0,))
+
+    check_enough("t", drop(needed), tests)
+    together = f" where {tests} drops are tested together" if needed > 30 else ""
+    with pytest.raises(CannotJudge, match=f"{needed - 1} documents, .* told from {needed} on{together}: m"):
+        check_enough("t", drop(needed - 1), tests)
+
+
+@pytest.mark.parametrize("tests", [15, 400])
+def test_answers_need_no_more_documents_in_a_larger_family(records: ModuleType, tests: int) -> None:
+    drop = drop_of("t", *by_class("f1", OF_THE_RARER, 60, records), "now")
+    assert isinstance(drop, ResampledDrop)
+    assert drop.n < OF_MORE
+    check_enough("t", drop, tests)
 
 
 def test_a_group_of_which_one_task_has_too_few_documents_is_refused(records: ModuleType) -> None:
@@ -116,7 +140,7 @@ def share_that_fails(members: list[tuple[tuple[float, PairedAnswers | PairedNumb
 
 @pytest.mark.parametrize("shape", ["normal", "skewed"])
 def test_numbers_of_few_documents_fail_one_in_twenty_at_the_tolerance(shape: str) -> None:
-    n, rng = NUMBERS, np.random.default_rng(7)
+    n, rng = numbers_needed(1), np.random.default_rng(7)
     before = rng.normal(0.6, 0.2, (400, n))
     noise = rng.normal(0, 1, (400, n)) if shape == "normal" else rng.exponential(1, (400, n)) - 1
     now = before - TOLERANCE + 0.15 * noise

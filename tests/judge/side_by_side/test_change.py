@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stability.judge.noise.drops import ProportionDrop
+from stability.judge.noise.drops import ProportionDrop, ResampledDrop
 from stability.judge.noise.holm import HolmDecision, holm
+from stability.judge.noise.paired import PairedNumbers
 from stability.judge.side_by_side.change import SeedChange, student, student_limits
 from stability.suite import parse_bound
 
@@ -95,6 +96,16 @@ def test_one_seed_states_the_change_and_claims_nothing() -> None:
     cell = one.cell(decided(one))
     assert (cell.outcome, cell.note, cell.interval) == ("untold", "one seed", None)
     assert cell.change == pytest.approx(0.7)
+
+
+def test_numbers_of_too_few_documents_for_so_many_tests_claim_nothing_and_say_why() -> None:
+    before = np.linspace(0.2, 0.8, 40)
+    drop = ResampledDrop(((1.0, PairedNumbers("score", before, before**2, 40)),), (0,))
+    one = SeedChange(parse_bound(">= -0.05"), {0: drop.before}, {0: drop.now}, {0: drop})
+    among = one.of_enough(15)
+    cell = among.cell(decided(among))
+    assert (cell.outcome, cell.note, cell.interval) == ("untold", "too few documents", None)
+    assert one.of_enough(3).cell(decided(one)).outcome == "worse"
 
 
 def test_one_seed_with_the_same_figure_is_the_same() -> None:
