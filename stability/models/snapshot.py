@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stability.errors import ModelError
 from stability.models.composition import Composition
-from stability.models.unwrap import language_model, named_buffers, named_parameters
+from stability.models.unwrap import language_model, named_buffers, named_parameters, unreadable
 
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -23,11 +23,8 @@ class Snapshot:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        for name, tensor in _tensors(model):
-            if tensor.is_meta:
-                raise ModelError(
-                    f"{name} holds no data (it is on the meta device); load the model without offloading"
-                )
+        if reason := unreadable(model):
+            raise ModelError(f"{reason}; load the model whole, in plain tensors, without offloading")
         self._pristine = {name: _copy(tensor) for name, tensor in _tensors(model)}
         self.names = _reported(model)
         self._reported = frozenset(self.names)

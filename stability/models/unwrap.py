@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, TypeGuard
 
+import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from transformers import PreTrainedModel
 
 from stability.errors import ModelError
@@ -88,6 +91,23 @@ def named_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 def named_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Each buffer once, as `named_parameters`."""
     yield from _named(model, lambda module: module.named_buffers())
+
+
+def unreadable(model: nn.Module) -> str:
+    """The first parameter or buffer that has no values in memory, element by element, and why; empty if none.
+
+    Without them there is nothing to compare with the unedited model's bytes, nor to keep and put back.
+    """
+    for name, tensor in chain(named_parameters(model), named_buffers(model)):
+        if is_lazy(tensor):
+            return f"{name} is not initialised"
+        if tensor.is_meta:
+            return f"{name} holds no data (it is on the meta device)"
+        if tensor.layout is not torch.strided:
+            return f"{name} is sparse ({tensor.layout})"
+        if tensor.is_quantized:
+            return f"{name} is quantized ({tensor.dtype})"
+    return ""
 
 
 def _named(model: nn.Module, listed: Callable[[nn.Module], Iterator[tuple[str, Any]]]) -> Iterator[Any]:

@@ -11,12 +11,13 @@ from torch import nn
 
 from stability.data.edits import Edit
 from stability.editors import LoadedEditor, Store
-from stability.errors import EditorError, StabilityError, with_type
+from stability.errors import EditorError, ModelError, StabilityError, with_type
 from stability.metrics import refuse_too_long
-from stability.models import language_model
+from stability.models import language_model, measurable
 from stability.models.memory import kind_of
 from stability.models.modes import random_state
 from stability.models.tokens import Tokenizer
+from stability.models.unwrap import unreadable
 
 
 def edit_seed(seed: int, made: int) -> int:
@@ -40,6 +41,7 @@ def make_batch(
     Raises:
         DataError: an edit's prompt does not fit into the model's context.
         EditorError: the editor raised, or returned something else than a model.
+        ModelError: a tensor of what it returned cannot be read, or it cannot be called.
     """
     refuse_too_long(model, tokenizer, batch)
     name = editor.info.name
@@ -50,6 +52,10 @@ def make_batch(
             raise EditorError(
                 f"{name}: {number}: returned a {type(edited).__name__}; "
                 "an editor returns the edited model, or None when it edits in place"
+            )
+        if reason := unreadable(measurable(edited)):
+            raise ModelError(
+                f"{name}: {number}: {reason}; an editor leaves plain tensors, or what computes them"
             )
         return edited, call(editor.report, len(batch), doing=f"{name}: reporting")
 

@@ -77,6 +77,8 @@ def harm(model, edit):
             blocks[0].mlp = nn.Sequential(blocks[0].mlp)
         elif kind == "shape":
             weight.data = weight.data[:-1]
+        elif kind == "meta":
+            blocks[1].mlp.c_proj.weight = nn.Parameter(weight.to("meta"))
         elif kind == "silent":  # through another parameter object, numpy and a flag
             blocks[1].ln_1.weight = nn.Parameter(blocks[1].ln_1.weight.detach() * 90)
             blocks[2].mlp.c_fc.weight.detach().numpy()[:] *= 40

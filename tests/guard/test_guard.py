@@ -119,7 +119,7 @@ def test_real_fine_tuning_under_a_guard_is_fine_tuning_without_the_refused_edits
 
 
 @pytest.mark.parametrize(
-    "kind", ["grow", "nan", "raise", "hook", "half", "embedding", "wrap", "shape", "silent"]
+    "kind", ["grow", "nan", "raise", "hook", "half", "embedding", "wrap", "shape", "silent", "meta"]
 )
 def test_harm_of_any_kind_is_rolled_back_bit_for_bit_and_said(loaded, drifting, kind):
     first, second, third = named(kind, drifting)

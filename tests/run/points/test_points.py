@@ -214,3 +214,32 @@ def test_a_run_that_was_made_to_its_end_is_not_made_again(make: Any) -> None:
     once, _ = make(wrap_editor(count))
     again, _ = make(wrap_editor(count))
     assert (again.runs, len(calls)) == (once.runs, 4)
+
+
+UNREADABLE = {
+    "holds no data (it is on the meta device)": lambda weight: nn.Parameter(weight.to("meta")),
+    "is sparse (torch.sparse_coo)": lambda weight: nn.Parameter(weight.to_sparse()),
+    "is quantized (torch.qint8)": lambda weight: nn.Parameter(
+        torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8), requires_grad=False
+    ),
+    "is not initialised": lambda weight: nn.UninitializedParameter(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*quantiz")  # PyTorch's own, of the making
+@pytest.mark.parametrize("why", UNREADABLE)
+def test_a_matrix_whose_values_cannot_be_read_is_named_and_ends_the_run(why: str, make: Any) -> None:
+    made: list[Edit] = []
+
+    def spoil(model: nn.Module, tokenizer: Any, edits: Sequence[Edit]) -> None:
+        made.extend(edits)
+        layer = model.get_submodule("transformer.h.1.mlp.c_fc")
+        if len(made) == 3:
+            layer.weight = UNREADABLE[why](layer.weight.data)
+
+    record, _ = make(wrap_editor(spoil))
+    (run,) = record.runs
+    assert run.error is not None
+    assert run.error.kind == "model_unusable"
+    assert run.error.message.startswith(f"spoil: edit 3: transformer.h.1.mlp.c_fc.weight {why}; ")
+    assert [checkpoint.edits for checkpoint in run.checkpoints] == [2]
