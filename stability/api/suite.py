@@ -32,6 +32,7 @@ from stability.record import Record, Replaced, read_record
 from stability.record.file import write_atomically
 from stability.record.schema import Isolation
 from stability.suite import SuiteFile, load_suite, parse_suite
+from stability.suite.loader import warned
 from stability.suite.overrides import Overrides, override
 from stability.writer import sole_writer
 
@@ -69,7 +70,7 @@ class Suite:
     @classmethod
     def parse(cls, text: str) -> Suite:
         """Read a suite from a string."""
-        return cls(parse_suite(text))
+        return cls(warned(parse_suite(text)))
 
     @classmethod
     def of(cls, record: Record) -> Suite:

@@ -114,7 +114,7 @@ def load_suite(path: str | Path) -> SuiteFile:
         raise SuiteError([SuiteProblem(message, str(path))]) from None
     except (OSError, UnreadableError) as error:
         raise SuiteError([SuiteProblem(f"cannot read it as UTF-8 text: {error}", str(path))]) from error
-    return parse_suite(text, path)
+    return warned(parse_suite(text, path))
 
 
 def parse_suite(text: str, path: Path | None = None, *, is_recorded: bool = False) -> SuiteFile:
@@ -140,10 +140,14 @@ def parse_suite(text: str, path: Path | None = None, *, is_recorded: bool = Fals
         problems += list(suite_mistakes(readable(content) if spec is None else spec))
     refuse(path, lines, problems)
     assert spec is not None
-    if not is_recorded:
-        for location, message in suite_warnings(spec):
-            LOG.warning("%s", located(path, lines, location, message))
     return SuiteFile(spec, text, path, lines)
+
+
+def warned(suite: SuiteFile) -> SuiteFile:
+    """The suite that a user has named, after a warning of what it should say otherwise."""
+    for location, message in suite_warnings(suite.spec):
+        LOG.warning("%s", located(suite.path, suite.lines, location, message))
+    return suite
 
 
 def refuse(path: Path | None, lines: dict[Location, int], found: Iterable[Mistake]) -> None:

@@ -121,10 +121,14 @@ DROP = "metric: task_score, where: {task: a}, relative_to: base, change: absolut
         ("{metric: task_score, where: {task: a}, relative_to: base, assert: '<= 1.5'}", False),
     ],
 )
-def test_a_drop_that_is_not_tested_for_noise_is_told_so_when_the_suite_is_read(check, is_told, caplog):
-    parse_suite(f"schema: 1\nname: x\nchecks:\n  c: {check}\n")
+def test_a_drop_that_is_not_tested_for_noise_is_told_so_when_the_suite_is_read(
+    check, is_told, caplog, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(f"schema: 1\nname: x\nchecks:\n  c: {check}\n")
+    load_suite("s.yaml")
     said = [record.getMessage() for record in caplog.records]
-    line = "suite:4: checks.c: a drop that is chance fails this check; write 'noise: {confidence: 0.95}' to"
+    line = "s.yaml:4: checks.c: a drop that is chance fails this check; write 'noise: {confidence: 0.95}' to"
     assert [message.startswith(line) for message in said] == ([True] if is_told else [])
 
 

@@ -31,6 +31,7 @@ from stability.report.explain.evidence import Evidence
 from stability.report.explain.explain import AGAINST, EXPLAINED, Explanation, explain, explanation_lines
 from stability.report.explain.method import method_of
 from stability.report.explain.remedies import REMEDIES
+from stability.report.explain.rerun import Rerun
 from stability.report.explain.texts import TEXTS
 from stability.suite import parse_suite
 from stability.suite.overrides import Overrides, override
@@ -261,6 +262,16 @@ def test_a_version_compared_with_an_earlier_one_is_explained_as_such(records: Mo
     assert "earlier version" in found.meaning
     assert "stability baseline update RUN" in found.remedies[0].words
     assert "facts into one model" not in words(found)  # it is the version, not the number of edits
+
+
+def test_of_the_suite_that_a_record_was_made_by_nobody_is_warned_again(
+    records: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    record, _ = judged(records, [ran(records, info("memit"))])
+    untested = "where: {task: t}, relative_to: base, change: absolute, assert: '>= -0.05'"
+    text = f"{record.suite_text}  drop: {{metric: task_score, {untested}}}\n"
+    assert Rerun.of(record.model_copy(update={"suite_text": text}))
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("status", ["inconclusive", "fail"])
