@@ -61,10 +61,11 @@ class Cell:
     @property
     def trials(self) -> int:
         """At full size: more of what is judged faster, and of what is to be rare."""
+        if self.claim in POWERS:
+            return 400
         if self.claim == "fails" and "accuracy" not in self.data:
             return {1: 4000, 15: 600, 75: 200}[self.tests]
-        trials = {1: 1000, 15: 300, 75: 100}[self.tests]
-        return 2 * trials // 5 if self.claim in POWERS and self.tests < 75 else trials
+        return {1: 1000, 15: 300, 75: 100}[self.tests]
 
 
 def cells() -> Iterator[Cell]:

@@ -67,6 +67,13 @@ def test_the_tables_of_the_page_are_made_from_what_was_found() -> None:
     assert page == page_as_found(page)
 
 
+def test_every_cell_was_simulated_at_full_size() -> None:
+    found, searched = results.read(), horizon.read()
+    assert [cell for cell in cells() if cell not in found or found[cell].trials < cell.trials] == []
+    wanted = list(horizon.horizon_cells())
+    assert [one for one in wanted if one not in searched or searched[one].trials < one.trials] == []
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("cell", QUICK, ids=repr)
 def test_simulated_in_small_no_rate_is_another_than_the_stated_one(cell: Cell) -> None:
