@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,7 +151,8 @@ def say(words):
     """Say something on the channel, and then no more."""
     for number in range(3, 60):
         if is_socket(number):
-            os.write(number, words + b"\n")
+            with suppress(OSError):  # a door of the tests' own, which takes no words
+                os.write(number, words + b"\n")
     time.sleep(1000)
 
 
