@@ -3,9 +3,10 @@
     python -m benchmarks.rates [--quick] [--only TEXT] [--again] [--tables]
 
 Prints each cell as it is done, with two standard errors, and keeps it in benchmarks/rates/results.csv, so
-that a run that was stopped goes on where it was: about an hour at full size, on one thread. `--only` takes
-the cells in which a text occurs, such as "F1" or "tests=75"; `--again` drops what is there of them first.
-`--tables` writes the tables of docs/statistics.md from the file. `--quick` is a minute, and keeps nothing.
+that a run that was stopped goes on where it was: an hour and a half at full size, on one thread. `--only`
+takes the cells in which a text occurs, such as "F1" or "tests=75"; `--again` drops what is there of them
+first. `--tables` writes the tables of docs/statistics.md from the file. `--quick` is a minute, and keeps
+nothing.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Cell:
         if self.claim in POWERS:
             return 400
         if self.claim == "fails" and "accuracy" not in self.data:
-            return {1: 4000, 15: 600, 75: 200}[self.tests]
+            return {1: 4000, 15: 2000, 75: 800}[self.tests]
         return {1: 1000, 15: 300, 75: 100}[self.tests]
 
 
