@@ -16,7 +16,7 @@ from stability.report.charts.figures import EditorRuns, Figure, editor_runs, fig
 from stability.report.charts.matrix import matrix
 from stability.report.charts.series import values
 from stability.report.charts.svg import draw
-from stability.report.explain.explain import Explanation, explain
+from stability.report.explain.explain import Explanation, Index, explain_in
 from stability.report.steps import wording
 
 TEMPLATE = "report.html.j2"
@@ -65,9 +65,10 @@ def render_html(record: Record, judgement: Judgement) -> str:
     environment.filters["lines"] = wording.clean_lines
     environment.globals.update(wording=wording, palette=palette, draw=drawn, data=data, rest=rest)
     editors = matrix(judgement)
-    by_index = {
-        index: section(record, judgement, runs, index, unfolded=len(judgement.editors) <= FEW)
-        for index, runs in enumerate(editor_runs(record, judgement))
+    index = Index(record, judgement)
+    by_number = {
+        number: section(index, runs, number, unfolded=len(judgement.editors) <= FEW)
+        for number, runs in enumerate(editor_runs(record, judgement))
     }
     return environment.get_template(TEMPLATE).render(
         record=record,
@@ -75,7 +76,7 @@ def render_html(record: Record, judgement: Judgement) -> str:
         outcome=outcome(judgement),
         matrix=editors,
         overlays=overlays(judgement),
-        sections=[by_index[row.index] for row in editors.rows],
+        sections=[by_number[row.index] for row in editors.rows],
         facts=facts(record),
     )
 
@@ -86,16 +87,14 @@ def outcome(judgement: Judgement) -> tuple[str, str]:
     return {0: ("pass", "held"), 1: ("fail", "failed")}.get(status, ("error", "could not be measured"))
 
 
-def section(
-    record: Record, judgement: Judgement, editor: EditorRuns, index: int, *, unfolded: bool
-) -> Section:
+def section(index: Index, editor: EditorRuns, number: int, *, unfolded: bool) -> Section:
     """One editor's part of the page."""
     info = editor.runs[0].editor
-    found = ((verdict, explain(record, judgement, verdict)) for verdict in editor.judgement.worst_first)
+    found = ((verdict, explain_in(index, verdict)) for verdict in editor.judgement.worst_first)
     return Section(
-        index=index,
+        index=number,
         judgement=editor.judgement,
-        headline=wording.headline(judgement, editor.judgement),
+        headline=wording.headline(index.judgement, editor.judgement),
         unfolded=unfolded,
         explained=[
             (verdict, explanation)

@@ -6,10 +6,10 @@ import html
 import json
 from collections.abc import Sequence
 
-from stability.judge import EditorJudgement, Judgement, Status, Verdict, runs_by_editor
+from stability.judge import EditorJudgement, Judgement, Status, Verdict
 from stability.parts import RendererHead, part
 from stability.record import Record
-from stability.report.explain.explain import Explanation, Remedy, explain
+from stability.report.explain.explain import Explanation, Index, Remedy, explain_in
 from stability.report.steps import wording
 from stability.report.steps.markup import code, escape, row
 
@@ -31,12 +31,13 @@ def render_markdown(record: Record, judgement: Judgement) -> str:
         escape(wording.tally(judgement)),
     ]
     parts += [escape(note) for note in judgement.notes]
+    index = Index(record, judgement)
     for editor in judgement.editors:
         parts += [f"### {escape(wording.headline(judgement, editor))}", _table(editor)]
         parts += [f"> {escape(note)}" for note in editor.notes]
-        if explained := _explanations(record, judgement, editor):
+        if explained := _explanations(index, editor):
             parts.append(_folded(f"{editor.editor}: what this means and what to try", explained))
-        parts.append(_folded(f"{editor.editor}: settings, seeds and checkpoints", _runs(record, editor)))
+        parts.append(_folded(f"{editor.editor}: settings, seeds and checkpoints", _runs(index, editor)))
     parts.append(_folded("Model, versions and how to run it again", _provenance(record, judgement)))
     return "\n\n".join(parts) + "\n"
 
@@ -67,11 +68,11 @@ def _verdict_row(verdict: Verdict) -> str:
     return row(cells)
 
 
-def _explanations(record: Record, judgement: Judgement, editor: EditorJudgement) -> str:
+def _explanations(index: Index, editor: EditorJudgement) -> str:
     """An entry for each check that did not hold; those with the same explanation share one."""
     entries: dict[Explanation, list[Verdict]] = {}
     for verdict in editor.worst_first:
-        explanation = explain(record, judgement, verdict)
+        explanation = explain_in(index, verdict)
         if explanation is not None:
             entries.setdefault(explanation, []).append(verdict)
     return "\n\n".join(_entry(explanation, verdicts) for explanation, verdicts in entries.items())
@@ -97,8 +98,8 @@ def _folded(title: str, body: str) -> str:
     return f"<details><summary>{html.escape(wording.clean(title))}</summary>\n\n{body}\n\n</details>"
 
 
-def _runs(record: Record, editor: EditorJudgement) -> str:
-    info = runs_by_editor(record)[editor.editor][0].editor
+def _runs(index: Index, editor: EditorJudgement) -> str:
+    info = index.runs[editor.editor][0].editor
     lines = [row(["seed", "status", "edits", "N/d_k", "seconds", ""]), row(["---"] * 6)]
     for run in editor.runs:
         share = "" if run.edits_per_key_dimension is None else f"{run.edits_per_key_dimension:.3g}"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeGuard
 
-from stability.judge import EditorJudgement, Judgement, Verdict, runs_by_editor
+from stability.judge import EditorJudgement, Judgement, Verdict
 from stability.record import Record, Run
-from stability.report.explain.method import Method, method_of
+from stability.report.explain.index import Index
+from stability.report.explain.method import Method
 from stability.report.explain.rerun import Rerun
 from stability.report.steps import wording
 from stability.suite import CheckSpec, EditorSpec, parse_bound
@@ -20,34 +21,35 @@ Side = Literal["high", "low", "unknown"]
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """One verdict of one editor, with its record and judgement."""
+    """One verdict of one editor, with the record and the judgement that it is of."""
 
-    record: Record
-    judgement: Judgement
+    index: Index
     verdict: Verdict
 
-    @cached_property
+    @property
+    def record(self) -> Record:
+        """The record."""
+        return self.index.record
+
+    @property
+    def judgement(self) -> Judgement:
+        """The judgement."""
+        return self.index.judgement
+
+    @property
     def runs(self) -> Sequence[Run]:
         """The editor's runs, one for each seed."""
-        return self.runs_of(self.verdict.editor)
+        return self.index.runs.get(self.verdict.editor, ())
 
-    @cached_property
-    def _runs(self) -> dict[str, list[Run]]:
-        return runs_by_editor(self.record)
-
-    def runs_of(self, editor: str) -> Sequence[Run]:
-        """The runs of an editor, by its label in the judgement."""
-        return self._runs.get(editor, ())
-
-    @cached_property
+    @property
     def editor(self) -> EditorJudgement:
         """The judgement of this editor."""
-        return {one.editor: one for one in self.judgement.editors}[self.verdict.editor]
+        return self.index.editors[self.verdict.editor]
 
-    @cached_property
+    @property
     def rerun(self) -> Rerun | None:
         """How to run it again; None if no command can."""
-        return Rerun.of(self.record, self.judgement.other.file if self.judgement.other else None)
+        return self.index.rerun
 
     @cached_property
     def check(self) -> CheckSpec | None:
@@ -56,26 +58,20 @@ class Evidence:
         file = self.judgement.other.file if self.judgement.other else own
         return file.spec.checks.get(self.verdict.name) if file else None
 
-    @cached_property
+    @property
     def method(self) -> Method:
         """The editor's method."""
-        return self.method_of(self.verdict.editor)
+        return self.index.methods[self.verdict.editor]
 
-    def method_of(self, editor: str) -> Method:
-        """The method of another editor of the record."""
-        return method_of(self.runs_of(editor)[0].editor, self.rerun.entries if self.rerun else ())
-
-    @cached_property
+    @property
     def entry(self) -> EditorSpec | None:
         """The editor as written in a suite or command line; None if no command can run it."""
         return self.entry_of(self.verdict.editor)
 
     def entry_of(self, editor: str) -> EditorSpec | None:
         """The same for another editor of the record."""
-        info = self.runs_of(editor)[0].editor
-        if self.rerun is None or info.source in ("python object", "checkpoint"):
-            return None
-        return self.rerun.entry(info.name)
+        info = self.index.runs[editor][0].editor
+        return None if info.source in ("python object", "checkpoint") else self.index.entries.get(info.name)
 
     @property
     def is_on_disk(self) -> bool:

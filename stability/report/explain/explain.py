@@ -13,6 +13,7 @@ from stability.report.explain.documents import documents, ways_to_decide
 from stability.report.explain.errors import advice_on
 from stability.report.explain.evidence import Evidence
 from stability.report.explain.explanation import Explanation, Remedy
+from stability.report.explain.index import Index
 from stability.report.explain.remedies import REMEDIES
 from stability.report.explain.steps.procedure import remake, versions
 from stability.report.explain.suggestion import Suggestion, by_what_was_measured
@@ -20,7 +21,7 @@ from stability.report.explain.texts import TEXTS, Side, Text
 from stability.report.steps import wording
 from stability.suite.metrics import head_of, measured_by
 
-__all__ = ["EXPLAINED", "Explanation", "Remedy", "explain", "explanation_lines"]
+__all__ = ["EXPLAINED", "Explanation", "Index", "Remedy", "explain", "explain_in", "explanation_lines"]
 
 EXPLAINED: tuple[Status, ...] = ("fail", "error", "warn", "inconclusive")
 MOST = 6  # remedies
@@ -44,6 +45,11 @@ AGAINST = {
 
 
 def explain(record: Record, judgement: Judgement, verdict: Verdict) -> Explanation | None:
+    """What a single verdict means and what to try; of several, `explain_in` takes less time."""
+    return explain_in(Index(record, judgement), verdict)
+
+
+def explain_in(index: Index, verdict: Verdict) -> Explanation | None:
     """What a verdict means and what to try; None for one that passed or was skipped.
 
     `verdict` belongs to the judgement, and the judgement to the record. Names are those of the record and
@@ -51,7 +57,7 @@ def explain(record: Record, judgement: Judgement, verdict: Verdict) -> Explanati
     """
     if verdict.status not in EXPLAINED:
         return None
-    evidence = Evidence(record, judgement, verdict)
+    evidence = Evidence(index, verdict)
     text = TEXTS.get(verdict.metric) or _from_head(verdict.metric)
     side = {"high": text.high, "low": text.low, "unknown": None}[evidence.side]
     if verdict.status == "error":

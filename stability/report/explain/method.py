@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from stability import parts
@@ -45,12 +46,12 @@ class Method:
         return () if self.inside is None else (self.name, *self.inside.wrappers)
 
 
-def method_of(info: EditorInfo, entries: Iterable[EditorSpec] = ()) -> Method:
-    """The method of an editor of a record; `entries` are those of its suite, to look up labels."""
+def method_of(info: EditorInfo, entries: Mapping[str, EditorSpec] = MappingProxyType({})) -> Method:
+    """The method of an editor of a record; `entries` are those of its suite by what they are called."""
     if info.source == "checkpoint":
         return Method(info.name, "on disk", is_built_in=False)
-    named = next((entry.name for entry in entries if entry.called == info.name), info.name)
-    return _method(named, info.settings, info.source == BUILT_IN)
+    entry = entries.get(info.name)
+    return _method(info.name if entry is None else entry.name, info.settings, info.source == BUILT_IN)
 
 
 def is_wrapper(name: str) -> bool:

@@ -77,10 +77,6 @@ class Rerun:
         spec = self.spec()
         return spec.editors if spec else ()
 
-    def entry(self, called: str) -> EditorSpec | None:
-        """The entry of one editor."""
-        return next((entry for entry in self.entries if entry.called == called), None)
-
     def run(self, editor: str, *settings: str, verb: str = "run", **changes: Any) -> str:
         """The command for one editor, with settings `KEY=VALUE`; empty if the program would refuse it."""
         changes = {"editors": (editor,), "settings": (*self._kept(editor, settings), *settings), **changes}

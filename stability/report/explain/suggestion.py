@@ -8,7 +8,7 @@ from typing import Any
 
 from stability.report.explain.evidence import Evidence
 from stability.report.explain.explanation import Remedy
-from stability.report.explain.other_editors import OtherEditor, effect, other_editors
+from stability.report.explain.other_editors import OtherEditor, best_with, better_editors, effect
 from stability.report.explain.rerun import Rerun
 from stability.suite import EditorSpec
 
@@ -56,9 +56,8 @@ def by_wrapping(evidence: Evidence, wrapper: str, words: Words, **settings: Any)
     adds_modules = method.core.head.adds_modules(method.core.settings)  # such an editor cannot be wrapped
     if method.family == "control" or wrapper in method.wrappers or adds_modules:
         return None
-    for other in other_editors(evidence):
-        if other.method.name == wrapper and other.method.inside == method:
-            return Suggestion(words(other.method.settings), _own_command(evidence, other), other)
+    if other := best_with(evidence, wrapper, inside=method):
+        return Suggestion(words(other.method.settings), _own_command(evidence, other), other)
     if adds_modules is None:
         return Suggestion(words(settings))
     made = command(evidence, lambda rerun, entry: rerun.wrapped(wrapper, entry, **settings))
@@ -70,9 +69,8 @@ def by_editor(evidence: Evidence, name: str, words: str) -> Suggestion | None:
     core = evidence.method.core
     if core.name == name or not core.head.uses_edits or evidence.method.family == "control":
         return None
-    for other in other_editors(evidence):
-        if other.method.name == name:
-            return Suggestion(words, _own_command(evidence, other), other)
+    if other := best_with(evidence, name):
+        return Suggestion(words, _own_command(evidence, other), other)
     made = evidence.rerun.run(name) if evidence.rerun else ""
     return Suggestion(words, _if_judged(evidence, name, made))
 
@@ -90,8 +88,8 @@ def by_suite(evidence: Evidence, setting: str, words: str) -> Suggestion:
 def by_what_was_measured(evidence: Evidence, tried: list[Suggestion]) -> Suggestion | None:
     """The best of the record's other editors, if it helps and is not among the suggestions already."""
     seen = {suggestion.other.label for suggestion in tried if suggestion.other}
-    for other in other_editors(evidence):
-        if other.is_better and other.label not in seen:
+    for other in better_editors(evidence):
+        if other.label not in seen:
             words = f"edit with {other.label}: for it the check held in this record"
             return Suggestion(words, _own_command(evidence, other), other)
     return None

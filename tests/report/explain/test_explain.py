@@ -29,6 +29,7 @@ from stability.record import EditorInfo, GateCall, Problem, Record, Replaced, Ru
 from stability.report.explain.documents import documents, documents_to_settle
 from stability.report.explain.evidence import Evidence
 from stability.report.explain.explain import AGAINST, EXPLAINED, Explanation, explain, explanation_lines
+from stability.report.explain.index import Index
 from stability.report.explain.method import method_of
 from stability.report.explain.remedies import REMEDIES
 from stability.report.explain.rerun import Rerun
@@ -307,7 +308,7 @@ def test_the_number_of_documents_that_would_settle_it_grows_with_the_square(gate
 def test_as_many_documents_settle_a_drop_four_times_in_five(gate: Any, tests: int) -> None:
     record, judgement = gate()
     [unsure, *_] = [one for one in judgement.verdicts if one.status == "inconclusive"]
-    asked, level, share, drop = documents(Evidence(record, judgement, unsure)), 0.05 / tests, 0.2, 0.08
+    asked, level, share, drop = documents(Evidence(Index(record, judgement), unsure)), 0.05 / tests, 0.2, 0.08
     assert asked
     measured = ProportionDrop(
         asked, round(asked * (share - drop) / 2), round(asked * (share + drop) / 2), asked // 2, 0
@@ -315,7 +316,7 @@ def test_as_many_documents_settle_a_drop_four_times_in_five(gate: Any, tests: in
     drop, share = measured.before - measured.now, (measured.gains + measured.losses) / asked
     figures = replace(unsure.noise, interval=measured.limits(1 - level), level=level)
     found = documents_to_settle(
-        Evidence(record, judgement, worse(unsure, -drop, noise=figures, bound=">= -0.05"))
+        Evidence(Index(record, judgement), worse(unsure, -drop, noise=figures, bound=">= -0.05"))
     )
     assert found
     [power] = exact.power(found, 0.05, level, np.array([drop]), np.array([share]))
