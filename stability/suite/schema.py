@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -96,13 +97,28 @@ class EditorSpec(SuiteModel):
     settings: dict[str, Any] = Field(default_factory=dict)
     label: str | None = Field(None, alias="as", min_length=1)
 
+    @field_validator("settings")
+    @classmethod
+    def _wraps_an_editor(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        try:
+            _inside(settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in ("editor", *first["loc"]))
+            raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+        return settings
+
     @property
     def called(self) -> str:
         """What reports call it: its label, else its name, with that of the editor that it wraps."""
-        inner = self.settings.get("editor")
-        if self.label or not isinstance(inner, (str, dict)):
-            return self.label or self.name
-        return f"{self.name}({EditorSpec.model_validate(parse_editor(inner)).called})"
+        inner = None if self.label else _inside(self.settings)
+        return self.label or (self.name if inner is None else f"{self.name}({inner.called})")
+
+
+def _inside(settings: dict[str, Any]) -> EditorSpec | None:
+    """The editor that a wrapper of these settings wraps; None if they are of no wrapper."""
+    inner = settings.get("editor")
+    return EditorSpec.model_validate(parse_editor(inner)) if isinstance(inner, (str, dict)) else None
 
 
 def parse_editor(value: object) -> object:

@@ -194,6 +194,16 @@ def test_an_editor_is_called_by_its_label_or_with_the_one_that_it_wraps():
             "suite:5: checks.a.only: no editor of this suite is called 'memit'; it has rome",
         ),
         ("[rome]", ", except: memit", "suite:5: checks.a.except: no editor of this suite is called 'memit'"),
+        (
+            "[{prune: {editor: {world: memit}}}]",
+            "",
+            "suite:3: editors.0.settings: an editor is a name, or one name with its settings, such as {rome:",
+        ),
+        (
+            "[{prune: {editor: {reset: {editor: {name: [5]}}}}}]",
+            "",
+            "suite:3: editors.0.settings: editor.settings: editor.name: Input should be a valid string",
+        ),
         ("[rome]", ", only: rome, except: rome", "suite:5: checks.a: write 'only' or 'except', not both"),
     ],
 )
