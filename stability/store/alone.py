@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -11,12 +12,17 @@ from typing import IO
 
 from stability.files import is_still_there, lock
 
+log = logging.getLogger(__name__)
+
 PAUSE = 0.05  # s between two tries
+SILENT = 2.0  # s of waiting before it is said
 
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """While open, others that ask for the same path wait; the lock of a process ends with that.
+
+    Who has waited for two seconds says so.
 
     Raises:
         OSError: the file cannot be made.
@@ -31,20 +37,30 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _locked(path: Path) -> IO[bytes]:
+    said_at = time.monotonic() + SILENT
     while True:
         file = path.open("ab")
-        try:
-            lock(file)
-        except BlockingIOError:
-            file.close()
-            time.sleep(PAUSE)
+        if not _is_held_by_another(file):
+            if is_still_there(file, path):
+                return file
+            file.close()  # who held it has removed it meanwhile, and another may hold a new one
             continue
-        except OSError:  # on Windows: held by another, or its file system knows no locks
+        file.close()
+        if time.monotonic() >= said_at:
+            log.warning("waiting for another process, which computes what is needed here: %s", path)
+            said_at = float("inf")
+        time.sleep(PAUSE)
+
+
+def _is_held_by_another(file: IO[bytes]) -> bool:
+    """Whether it cannot be locked now; if it can, it is."""
+    try:
+        lock(file)
+    except BlockingIOError:
+        return True
+    except OSError:  # on Windows: held by another, or its file system knows no locks
+        if os.name != "nt":
             file.close()
-            if os.name != "nt":
-                raise
-            time.sleep(PAUSE)
-            continue
-        if is_still_there(file, path):
-            return file
-        file.close()  # who held it has removed it meanwhile, and another may hold a new one
+            raise
+        return True
+    return False

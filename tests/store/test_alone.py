@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from pathlib import Path
 
+import pytest
+
+from stability.store import alone as module
 from stability.store.alone import alone
 
 
@@ -44,3 +48,31 @@ def test_a_file_that_a_killed_process_has_left_holds_nobody_up(tmp_path: Path) -
     with alone(tmp_path / "one.lock"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("silent", "times"), [(0.0, 1), (1e9, 0)])
+def test_who_waits_for_another_says_so_once_and_only_after_a_while(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    silent: float,
+    times: int,
+) -> None:
+    path, tries = tmp_path / "one.lock", threading.Semaphore(0)
+    monkeypatch.setattr(module, "SILENT", silent)
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(module.time, "sleep", lambda pause: tries.release())
+
+    def wait() -> None:
+        with alone(path):
+            pass
+
+    waiting = threading.Thread(target=wait)
+    with caplog.at_level(logging.WARNING), alone(path):
+        waiting.start()
+        for _ in range(5):  # it tries again and again
+            assert tries.acquire(timeout=60)
+    waiting.join()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"waiting for another process, which computes what is needed here: {path}"
+    ] * times
