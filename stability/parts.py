@@ -14,8 +14,11 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module, metadata
-from typing import Any, Generic, Literal, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 Over = Literal["matrix", "parameter", "layer", "pair", "task", "edit", "scalar"]
 Family = Literal["closed form", "trained", "control", "external", "wrapper", "own"]
@@ -184,6 +187,8 @@ class Kind(Generic[H]):
 
     def points(self) -> dict[str, metadata.EntryPoint]:
         """The entry points of other packages, by name; nothing of them is imported."""
+        from importlib import metadata
+
         found = metadata.entry_points(group=self.group) if self.group else ()
         return {point.name: point for point in found if point.name not in self.built_in()}
 

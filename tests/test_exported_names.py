@@ -40,3 +40,15 @@ def test_the_plugin_imports_nothing_heavy_before_a_suite_is_collected():
         "assert not {'pydantic', 'yaml', 'numpy', 'torch'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "run --help", "export --help", "gate --help"])
+def test_what_a_command_says_of_itself_imports_nothing_heavy(arguments):
+    code = (
+        f"import sys; sys.argv = ['stability', *{arguments.split()}]\n"
+        "from stability.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert not {'stability.record.schema', 'yaml', 'numpy', 'torch'} & sys.modules.keys()"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert said

@@ -17,7 +17,9 @@ def command_line() -> str:
     parts = [
         "# Command line",
         prose(root.help or ""),
-        "`python -m stability` is the same. Every command takes `-h` and `--help`. "
+        "`python -m stability` is the same. Every command takes `-h` and `--help`; "
+        "`stability --version` says which one it is, and `stability --install-completion` lets the shell "
+        "complete commands and options. "
         "What a status means is in [exit status](exit-status.md).",
         *_commands(root, "stability", typer.Context(root, info_name="stability")),
     ]

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from typing import Annotated
 
 import typer
 
@@ -19,17 +20,33 @@ from stability.cli.steps.guarded import LineFormatter, guarded_streams
 from stability.cli.steps.interruption import interruptible, interruption
 from stability.errors import StabilityError, with_traceback
 from stability.parts import COMMANDS
-from stability.writer import FULL
 
 __all__ = ["app", "main"]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"stability-harness {version('stability-harness')}")
+        raise typer.Exit
+
+
+def _whole(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """The options that belong to no command."""
 
 
 def application() -> typer.Typer:
     """The command line, made of every command; one whose name begins another's is a group."""
     app = typer.Typer(
         help="Edit a language model N times with any editor, and judge whether it is still whole.",
+        callback=_whole,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -68,6 +85,8 @@ def _run() -> None:
         _say(str(error))
         sys.exit(error.exit_status)
     except Exception as error:  # 1 would mean that a check failed
+        from stability.writer import FULL
+
         if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
             _say(f"cannot be printed: {error.strerror}")
         else:

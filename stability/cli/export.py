@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,8 +21,10 @@ from stability.cli.steps.command import command
 from stability.errors import RecordError, UsageError
 from stability.files import record_path
 from stability.printable import clean_lines
-from stability.record.frame import data_frame
-from stability.record.tables import Kind, Table, TableName
+from stability.record.tables import TableName
+
+if TYPE_CHECKING:
+    from stability.record.tables.columns import Kind, Table
 
 # What spreadsheets begin a formula with, the full-width forms and what they skip before it, too.
 FORMULA = re.compile(r"[=+\-@\t\r\n'＝＋－＠]")
@@ -75,6 +77,8 @@ def render_parquet(content: Table) -> bytes:
     """
     import pyarrow
     from pyarrow import parquet
+
+    from stability.record.frame import data_frame
 
     schema = pyarrow.Schema.from_pandas(data_frame(content.empty), preserve_index=False)
     try:

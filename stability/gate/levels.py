@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from stability.parts import MetricHead
-from stability.record import Problem
+
+if TYPE_CHECKING:
+    from stability.record import Problem
 
 
 class Level(StrEnum):
@@ -20,6 +23,7 @@ class Level(StrEnum):
 def not_asked(level: Level, metrics: Mapping[str, MetricHead], *, with_edits: bool) -> dict[str, Problem]:
     """The metrics that are beyond a level, each with what would measure it."""
     from stability.judge.words import NOT_VERIFIED  # the command line reads the levels, and judges nothing
+    from stability.record import Problem
 
     reasons: dict[str, Problem] = {}
     for name, head in sorted(metrics.items()):
@@ -38,4 +42,6 @@ def not_asked(level: Level, metrics: Mapping[str, MetricHead], *, with_edits: bo
 
 
 def _needs(level: Level) -> Problem:
+    from stability.record import Problem
+
     return Problem(kind="needs_level", message=f"needs --level {level}", level=level)

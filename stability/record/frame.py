@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stability.errors import RecordError
-from stability.record.tables import Kind, Table
+from stability.record.tables.columns import Kind, Table
 
 if TYPE_CHECKING:
     import pandas

@@ -13,7 +13,8 @@ from pyarrow import parquet
 
 from stability.cli.export import render_csv, render_parquet
 from stability.errors import RecordError
-from stability.record.tables import Table, TableName, table
+from stability.record.tables import TableName, table
+from stability.record.tables.columns import Table
 
 FORMULAS = [
     "=1+1",

@@ -34,7 +34,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 
 COMMANDS: Mapping[tuple[str, ...], set[str]] = {
-    (): {"-h", "--help"},
+    (): {"-h", "--help", "--version", "--install-completion", "--show-completion"},
     **dict(commands(typer.main.get_command(app))),
 }
 

@@ -12,17 +12,14 @@ In a record without runs it has one set of rows, without an editor. `editor` is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from stability.record.schema import RecordFields
-from stability.record.tables.documents import documents
-from stability.record.tables.edits import edits
-from stability.record.tables.readings import readings
-from stability.record.tables.runs import runs
-from stability.record.tables.table import Kind, Table
+if TYPE_CHECKING:
+    from stability.record.schema import RecordFields
+    from stability.record.tables.columns import Table
 
-__all__ = ["Kind", "Table", "TableName", "table"]
+__all__ = ["TableName", "table"]
 
 
 class TableName(StrEnum):
@@ -34,14 +31,17 @@ class TableName(StrEnum):
     runs = "runs"
 
 
-MAKERS: dict[TableName, Callable[[RecordFields], Table]] = {
-    TableName.readings: readings,
-    TableName.edits: edits,
-    TableName.documents: documents,
-    TableName.runs: runs,
-}
-
-
 def table(record: RecordFields, name: TableName) -> Table:
     """One of a record's tables."""
-    return MAKERS[name](record)
+    from stability.record.tables.documents import documents
+    from stability.record.tables.edits import edits
+    from stability.record.tables.readings import readings
+    from stability.record.tables.runs import runs
+
+    makers = {
+        TableName.readings: readings,
+        TableName.edits: edits,
+        TableName.documents: documents,
+        TableName.runs: runs,
+    }
+    return makers[name](record)

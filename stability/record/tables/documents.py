@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability.record.schema import RecordFields, TaskResult
-from stability.record.tables.table import RUN, Kind, Row, Table, walks
+from stability.record.tables.columns import RUN, Kind, Row, Table, walks
 
 DOCUMENTS: dict[str, Kind] = {
     **RUN,

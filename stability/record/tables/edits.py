@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stability.record.schema import EditOutcome, RecordFields
-from stability.record.tables.table import RUN, Kind, Row, Table, labelled, names_in, numbers, of_rows
+from stability.record.tables.columns import RUN, Kind, Row, Table, labelled, names_in, numbers, of_rows
 
 EDITS: dict[str, Kind] = {
     **RUN,

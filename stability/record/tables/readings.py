@@ -8,7 +8,7 @@ from itertools import chain
 
 from stability.record.problem import Problem
 from stability.record.schema import Checkpoint, Matrix, Reading, RecordFields, TaskResult
-from stability.record.tables.table import RUN, Kind, Row, Table, of_rows, walks
+from stability.record.tables.columns import RUN, Kind, Row, Table, of_rows, walks
 
 LONGEST_INDEX = 9  # digits of a block's number; anything longer is a name
 READINGS: dict[str, Kind] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from stability.record.schema import RecordFields
-from stability.record.tables.table import RUN, Kind, Table, labelled, names_in, numbers, of_rows
+from stability.record.tables.columns import RUN, Kind, Table, labelled, names_in, numbers, of_rows
 
 RUNS: dict[str, Kind] = {
     **RUN,
