@@ -21,7 +21,7 @@ from stability.metrics.tasks.steps.local_data import find_local
 from stability.run.saved import read_state, write_state, write_tensors
 from stability.suite import SuiteFile, TasksSpec, load_suite
 from stability.suite.overrides import Overrides, override
-from tools.fuzz import checkpoints, inner, records
+from tools.fuzz import checkpoints, inner, points, records
 from tools.fuzz.reader import ROOT, Reader, files, texts
 
 SUITES = ROOT / "suites"
@@ -206,6 +206,7 @@ READERS: tuple[Reader, ...] = (
     Reader("hyperparameters, JSON", "h.json", "json", texts('{"a": [5], "b": {"c": 1}}'), _hyperparameters),
     *checkpoints.READERS,
     *inner.READERS,
+    *points.READERS,
     Reader("task of lm-eval", "inner", "yaml", texts(TASK), _task, 400, _beside_task),
     Reader("documents", "own/test.jsonl", "lines", texts(DOCUMENTS), _local("own", 1)),
     Reader(

@@ -70,7 +70,7 @@ def write_point(path: Path, point: RunPoint) -> None:
     tensors = {f"{MODEL}{name}": tensor for name, tensor in point.tensors.items()}
     tensors |= {f"{STATE}{name}": tensor for name, tensor in held.items()}
     header = point.header.model_dump_json()
-    metadata = {HEADER: header, STATE: state, CHECKSUM: _checksum(header, state, tensors)}
+    metadata = {HEADER: header, STATE: state, CHECKSUM: checksum(header, state, tensors)}
     write_tensors(path, tensors, metadata)
 
 
@@ -86,7 +86,7 @@ def read_point(path: Path) -> RunPoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         header, state = metadata[HEADER], metadata[STATE]
         _check_schema(path, header)
-        if metadata.get(CHECKSUM) != _checksum(header, state, tensors):
+        if metadata.get(CHECKSUM) != checksum(header, state, tensors):
             raise RecordError(f"{path}: damaged: its content is not the one that its checksum is of")
         return RunPoint(
             PointHeader.model_validate_json(header),
@@ -108,6 +108,7 @@ def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _checksum(header: str, state: str, tensors: Mapping[str, Tensor]) -> str:
+def checksum(header: str, state: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over all that a point's file holds."""
     content = f"{len(header)} {header}{state}{tensors_fingerprint(tensors.items())}"
     return hashlib.sha256(content.encode()).hexdigest()
