@@ -29,6 +29,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER = "adapter_model.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 FEW_BLOCKS = 1_000
+LONGEST_NAME = 255  # bytes of a file's name, of which no file system takes more
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
 
@@ -219,9 +220,13 @@ def _weight_map(index: Path) -> dict[str, str]:
     return shards
 
 
+def _is_too_long(name: str) -> bool:
+    return len(name.encode(errors="replace")) > LONGEST_NAME
+
+
 def _inside(folder: Path, name: object, where: str) -> Path:
     """A file that is named somewhere, which has to lie in the folder itself and to be in safetensors."""
-    if not isinstance(name, str) or Path(name).name != name:
+    if not isinstance(name, str) or Path(name).name != name or _is_too_long(name):
         raise ModelError(f"{where}: {name!r} is not the name of a file in the folder")
     if not name.endswith((".safetensors", ".safetensors.index.json")):
         raise _pickled(folder, name)

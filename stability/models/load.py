@@ -136,6 +136,10 @@ def _in_one_line(name: str) -> Iterator[None]:
         Exception
     ) as error:  # of a wrong configuration or tokenizer they raise anything, tokenizers a bare one
         raise ModelError(f"cannot load model {name}: {with_type(error)}") from error
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # of Rust, which tokenizers are written in
+            raise ModelError(f"cannot load model {name}: {with_type(error)}") from error
+        raise
 
 
 def model_depth(spec: ModelSpec) -> int | None:

@@ -15,6 +15,14 @@ from stability.errors import ModelError
 from stability.models import describe_model, load_model, model_fingerprint
 from stability.suite import ModelSpec
 
+# Merges shorter than the prefix that is cut off them: the tokenizer panics, which is no Exception.
+PANICKING = {
+    "type": "BPE",
+    "vocab": {"a": 0, "b": 1, "ab": 2},
+    "merges": ["a b"],
+    "continuing_subword_prefix": "##",
+}
+
 
 @pytest.fixture
 def folder(
@@ -91,6 +99,16 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
         load(folder)
 
 
+@pytest.mark.parametrize("letter", ["a", "ü", "\ud800"])
+def test_a_shard_whose_name_no_file_can_have_is_one_line(folder: Path, letter: str) -> None:
+    (folder / "model.safetensors").unlink()
+    index = {"metadata": {}, "weight_map": {"transformer.wte.weight": f"{letter * 250}.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="is not the name of a file in the folder") as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+
+
 def test_weights_that_do_not_cover_the_model_are_an_error(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     del tensors["transformer.h.1.mlp.c_proj.weight"]
@@ -147,6 +165,7 @@ def test_code_of_a_repository_runs_only_where_the_suite_says_so_and_the_record_s
         ("tokenizer.json", {"pre_tokenizer": 3}),
         ("tokenizer.json", {"model": {"type": "BPE", "vocab": [], "merges": [1]}}),
         ("tokenizer.json", {"model": None}),
+        ("tokenizer.json", {"model": PANICKING}),
         ("tokenizer_config.json", {"tokenizer_class": ["GPT2Tokenizer"]}),
         ("tokenizer_config.json", {"eos_token": [1]}),
     ],

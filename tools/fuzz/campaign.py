@@ -97,7 +97,9 @@ def outcome_of(read: Callable[[], object]) -> tuple[Outcome, str]:
         return ("unclear", reason) if reason else ("refused", "")
     except HangError as error:
         return "hang", _place(error)
-    except Exception as error:  # what is looked for
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what is looked for; Rust's panics are no exceptions
         return "traceback", f"{type(error).__name__} {_place(error)}: {str(error)[:200]!a}"
     return "read", ""
 
